@@ -1,0 +1,1 @@
+"""What Sluice's functions share: one noun a module, no module imports a function."""

@@ -1,0 +1,114 @@
+"""Every error that a client can cause: a stable code, an HTTP status and a title, answered as RFC 9457 problem+json."""
+
+from typing import Any, ClassVar
+
+
+class Problem(Exception):
+    """One kind of error. `detail` says what happened this time; `extra` becomes further members of the problem."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+        self.extra = extra
+
+    def document(self) -> dict[str, Any]:
+        """The problem details object of RFC 9457, section 3."""
+        return problem(self.code, self.status, self.title, self.detail, **self.extra)
+
+
+def problem(code: str, status: int, title: str, detail: str, **extra: Any) -> dict[str, Any]:
+    return {
+        "type": f"urn:sluice:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **extra,
+    }
+
+
+class InvalidJson(Problem):
+    code, status, title = "invalid_json", 400, "The body is not JSON"
+
+
+class InvalidRequest(Problem):
+    code, status, title = "invalid_request", 422, "The request is not what the contract asks for"
+
+
+class InvalidFilename(Problem):
+    code, status, title = "invalid_filename", 422, "The filename cannot be kept"
+
+
+class InvalidPartNumber(Problem):
+    code, status, title = "invalid_part_number", 422, "There is no such part"
+
+
+class InvalidCursor(Problem):
+    code, status, title = "invalid_cursor", 422, "The cursor is not one of ours"
+
+
+class TooLarge(Problem):
+    code, status, title = "file_too_large", 413, "The file is too large"
+
+
+class Unauthorized(Problem):
+    code, status, title = "unauthorized", 401, "A valid access token is needed"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})  # RFC 6750, section 3
+
+
+class InvalidCapability(Problem):
+    code, status, title = "invalid_capability", 403, "The link does not allow this"
+
+
+class ExpiredCapability(Problem):
+    code, status, title = "expired_capability", 403, "The link has expired"
+
+
+class FileNotFound(Problem):
+    code, status, title = "file_not_found", 404, "There is no such file"
+
+
+class WrongState(Problem):
+    code, status, title = "wrong_state", 409, "The file's state does not allow this"
+
+
+class PartsMissing(Problem):
+    code, status, title = "parts_missing", 409, "Parts of the file have not arrived"
+
+
+class PartsDiffer(Problem):
+    code, status, title = "parts_differ", 409, "The parts listed are not those that arrived"
+
+
+class NotReady(Problem):
+    code, status, title = "not_ready", 409, "The file is not verified yet"
+
+
+class Conflict(Problem):
+    """Somebody else changed the record between our reading and our writing it."""
+
+    code, status, title = "conflict", 409, "The file was changed at the same time"
+
+
+class PreconditionFailed(Problem):
+    code, status, title = "precondition_failed", 412, "The file is not the one that the request means"
+
+
+class RangeNotSatisfiable(Problem):
+    code, status, title = "range_not_satisfiable", 416, "The file has no such range"
+
+
+class Busy(Problem):
+    """AWS refused for now (throttling, 503) and went on refusing through the client's own retries."""
+
+    code, status, title = "busy", 503, "A service that this needs is busy"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "2"})

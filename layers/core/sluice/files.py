@@ -1,0 +1,244 @@
+"""The file: its record, its states, and the DynamoDB table that keeps it.
+
+IAM actions: dynamodb:GetItem (get), dynamodb:PutItem (create, save), dynamodb:DeleteItem (delete),
+dynamodb:Query (page; on the index `fingerprints`: find_unfinished).
+"""
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+
+from sluice import limits, settings
+from sluice.errors import Conflict, FileNotFound, InvalidCursor, WrongState
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+
+class Status(StrEnum):
+    UPLOADING = "uploading"
+    ASSEMBLING = "assembling"
+    HASHING = "hashing"
+    READY = "ready"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+# `uploading -> hashing` because S3's event proves that all bytes are there, even where nobody called `complete` (a
+# single PUT). A state leads to itself where only the progress moves on.
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.UPLOADING: frozenset({Status.ASSEMBLING, Status.HASHING, Status.FAILED, Status.ABORTED}),
+    Status.ASSEMBLING: frozenset({Status.HASHING, Status.FAILED}),
+    Status.HASHING: frozenset({Status.HASHING, Status.READY, Status.FAILED}),
+    Status.READY: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.ABORTED: frozenset(),
+}
+ENDED = frozenset(status for status, following in TRANSITIONS.items() if not following)
+
+
+class Mode(StrEnum):
+    SINGLE = "single"  # one presigned PUT
+    MULTIPART = "multipart"
+
+
+def now() -> str:
+    """The present moment as RFC 3339 UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# Crockford's base 32 sorts as the numbers do and has no letters that are mistaken for digits.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+ID = re.compile(f"[{_ALPHABET}]{{26}}")
+
+
+def new_id() -> str:
+    """26 URL-safe characters: 48 bits of milliseconds, then 80 random bits. Later ids sort after earlier ones."""
+    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """One file from the promise to upload it to its end. Sizes in bytes, digests in lower-case hex by RFC 9530 name."""
+
+    owner: str
+    id: str = field(default_factory=new_id)
+    status: Status = Status.UPLOADING
+    revision: int = 1
+    filename: str
+    size: int
+    content_type: str
+    mode: Mode
+    part_size: int
+    fingerprint: str | None = None  # what a client knows an unfinished upload by; dropped when it can no longer resume
+    declared: dict[str, str] = field(default_factory=dict)  # digests that the client says the file has
+    digests: dict[str, str] = field(default_factory=dict)  # digests that the hasher found
+    received_bytes: int = 0
+    hashed_bytes: int = 0
+    etag: str | None = None
+    version_id: str | None = None
+    reason: str | None = None  # why it failed
+    created_at: str = field(default_factory=now)
+    updated_at: str = field(default_factory=now)
+    expires_at: int | None = None  # epoch seconds, DynamoDB's TTL: only what never finished goes away by itself
+    upload_id: str | None = None
+    lease_holder: str | None = None  # the hashing job that may write, until lease_until (epoch seconds)
+    lease_until: int = 0
+
+    @property
+    def key(self) -> str:
+        """The S3 key: chosen here, never by a client."""
+        return f"{KEY_PREFIX}{self.owner}/{self.id}"
+
+    @property
+    def part_count(self) -> int:
+        return limits.part_count(self.size, self.part_size)
+
+    def public(self) -> dict[str, Any]:
+        """What the file's owner may see: the HTTP contract's file without its links."""
+        shown: dict[str, Any] = {name: getattr(self, name) for name in _PUBLIC}
+        if self.expires_at is not None:
+            shown["expires_at"] = datetime.fromtimestamp(self.expires_at, UTC).isoformat().replace("+00:00", "Z")
+        return shown
+
+    def progress(self) -> dict[str, Any]:
+        """The data of one `progress` event."""
+        return {name: getattr(self, name) for name in ("status", "received_bytes", "hashed_bytes", "size")}
+
+
+KEY_PREFIX = "files/"
+FINGERPRINTS = "fingerprints"  # the table's index
+_PRIVATE = {"owner", "declared", "upload_id", "lease_holder", "lease_until"}
+_PUBLIC = [f.name for f in fields(File) if f.name not in _PRIVATE] + ["part_count"]
+
+
+def owner_and_id(key: str) -> tuple[str, str] | None:
+    """The owner and the id in an S3 key, or None where the key is not one of ours."""
+    parts = key.removeprefix(KEY_PREFIX).split("/")
+    return (parts[0], parts[1]) if key.startswith(KEY_PREFIX) and len(parts) == 2 and all(parts) else None
+
+
+class Files:
+    """The table. Every write but the first is conditional on the revision that was read."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    @classmethod
+    def connect(cls) -> "Files":
+        # `standard` retries throttling and 5xx with backoff and jitter.
+        config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=5)
+        return cls(boto3.client("dynamodb", config=config), settings.TABLE_NAME.read())
+
+    def create(self, file: File) -> File:
+        self._put(file, "attribute_not_exists(id)", {})
+        return file
+
+    def get(self, owner: str, file_id: str) -> File:
+        """The record as last written. Raises FileNotFound, for another owner's file as well."""
+        key = {"owner": {"S": owner}, "id": {"S": file_id}}
+        answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        if "Item" not in answer:
+            raise FileNotFound("You have no file with this id.", id=file_id)
+        return _from_item(answer["Item"])
+
+    def save(self, file: File, **changes: Any) -> File:
+        """Write `file` with `changes` if nobody wrote since it was read; the revision goes up by one.
+
+        Raises WrongState where the state machine has no such way, Conflict where somebody was faster.
+        """
+        status = changes.get("status", file.status)
+        if status not in TRANSITIONS[file.status]:
+            raise WrongState(f"A file that is {file.status} cannot become {status}.", state=file.status)
+        if status is not Status.UPLOADING:
+            changes["fingerprint"] = None
+        changed = replace(file, **changes, revision=file.revision + 1, updated_at=now())
+        self._put(changed, "revision = :read", {":read": {"N": str(file.revision)}})
+        return changed
+
+    def delete(self, file: File) -> None:
+        self._client.delete_item(TableName=self._table, Key={"owner": {"S": file.owner}, "id": {"S": file.id}})
+
+    def find_unfinished(self, owner: str, fingerprint: str, size: int) -> File | None:
+        """The newest of the owner's uploads that can still be resumed as this file."""
+        answer = self._client.query(
+            TableName=self._table,
+            IndexName=FINGERPRINTS,
+            KeyConditionExpression="#owner = :owner AND fingerprint = :fingerprint",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":owner": {"S": owner}, ":fingerprint": {"S": fingerprint}},
+        )
+        for file_id in sorted((item["id"]["S"] for item in answer["Items"]), reverse=True):
+            try:
+                file = self.get(owner, file_id)
+            except FileNotFound:  # the index lags behind the table
+                continue
+            if file.status is Status.UPLOADING and file.size == size:
+                return file
+        return None
+
+    def page(self, owner: str, limit: int, cursor: str | None, status: Status | None) -> tuple[list[File], str | None]:
+        """At most `limit` of the owner's files, newest first, and the cursor of the next page. Raises InvalidCursor."""
+        found: list[File] = []
+        after = cursor
+        if after is not None and not ID.fullmatch(after):
+            raise InvalidCursor("Take `next` of the page before as it is.")
+        # DynamoDB applies a filter after its limit, so pages of a filtered list are gathered from several reads.
+        while True:
+            query: dict[str, Any] = {
+                "TableName": self._table,
+                "KeyConditionExpression": "#owner = :owner",
+                "ExpressionAttributeNames": {"#owner": "owner"},
+                "ExpressionAttributeValues": {":owner": {"S": owner}},
+                "ScanIndexForward": False,
+                "Limit": limit - len(found),
+            }
+            if after:
+                query["ExclusiveStartKey"] = {"owner": {"S": owner}, "id": {"S": after}}
+            if status:
+                query["FilterExpression"] = "#status = :status"
+                query["ExpressionAttributeNames"]["#status"] = "status"
+                query["ExpressionAttributeValues"][":status"] = {"S": status}
+            answer = self._client.query(**query)
+            found += map(_from_item, answer["Items"])
+            after = answer.get("LastEvaluatedKey", {}).get("id", {}).get("S")
+            if after is None or len(found) == limit:
+                return found, after
+
+    def _put(self, file: File, condition: str, values: dict[str, Any]) -> None:
+        arguments: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
+        try:
+            self._client.put_item(
+                TableName=self._table, Item=_to_item(file), ConditionExpression=condition, **arguments
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise Conflict("The file was changed or deleted meanwhile; read it again.", id=file.id) from None
+
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+def _to_item(file: File) -> dict[str, Any]:
+    values = {f.name: getattr(file, f.name) for f in fields(File)}
+    return {name: _serialize(value) for name, value in values.items() if value is not None}
+
+
+def _from_item(item: Mapping[str, Any]) -> File:
+    known = {f.name for f in fields(File)}
+    values: dict[str, Any] = {name: _deserialize(value) for name, value in item.items() if name in known}
+    for name in ("revision", "size", "part_size", "received_bytes", "hashed_bytes", "expires_at", "lease_until"):
+        if name in values:
+            values[name] = int(values[name])
+    return File(**values | {"status": Status(values["status"]), "mode": Mode(values["mode"])})

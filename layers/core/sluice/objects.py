@@ -1,0 +1,194 @@
+"""The S3 calls that Sluice uses, beside the IAM actions that they need.
+
+s3:PutObject (create_upload, complete, and whoever uses a URL of sign_part or sign_put), s3:AbortMultipartUpload
+(abort), s3:ListMultipartUploadParts (parts), s3:GetObject and s3:GetObjectVersion (head, read, sign_get), s3:ListBucket
+(so that a missing key is a 404), s3:ListBucketVersions, s3:DeleteObject and s3:DeleteObjectVersion (delete).
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from sluice import settings
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from types_boto3_s3 import S3Client
+
+# A URL dies with the credentials that signed it, and those of a Lambda function may have an hour left:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
+URL_SECONDS = 3600
+DELETE_PAGE = 1_000  # keys in one DeleteObjects call
+
+
+class ObjectMissing(Exception):
+    """S3 has no such object or version (any more)."""
+
+
+class ObjectChanged(Exception):
+    """S3 has another object there than the one that was meant."""
+
+
+class UploadMissing(Exception):
+    """S3 has no such multipart upload: it was completed or aborted, or never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that has arrived."""
+
+    number: int
+    size: int
+    etag: str  # without quotes
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A URL that allows one request until `expires_at` (epoch seconds); `headers` must be sent with it."""
+
+    url: str
+    headers: dict[str, str]
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of one object, pinned: reads of it never see another one's bytes."""
+
+    key: str
+    etag: str  # without quotes
+    size: int
+    version_id: str | None
+
+
+class Objects:
+    """One bucket."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self.bucket = bucket
+
+    @classmethod
+    def connect(cls) -> "Objects":
+        config = Config(
+            # Only SigV4 with a regional, virtual-hosted URL signs content-length; the default signer drops it silently.
+            signature_version="s3v4",
+            s3={"addressing_style": "virtual"},
+            # A checksum that the SDK chose would have to be sent by every client of a presigned part,
+            # and validating a read means hashing it once more: the hasher does that already.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            retries={"mode": "standard", "max_attempts": 5},
+            connect_timeout=5,
+            read_timeout=60,
+        )
+        return cls(boto3.client("s3", config=config), settings.BUCKET_NAME.read())
+
+    def create_upload(self, key: str, content_type: str) -> str:
+        """Begin a multipart upload; its id."""
+        return self._client.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)["UploadId"]
+
+    def sign_part(self, key: str, upload_id: str, number: int, size: int) -> Signed:
+        """A PUT of exactly `size` bytes as this part and no other."""
+        return self._sign(
+            "upload_part", {"Key": key, "UploadId": upload_id, "PartNumber": number, "ContentLength": size}
+        )
+
+    def sign_put(self, key: str, size: int, content_type: str) -> Signed:
+        """A PUT of exactly `size` bytes as the whole object, once: a second one is refused with 412."""
+        params = {"Key": key, "ContentLength": size, "ContentType": content_type, "IfNoneMatch": "*"}
+        return self._sign("put_object", params, {"Content-Type": content_type, "If-None-Match": "*"})
+
+    def sign_get(self, version: Version, content_type: str, disposition: str) -> Signed:
+        params = {
+            "Key": version.key,
+            "ResponseContentType": content_type,
+            "ResponseContentDisposition": disposition,
+        } | _version_id(version.version_id)
+        return self._sign("get_object", params)
+
+    def parts(self, key: str, upload_id: str) -> list[Part]:
+        """All parts that have arrived, by number. Raises UploadMissing."""
+        pages = self._client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload_id)
+        try:
+            return [
+                Part(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
+                for page in pages
+                for part in page.get("Parts", [])
+            ]
+        except self._client.exceptions.NoSuchUpload:
+            raise UploadMissing(upload_id) from None
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
+        """Make the parts one object of `size` bytes. Raises UploadMissing; ClientError where S3 refuses the parts."""
+        try:
+            self._client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]},
+                MpuObjectSize=size,
+            )
+        except self._client.exceptions.NoSuchUpload:
+            raise UploadMissing(upload_id) from None
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Give a multipart upload and its parts up; one that is not there (any more) is no error."""
+        with suppress(self._client.exceptions.NoSuchUpload):
+            self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+
+    def head(self, key: str, version_id: str | None = None) -> Version:
+        """The object as it is now, or the given version of it. Raises ObjectMissing."""
+        try:
+            answer = self._client.head_object(Bucket=self.bucket, Key=key, **_version_id(version_id))
+        except ClientError as error:
+            raise _translated(error) from None
+        return Version(key, answer["ETag"].strip('"'), answer["ContentLength"], answer.get("VersionId", version_id))
+
+    def read(self, version: Version, start: int = 0, stop: int | None = None) -> "StreamingBody":
+        """The bytes from `start` up to `stop` (exclusive; None: the end) of exactly this version.
+
+        Raises ObjectMissing, ObjectChanged, and botocore's errors where S3 or the network failed.
+        """
+        arguments: dict[str, Any] = {"IfMatch": f'"{version.etag}"'} | _version_id(version.version_id)
+        if start > 0 or stop is not None:
+            arguments["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+        try:
+            return self._client.get_object(Bucket=self.bucket, Key=version.key, **arguments)["Body"]
+        except ClientError as error:
+            raise _translated(error) from None
+
+    def delete(self, key: str) -> None:
+        """Every version of the object, and every marker of an earlier deletion."""
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
+        for page in pages:
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            versions = [{"Key": key, "VersionId": item["VersionId"]} for item in found if item["Key"] == key]
+            for start in range(0, len(versions), DELETE_PAGE):
+                batch: Any = {"Objects": versions[start : start + DELETE_PAGE], "Quiet": True}
+                self._client.delete_objects(Bucket=self.bucket, Delete=batch)
+
+    def _sign(self, operation: str, params: dict[str, Any], headers: dict[str, str] | None = None) -> Signed:
+        url = self._client.generate_presigned_url(
+            operation, Params={"Bucket": self.bucket, **params}, ExpiresIn=URL_SECONDS
+        )
+        return Signed(url, headers or {}, int(time.time()) + URL_SECONDS)
+
+
+def _version_id(version_id: str | None) -> dict[str, Any]:
+    return {"VersionId": version_id} if version_id else {}
+
+
+def _translated(error: ClientError) -> Exception:
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if status == 404:
+        return ObjectMissing(str(error))
+    if status == 412:
+        return ObjectChanged(str(error))
+    return error

@@ -1,0 +1,69 @@
+"""Problems as HTTP answers of a FastAPI app: every error leaves as application/problem+json (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from sluice.errors import Busy, InvalidJson, InvalidRequest, Problem, problem
+
+MEDIA_TYPE = "application/problem+json"
+logger = Logger()
+
+
+def install(app: FastAPI) -> None:
+    """Let `app` answer all its errors as problems."""
+
+    @app.exception_handler(Problem)
+    def _problem(_: Request, error: Problem) -> JSONResponse:
+        return answer(error)
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        faults = error.errors()
+        if any(fault["type"] == "json_invalid" for fault in faults):
+            return answer(InvalidJson("The request's body could not be parsed as JSON."))
+        errors = [{"field": ".".join(map(str, fault["loc"])), "message": fault["msg"]} for fault in faults]
+        detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors)
+        return answer(InvalidRequest(detail, errors=errors))
+
+    # Starlette's own: no such route, method not allowed.
+    @app.exception_handler(HTTPException)
+    def _http(_: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        document = problem(status.name.lower(), status.value, status.phrase, str(error.detail))
+        return _json(document, dict(error.headers or {}))
+
+    # AWS went on refusing after the SDK's own retries. Other ClientErrors are our mistakes and become a 500.
+    @app.exception_handler(ClientError)
+    def _refused(request: Request, error: ClientError) -> JSONResponse:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        code = error.response["Error"]["Code"]
+        if status < 500 and "Throttl" not in code and code != "ProvisionedThroughputExceededException":
+            return _unexpected(request, error)
+        logger.warning("AWS refused", operation=error.operation_name, error_code=code)
+        return answer(Busy("Try again in a moment."))
+
+    @app.exception_handler(BotoCoreError)
+    def _unreachable(_: Request, error: BotoCoreError) -> JSONResponse:
+        logger.warning("AWS could not be reached", error=str(error))
+        return answer(Busy("Try again in a moment."))
+
+    @app.exception_handler(Exception)
+    def _unexpected(_: Request, error: Exception) -> JSONResponse:
+        logger.error("unexpected", exc_info=error)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return _json(problem("internal_error", status.value, status.phrase, "The failure was logged."), {})
+
+
+def answer(error: Problem) -> JSONResponse:
+    return _json(error.document(), error.headers)
+
+
+def _json(document: dict[str, Any], headers: dict[str, str]) -> JSONResponse:
+    return JSONResponse(document, document["status"], headers, media_type=MEDIA_TYPE)
