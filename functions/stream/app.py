@@ -1,0 +1,85 @@
+"""The data plane: streams contents and progress to whoever holds a link that allows it."""
+
+from collections.abc import AsyncIterator, Callable
+from time import monotonic
+from typing import Annotated
+
+from aws_lambda_powertools.utilities import parameters
+from fastapi import Depends, FastAPI, Header, Path, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from functions.stream import content
+from functions.stream.events import follow
+from sluice import capabilities, problems, reader, settings
+from sluice.capabilities import Use
+from sluice.errors import NotReady
+from sluice.files import File, Files, Status
+from sluice.objects import Objects, Version
+
+SECRET_SECONDS = 300  # a replaced key counts at most so much later
+# A watcher is sent away in order before the runtime cuts it off.
+EVENTS_MARGIN_SECONDS = 10.0
+
+files = Files.connect()
+objects = Objects.connect()
+stream_limit = settings.STREAM_LIMIT_BYTES.read()
+
+app = FastAPI(title="Sluice streams", version="1", docs_url=None, redoc_url=None)
+problems.install(app)
+
+
+def allowed(use: Use) -> Callable[[str, str], File]:
+    """The file in the path, for the holder of a capability of this use. Raises InvalidCapability, FileNotFound."""
+
+    def file(file_id: Annotated[str, Path(alias="id")], capability: str = "") -> File:
+        key = parameters.get_secret(settings.CAPABILITY_KEY_SECRET.read(), max_age=SECRET_SECONDS)
+        return files.get(capabilities.owner_of(capability, key, file_id, use), file_id)
+
+    return file
+
+
+@app.get("/healthz")
+def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.api_route("/files/{id}/content", methods=["GET", "HEAD"], response_model=None)
+def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))]) -> Response:
+    if file.status is not Status.READY:
+        raise NotReady(f"The file is {file.status}.", state=file.status, reason=file.reason)
+    headers = content.headers(file)
+    if content.not_modified(file, request.headers):
+        return Response(status_code=304, headers=headers)
+    ranged = content.byte_range(file, request.headers)
+    start, stop = ranged or (0, file.size)
+    headers["Content-Length"] = str(stop - start)
+    if ranged:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    status = 206 if ranged else 200
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=file.content_type)
+    version = Version(file.key, str(file.etag), file.size, file.version_id)
+    if stop - start > stream_limit:
+        signed = objects.sign_get(version, file.content_type, content.disposition(file.filename))
+        return RedirectResponse(signed.url, 307, {"Cache-Control": "no-store"})
+    buffers = reader.read(objects, version, start, stop)
+    whole = content.verified(buffers, file) if ranged is None else buffers
+    return StreamingResponse(whole, status, headers, file.content_type)
+
+
+@app.get("/files/{id}/events", response_class=EventSourceResponse)
+async def events(
+    request: Request,
+    file: Annotated[File, Depends(allowed(Use.EVENTS))],
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    ends = monotonic() + seconds_left(request) - EVENTS_MARGIN_SECONDS
+    async for event in follow(files, objects, file, last_event_id, lambda: monotonic() > ends):
+        yield event
+
+
+def seconds_left(request: Request) -> float:
+    """What the invocation still has; without end where no Lambda runtime carries the app."""
+    context = request.scope.get("aws.context")
+    return context.get_remaining_time_in_millis() / 1000 if context else float("inf")
