@@ -37,7 +37,7 @@ def caller(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(H
     offered = credentials.credentials.encode() if credentials else b""
     # Every token is compared, each in constant time, so that the time tells nothing about any of them.
     owners = [owner for owner, token in json.loads(secret).items() if hmac.compare_digest(token.encode(), offered)]
-    if not owners:
+    if not (offered and owners):
         raise Unauthorized("Send `Authorization: Bearer <access token>`.")
     return str(owners[0])
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from sluice.errors import InvalidFilename
-from sluice.limits import MAX_CONTENT_TYPE_CHARACTERS, MAX_FILENAME_CHARACTERS, MAX_FINGERPRINT_CHARACTERS, MAX_PARTS
+from sluice.limits import MAX_CONTENT_TYPE_CHARACTERS, MAX_FILENAME_CHARACTERS, MAX_FINGERPRINT_BYTES, MAX_PARTS
 
 # RFC 9110, section 8.3.1, without the quoted strings that no upload needs.
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -39,6 +39,12 @@ def _check_content_type(value: str) -> str:
     return value
 
 
+def _check_fingerprint(value: str) -> str:
+    if len(value.encode()) > MAX_FINGERPRINT_BYTES:
+        raise ValueError(f"should have at most {MAX_FINGERPRINT_BYTES} bytes of UTF-8")
+    return value
+
+
 def _check_digests(digests: dict[str, str]) -> dict[str, str]:
     for name, value in digests.items():
         if name not in _DIGEST_CHARACTERS:
@@ -56,7 +62,7 @@ class CreateFile(BaseModel):
     filename: str
     size: Annotated[int, Field(ge=0)]
     content_type: Annotated[str, AfterValidator(_check_content_type)] = "application/octet-stream"
-    fingerprint: Annotated[str, StringConstraints(min_length=1, max_length=MAX_FINGERPRINT_CHARACTERS)] | None = None
+    fingerprint: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_fingerprint)] | None = None
     digests: Annotated[dict[str, str], AfterValidator(_check_digests)] = Field(default_factory=dict)
 
 

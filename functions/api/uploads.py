@@ -117,17 +117,16 @@ class Uploads:
         return self._files.get(file.owner, file.id)
 
     def _delete(self, file: File) -> None:
-        if file.status is Status.ABORTED:
-            return
         if file.status is Status.UPLOADING:
             # The record first: nothing can complete the upload any more while S3 forgets its parts.
             expires_at = int(time()) + limits.UNFINISHED_DAYS * 86_400
             file = self._files.save(file, status=Status.ABORTED, reason="aborted", expires_at=expires_at)
-        else:
-            self._files.delete(file)
         if file.upload_id:
             self._objects.abort(file.key, file.upload_id)
         self._objects.delete(file.key)
+        # The record last: where S3 failed, the client can still ask again.
+        if file.status is not Status.ABORTED:
+            self._files.delete(file)
 
     def _sign_one(self, file: File, number: int) -> dict[str, Any]:
         size = part_bytes(file, number)

@@ -1,6 +1,7 @@
 """Takes S3's completion events from the queue and runs one hashing job for each."""
 
 from typing import Any
+from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
@@ -48,14 +49,15 @@ def take(record: SQSRecord, lambda_context: LambdaContext) -> None:
 
 
 def hash_one(record: S3EventRecord, context: LambdaContext) -> None:
-    named = owner_and_id(record.s3.get_object.key)  # Powertools has undone the event's form encoding
+    key = unquote_plus(record.s3.get_object.key)
+    named = owner_and_id(key)
     ours = record.event_name.startswith("ObjectCreated:") and record.s3.bucket.name == objects.bucket
     if not ours or not named:
         logger.info("not about a file of ours", event_name=record.event_name, bucket=record.s3.bucket.name)
         return
     owner, file_id = named
     told = record.s3.get_object
-    version = Version(told.key, told.etag, told.size, told.version_id or None)
+    version = Version(key, told.etag, told.size, told.version_id or None)
     job = Job(files, objects, context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
     ended = job.run(owner, file_id, version)
     if ended is None:

@@ -58,14 +58,14 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))])
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
     status = 206 if ranged else 200
     if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=file.content_type)
+        return Response(status_code=status, headers=headers)
     version = Version(file.key, str(file.etag), file.size, file.version_id)
     if stop - start > stream_limit:
         signed = objects.sign_get(version, file.content_type, content.disposition(file.filename))
         return RedirectResponse(signed.url, 307, {"Cache-Control": "no-store"})
     buffers = reader.read(objects, version, start, stop)
     whole = content.verified(buffers, file) if ranged is None else buffers
-    return StreamingResponse(whole, status, headers, file.content_type)
+    return StreamingResponse(whole, status, headers)
 
 
 @app.get("/files/{id}/events", response_class=EventSourceResponse)

@@ -21,6 +21,7 @@ def headers(file: File) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
         "Content-Disposition": disposition(file.filename),
+        "Content-Type": file.content_type,  # as declared: Starlette's media_type would add a charset to text
         "ETag": etag(file),
         "Repr-Digest": digests,  # RFC 9530: of the whole file, whatever range is sent
         "X-Content-Type-Options": "nosniff",
@@ -54,7 +55,7 @@ def byte_range(file: File, request: Mapping[str, str]) -> tuple[int, int] | None
     What is no range of bytes, several ranges, and a range of another ETag's file mean the whole (RFC 9110, 14.2).
     """
     condition = request.get("if-range")
-    match = re.fullmatch(r"bytes=\s*(\d*)-(\d*)\s*", request.get("range", ""), re.ASCII | re.IGNORECASE)
+    match = re.fullmatch(r"bytes=\s*(\d{0,19})-(\d{0,19})\s*", request.get("range", ""), re.ASCII | re.IGNORECASE)
     if not match or (condition is not None and condition != etag(file)):
         return None
     first, last = match.groups()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
@@ -56,21 +57,29 @@ class Job:
         raised where S3 could not be read; the lease is given back, so that the next message begins at once.
         """
         try:
-            self._file = self._files.get(owner, file_id)
-            if self._file.status in ENDED or self._file.lease_until > time.time():
+            if not self._take(owner, file_id, version):
                 return None
-            self._save(
-                status=Status.HASHING,
-                received_bytes=version.size,
-                hashed_bytes=0,
-                etag=version.etag,
-                version_id=version.version_id,
-                **self._lease(),
-            )
             self._verdict(version)
         except (FileNotFound, Conflict):  # deleted, or taken over by a job that thought this one dead
             return None
         return self._file
+
+    def _take(self, owner: str, file_id: str, version: Version) -> bool:
+        """Take the lease; False where the file has ended or another job holds it."""
+        while True:
+            self._file = self._files.get(owner, file_id)
+            if self._file.status in ENDED or self._file.lease_until > time.time():
+                return False
+            with suppress(Conflict):  # `complete` writes at about this time: the message must not be lost to that
+                self._save(
+                    status=Status.HASHING,
+                    received_bytes=version.size,
+                    hashed_bytes=0,
+                    etag=version.etag,
+                    version_id=version.version_id,
+                    **self._lease(),
+                )
+                return True
 
     def _verdict(self, version: Version) -> None:
         if version.size != self._file.size:

@@ -19,9 +19,7 @@ MAX_PARTS_PER_ANSWER = 1_000
 DEFAULT_PART_BYTES = 8 * MIB  # what the AWS SDKs and CLI use: little is sent again, 80 GB still fit into 10,000 parts
 MAX_SINGLE_PUT_BYTES = DEFAULT_PART_BYTES  # a file of one part needs no multipart upload
 MAX_FILENAME_CHARACTERS = 255  # what common file systems take
-MAX_FINGERPRINT_CHARACTERS = (
-    512  # a DynamoDB sort key holds 1,024 bytes; UTF-8 needs at most two for one of Latin scripts
-)
+MAX_FINGERPRINT_BYTES = 1_024  # a DynamoDB sort key, which it is in the index of unfinished uploads
 MAX_CONTENT_TYPE_CHARACTERS = 255  # RFC 6838, section 4.2: two names of at most 127 characters
 UNFINISHED_DAYS = 7  # the template's lifecycle rule aborts unfinished uploads after as many
 

@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sluice import settings
+from sluice.errors import Busy
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -165,14 +166,16 @@ class Objects:
             raise _translated(error) from None
 
     def delete(self, key: str) -> None:
-        """Every version of the object, and every marker of an earlier deletion."""
+        """Every version of the object, and every marker of an earlier deletion. Raises Busy where S3 kept some."""
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
         for page in pages:
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             versions = [{"Key": key, "VersionId": item["VersionId"]} for item in found if item["Key"] == key]
             for start in range(0, len(versions), DELETE_PAGE):
                 batch: Any = {"Objects": versions[start : start + DELETE_PAGE], "Quiet": True}
-                self._client.delete_objects(Bucket=self.bucket, Delete=batch)
+                refused = self._client.delete_objects(Bucket=self.bucket, Delete=batch).get("Errors")
+                if refused:  # S3 answers 200 all the same
+                    raise Busy("S3 did not delete every version; ask again.")
 
     def _sign(self, operation: str, params: dict[str, Any], headers: dict[str, str] | None = None) -> Signed:
         url = self._client.generate_presigned_url(

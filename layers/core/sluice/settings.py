@@ -25,8 +25,8 @@ class Setting(Generic[T]):
 
     def read(self, environ: Mapping[str, str] = os.environ) -> T:
         """The value. Raises SettingError."""
-        text = environ.get(self.name, self.default)
-        if text is None:
+        text = environ.get(self.name) or self.default  # an empty variable is a forgotten one
+        if not text:
             raise SettingError(f"{self.name} is not set: {self.help}")
         try:
             return self.parse(text)
