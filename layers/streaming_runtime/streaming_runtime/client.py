@@ -1,0 +1,194 @@
+"""The Runtime API as a runtime speaks it: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from .connection import Answer, Connection
+from .errors import BODY_TRAILER, TYPE_HEADER, Document
+
+logger = logging.getLogger(__name__)
+
+ROOT = "/2018-06-01/runtime"
+
+# Seconds to wait before each new attempt after a lost connection; awslambdaric tries five times, with the same pauses.
+RECONNECT_DELAYS = (0.1, 0.2, 0.4, 0.8)
+
+# Chunks after which a stream lets the other tasks of the event loop have a turn: an app that never waits for anything
+# but a fast reader would otherwise keep its own deadline, and the other invocations, from being seen.
+CHUNKS_PER_TURN = 64
+
+
+class EnvironmentRetired(Exception):
+    """Lambda has no more work for this environment."""
+
+
+class ApiError(Exception):
+    """The Runtime API refused a call."""
+
+    def __init__(self, call: str, answer: Answer) -> None:
+        super().__init__(f"{call} was answered {answer.status}: {answer.body[:500].decode('utf-8', 'replace')}")
+        self.status = answer.status
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One event to answer, until `deadline_ms` (epoch milliseconds)."""
+
+    request_id: str
+    event: bytes
+    deadline_ms: int
+    function_arn: str
+    trace_id: str | None
+    client_context: str | None
+    cognito_identity: str | None
+    tenant_id: str | None
+    # Sent by Lambda since 2026 and echoed on the answer: tells one attempt of a request from another.
+    invocation_id: str | None
+
+    def path(self, call: str) -> str:
+        return f"{ROOT}/invocation/{self.request_id}/{call}"
+
+    @property
+    def echo(self) -> dict[str, str]:
+        return {"Lambda-Runtime-Invocation-Id": self.invocation_id} if self.invocation_id else {}
+
+
+class Client:
+    """One invocation at a time, over one connection that is kept.
+
+    A lost connection is made anew a few times (`RECONNECT_DELAYS`); then its `OSError` is raised.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._connection: Connection | None = None
+
+    async def next(self) -> Invocation:
+        """Wait, without limit, for the next event. Raises `EnvironmentRetired` when there will be none."""
+        answer = await self._call("GET", f"{ROOT}/invocation/next")
+        if answer.status == 403:
+            raise EnvironmentRetired
+        if answer.status != 200:
+            raise ApiError("GET next", answer)
+        header = answer.headers.get
+        return Invocation(
+            request_id=answer.headers["lambda-runtime-aws-request-id"],
+            event=answer.body,
+            deadline_ms=int(answer.headers["lambda-runtime-deadline-ms"]),
+            function_arn=answer.headers["lambda-runtime-invoked-function-arn"],
+            trace_id=header("lambda-runtime-trace-id"),
+            client_context=header("lambda-runtime-client-context"),
+            cognito_identity=header("lambda-runtime-cognito-identity"),
+            tenant_id=header("lambda-runtime-aws-tenant-id"),
+            invocation_id=header("lambda-runtime-invocation-id"),
+        )
+
+    async def restored(self) -> None:
+        """Say that the snapshot may be taken; returns in the environment that is restored from it (SnapStart)."""
+        answer = await self._call("GET", f"{ROOT}/restore/next")
+        if answer.status != 200:
+            raise ApiError("GET restore/next", answer)
+
+    async def post_error(self, invocation: Invocation, error: Document) -> None:
+        """Answer an invocation with a failure; only as long as no response was begun."""
+        await self._post_error(invocation.path("error"), error, invocation.echo)
+
+    async def post_init_error(self, error: Document) -> None:
+        """Say that the app cannot be started."""
+        await self._post_error(f"{ROOT}/init/error", error, {})
+
+    async def _post_error(self, path: str, error: Document, echo: dict[str, str]) -> None:
+        headers = {"Content-Type": "application/json", TYPE_HEADER: error.header_type, **echo}
+        answer = await self._call("POST", path, headers, error.json())
+        if answer.status != 202:
+            raise ApiError(f"POST {path}", answer)
+
+    async def respond(self, invocation: Invocation) -> "ResponseStream":
+        """Begin a streamed response; nothing is sent before its first chunk."""
+        for delay in (*RECONNECT_DELAYS, None):
+            try:
+                return ResponseStream(await self._connected(), invocation)
+            except OSError as error:
+                await self._pause(delay, error)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _call(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
+        for delay in (*RECONNECT_DELAYS, None):
+            try:
+                return await (await self._connected()).request(method, path, headers or {}, body)
+            except OSError as error:
+                await self._pause(delay, error)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or not self._connection.usable:
+            self.close()
+            self._connection = await Connection.open(self._address)
+        return self._connection
+
+    async def _pause(self, delay: float | None, error: OSError) -> None:
+        self.close()
+        if delay is None:
+            raise error
+        logger.warning("The connection to the Runtime API was lost (%r); trying again in %s s.", error, delay)
+        await asyncio.sleep(delay)
+
+    def close(self) -> None:
+        """Drop the connection; a response under way breaks off."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class ResponseStream:
+    """A chunked response. `end` makes it whole, `fail` says in its trailers that it is not."""
+
+    def __init__(self, connection: Connection, invocation: Invocation) -> None:
+        self._connection = connection
+        self._path = invocation.path("response")
+        self._chunks = 0
+        self._unsent: tuple[bytes, ...] = (
+            connection.head(
+                "POST",
+                self._path,
+                {
+                    "Content-Type": "application/vnd.awslambda.http-integration-response",
+                    "Lambda-Runtime-Function-Response-Mode": "streaming",
+                    "Transfer-Encoding": "chunked",
+                    "Trailer": f"{TYPE_HEADER}, {BODY_TRAILER}",
+                    **invocation.echo,
+                },
+            ),
+        )
+
+    async def write(self, *chunks: bytes) -> None:
+        """Send the chunks at once. Returns when the kernel has them; raises `OSError` when nobody takes them."""
+        await self._send(chunks, b"")
+        self._chunks += 1
+        if self._chunks % CHUNKS_PER_TURN == 0:
+            await asyncio.sleep(0)
+
+    async def end(self, *chunks: bytes) -> None:
+        """Send the last chunks and the end, and wait until Lambda has accepted the response."""
+        await self._send(chunks, b"0\r\n\r\n")
+        await self._accepted()
+
+    async def fail(self, error: Document) -> None:
+        """End the response as one that failed on the way."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in error.trailers().items())
+        await self._send((), b"0\r\n" + lines.encode("ascii") + b"\r\n")
+        await self._accepted()
+
+    async def _send(self, chunks: tuple[bytes, ...], tail: bytes) -> None:
+        parts, self._unsent = [*self._unsent], ()
+        for chunk in chunks:
+            if chunk:  # a chunk of no bytes would end the body
+                parts += (b"%x\r\n" % len(chunk), chunk, b"\r\n")
+        parts.append(tail)
+        await self._connection.write(*parts)
+
+    async def _accepted(self) -> None:
+        answer = await self._connection.answer()
+        if answer.status != 202:
+            raise ApiError(f"POST {self._path}", answer)

@@ -1,0 +1,52 @@
+"""`scope["aws.context"]`: what Lambda says about one invocation, as the managed runtime's context object has it."""
+
+import json
+import os
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from .client import Invocation
+
+
+class LambdaContext:
+    """https://docs.aws.amazon.com/lambda/latest/dg/python-context.html"""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self.aws_request_id = invocation.request_id
+        self.invoked_function_arn = invocation.function_arn
+        self.tenant_id = invocation.tenant_id
+        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
+        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "")
+        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
+        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
+        self.client_context = _client_context(invocation.client_context)
+        self.identity = _identity(invocation.cognito_identity)
+        self._deadline_ms = invocation.deadline_ms
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends this invocation; never less than 0."""
+        return max(0, self._deadline_ms - int(time.time() * 1000))
+
+
+def _client_context(header: str | None) -> SimpleNamespace | None:
+    """What a caller of the Invoke API passed along: client, custom, env."""
+    if header is None:
+        return None
+    fields: dict[str, Any] = json.loads(header)
+    client = fields.get("client")
+    return SimpleNamespace(
+        client=None if client is None else SimpleNamespace(**client),
+        custom=fields.get("custom"),
+        env=fields.get("env"),
+    )
+
+
+def _identity(header: str | None) -> SimpleNamespace:
+    """The Cognito identity of a mobile caller, if any."""
+    fields: dict[str, Any] = {} if header is None else json.loads(header)
+    return SimpleNamespace(
+        cognito_identity_id=fields.get("cognitoIdentityId"),
+        cognito_identity_pool_id=fields.get("cognitoIdentityPoolId"),
+    )

@@ -1,0 +1,72 @@
+"""Failures in the shape in which Lambda takes them: errorMessage, errorType, requestId, stackTrace."""
+
+import base64
+import importlib
+import json
+import traceback
+
+# Bytes of all trailers. Lambda's Runtime API is a Go server, whose limit is its read buffer (net/http, transfer.go:
+# "This limits the trailer to the underlying buffer size, typically 4kB"). A longer one would lose the whole failure.
+TRAILER_LIMIT = 4096
+TYPE_HEADER = "Lambda-Runtime-Function-Error-Type"
+BODY_TRAILER = "Lambda-Runtime-Function-Error-Body"
+
+# What is left of it for the JSON: base64 turns 3 bytes into 4; the names, the type and the line ends take up to 512.
+_TRAILED_JSON_LIMIT = (TRAILER_LIMIT - 512) // 4 * 3
+_TYPE_LIMIT = 128
+
+# Files whose frames are not the app's: this package, and the import system.
+_NOT_THE_APPS = (__file__.rpartition("/")[0], "<frozen importlib", importlib.__file__)
+
+
+class Fault(Exception):
+    """A failure that the runtime itself finds, under a type like `Runtime.HandlerNotFound`."""
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
+
+class Document:
+    """One failure as Lambda takes it, in the body of a request or in trailers.
+
+    The stack trace begins with the app's first frame: the runtime's own frames and those of the import system tell the
+    reader nothing.
+    """
+
+    def __init__(self, error: BaseException, request_id: str = "") -> None:
+        self.error_type = error.error_type if isinstance(error, Fault) else type(error).__name__
+        self.message = str(error)
+        self.request_id = request_id
+        frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
+        self.stack_trace = traceback.StackSummary.from_list(
+            [frame for frame in frames if not frame.filename.startswith(_NOT_THE_APPS)]
+        ).format()
+
+    def json(self) -> bytes:
+        return self._json(self.message, self.stack_trace)
+
+    def trailers(self) -> dict[str, str]:
+        """The failure as trailers, shortened to what fits: outer frames go first, then the end of the message."""
+        message, frames = self.message, self.stack_trace
+        while len(encoded := self._json(message, frames)) > _TRAILED_JSON_LIMIT:
+            if frames:
+                frames = frames[1:]
+            else:
+                message = message[: len(message) // 2]
+        return {TYPE_HEADER: self.header_type, BODY_TRAILER: base64.b64encode(encoded).decode("ascii")}
+
+    @property
+    def header_type(self) -> str:
+        """The type as a header takes it: a class may be named in any script."""
+        printable = (char if char.isascii() and char.isprintable() else "?" for char in self.error_type[:_TYPE_LIMIT])
+        return "".join(printable)
+
+    def _json(self, message: str, frames: list[str]) -> bytes:
+        document = {
+            "errorMessage": message,
+            "errorType": self.error_type[:_TYPE_LIMIT],
+            "requestId": self.request_id,
+            "stackTrace": frames,
+        }
+        return json.dumps(document).encode("ascii")

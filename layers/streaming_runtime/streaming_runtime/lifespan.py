@@ -1,0 +1,60 @@
+"""ASGI's lifespan, once per environment: https://asgi.readthedocs.io/en/latest/specs/lifespan.html."""
+
+import asyncio
+import logging
+from typing import Any
+
+from . import asgi
+from .errors import Fault
+
+logger = logging.getLogger(__name__)
+
+
+class Lifespan:
+    """Starts the app up and shuts it down. `state` is what the app's startup put there."""
+
+    def __init__(self, app: asgi.App) -> None:
+        self.state: dict[str, Any] = {}
+        self._app = app
+        self._task: asyncio.Task[None] | None = None
+        self._to_app: asyncio.Queue[asgi.Message] = asyncio.Queue()
+        self._from_app: asyncio.Queue[asgi.Message] = asyncio.Queue()
+
+    async def startup(self) -> None:
+        """Run the app's startup. Raises `Fault` when it fails; an app without lifespan has none to run."""
+        scope = {"type": "lifespan", "asgi": asgi.VERSION, "state": self.state}
+        self._task = asyncio.create_task(self._run(scope))
+        answer = await self._tell(self._task, "lifespan.startup")
+        if answer is None:
+            self._task = None
+        elif answer["type"] == "lifespan.startup.failed":
+            raise Fault("Runtime.StartupFailed", answer.get("message") or "The app's startup failed.")
+
+    async def shutdown(self, seconds: float) -> None:
+        """Run the app's shutdown, for so long at most."""
+        if self._task is None:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await self._tell(self._task, "lifespan.shutdown")
+        except TimeoutError:
+            logger.warning("The app's shutdown took more than %s s.", seconds)
+            return
+        if answer is not None and answer["type"] == "lifespan.shutdown.failed":
+            logger.error("The app's shutdown failed: %s", answer.get("message", ""))
+
+    async def _run(self, scope: asgi.Scope) -> None:
+        try:
+            await self._app(scope, self._to_app.get, self._from_app.put)
+        except Exception as error:  # noqa: BLE001 - how an app says that it knows no lifespan is not specified
+            logger.info("The app's lifespan ended: %r", error)
+
+    async def _tell(self, task: asyncio.Task[None], kind: str) -> asgi.Message | None:
+        """Send one message and wait for its answer; None when the app ends without one."""
+        self._to_app.put_nowait({"type": kind})
+        answer = asyncio.create_task(self._from_app.get())
+        await asyncio.wait({task, answer}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            answer.cancel()
+            return None
+        return answer.result()

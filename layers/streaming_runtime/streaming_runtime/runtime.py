@@ -1,0 +1,159 @@
+"""The life of one execution environment: start the app, carry invocations to it, leave."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+
+from . import asgi
+from .client import ApiError, Client, EnvironmentRetired, Invocation
+from .context import LambdaContext
+from .cycle import Cycle
+from .errors import Document, Fault
+from .handler import load
+from .lifespan import Lifespan
+from .logs import request_id
+from .scope import http_request
+from .settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Seconds for the app's shutdown. Lambda gives an environment at most 2 s in all after SIGTERM:
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
+SHUTDOWN_SECONDS = 1.0
+
+# The part of the deadline's margin that the app's own clean-up gets, and then again the sending of its failure.
+CLEAN_UP_SHARE = 0.4
+
+
+async def run(settings: Settings) -> int:
+    """Serve until Lambda has no more work or says SIGTERM; the exit status of the process."""
+    client = Client(settings.api)
+    try:
+        app = load(settings.handler)
+        lifespan = Lifespan(app)
+        await lifespan.startup()
+    except Exception as error:
+        logger.exception("The app cannot be started.")
+        await client.post_init_error(Document(error))
+        return 1
+    if settings.snap_start:
+        await client.restored()
+    client.close()
+    try:
+        await _serve([Worker(settings, app, lifespan) for _ in range(settings.concurrency)])
+    except* (OSError, ApiError) as failures:
+        logger.exception("The Runtime API failed: %s", failures.exceptions[0])
+        status = 1
+    else:
+        status = 0
+    await lifespan.shutdown(SHUTDOWN_SECONDS)
+    return status
+
+
+async def _serve(workers: list["Worker"]) -> None:
+    """Let all workers work, each on one invocation at a time, until they leave or SIGTERM comes."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(worker.work()) for worker in workers]
+
+        def stop() -> None:
+            for task in tasks:
+                task.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+
+
+class Worker:
+    """Takes one invocation after the other."""
+
+    def __init__(self, settings: Settings, app: asgi.App, lifespan: Lifespan) -> None:
+        self._settings = settings
+        self._app = app
+        self._lifespan = lifespan
+        self._client = Client(settings.api)
+        # Apps that would not stop. The loop itself holds tasks weakly only.
+        self._stuck: set[asyncio.Task[None]] = set()
+
+    async def work(self) -> None:
+        """Work until there is no more. Raises `OSError` and `ApiError` when the Runtime API cannot be worked with."""
+        try:
+            while True:
+                await self._answer(await self._client.next())
+        except EnvironmentRetired:
+            return
+        finally:
+            self._client.close()
+
+    async def _answer(self, invocation: Invocation) -> None:
+        """One invocation, under its own request id; what Lambda does not take costs this invocation alone."""
+        token = request_id.set(invocation.request_id)
+        self._set_trace(invocation.trace_id)
+        try:
+            await self._carry(invocation)
+        except OSError as error:
+            logger.warning("The answer could not be delivered: %r", error)
+        except ApiError as error:
+            logger.warning("%s", error)
+            if error.status >= 500:  # "Container error. Non-recoverable state. Runtime should exit promptly."
+                raise
+        finally:
+            self._set_trace(None)
+            request_id.reset(token)
+
+    async def _carry(self, invocation: Invocation) -> None:
+        """One invocation from event to answer."""
+        try:
+            scope, body = http_request(invocation.event, LambdaContext(invocation))
+        except Fault as fault:
+            logger.warning("%s", fault)
+            await self._client.post_error(invocation, Document(fault, invocation.request_id))
+            return
+        scope["state"] = self._lifespan.state.copy()
+        cycle = Cycle(self._client, invocation, scope, body)
+        running = asyncio.create_task(cycle.run(self._app))
+        left = max(0.0, invocation.deadline_ms / 1000 - time.time())
+        # An invocation so short that the margin would eat it up keeps half of its time.
+        margin = min(self._settings.deadline_margin, left / 2)
+        reason = Fault("Runtime.Shutdown", "The environment was shut down before the response was complete.")
+        try:
+            await asyncio.wait({running}, timeout=left - margin)
+            reason = Fault("Runtime.DeadlineReached", f"The app was stopped {margin:.1f} s before its deadline.")
+        finally:
+            if not running.done():
+                await self._stop(cycle, running, reason, margin * CLEAN_UP_SHARE)
+        if running.done():
+            running.result()
+
+    async def _stop(self, cycle: Cycle, running: asyncio.Task[None], reason: Fault, grace: float) -> None:
+        """Cancel the app, and answer in its place when it does not end within `grace` seconds."""
+        logger.error("%s", reason)
+        cycle.interrupt(reason)
+        running.cancel()
+        await asyncio.wait({running}, timeout=grace)
+        if running.done():
+            return
+        logger.error("It is not done with that in time; the invocation ends without it.")
+        self._stuck.add(running)
+        running.add_done_callback(self._forget)
+        try:
+            async with asyncio.timeout(grace):
+                await cycle.fail(reason)
+        finally:
+            # The app may be in the middle of a write that nobody takes.
+            self._client.close()
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        """Let go of an app that ended after all. How it ended is of no interest: its invocation was answered for it."""
+        self._stuck.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    def _set_trace(self, trace_id: str | None) -> None:
+        """Tell X-Ray's SDK, which reads a variable, what the invocation belongs to. Several at once it cannot tell."""
+        if trace_id is None or self._settings.concurrency > 1:
+            os.environ.pop("_X_AMZN_TRACE_ID", None)
+        else:
+            os.environ["_X_AMZN_TRACE_ID"] = trace_id

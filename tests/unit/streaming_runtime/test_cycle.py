@@ -1,0 +1,234 @@
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local.runtime_api import FunctionError, Response
+from streaming_runtime.asgi import App, Message, Receive, Scope, Send
+
+pytestmark = pytest.mark.anyio
+
+Carry = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+def start(status: int = 200, *headers: tuple[bytes, bytes]) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def body(data: bytes = b"", more: bool = False) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def saying(*messages: Message) -> App:
+    """An app that sends these messages and nothing else."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+async def read_into(received: bytearray, response: Response) -> None:
+    async for piece in response:
+        received += piece
+
+
+async def failure_of(carry: Carry, app: App) -> FunctionError:
+    """What the client sees of an app whose response must fail."""
+    async with carry(app) as environment:
+        with pytest.raises(FunctionError) as failed:
+            await environment.get()
+        return failed.value
+
+
+async def test_a_chunk_reaches_the_client_before_the_next_is_produced(carry: Carry) -> None:
+    """The app goes on only when the client has said that it has the first chunk."""
+    has_first = asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(b"first", more=True))
+        await has_first.wait()
+        await send(body(b"second"))
+
+    async with carry(app) as environment:
+        response = await environment.invoke(event_of("/"))
+        pieces = aiter(response)
+        received = b""
+        while not received.endswith(b"first"):
+            received += await anext(pieces)
+        has_first.set()
+        assert b"".join([piece async for piece in pieces]) == b"second"
+
+
+@given(
+    chunks=st.lists(st.binary(max_size=100) | st.integers(0, 300_000).map(bytes), max_size=20),
+    declared=st.booleans(),
+    last_is_empty=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_sequence_of_chunks_arrives_byte_for_byte(
+    carry: Carry, chunks: list[bytes], declared: bool, last_is_empty: bool
+) -> None:
+    """Whatever the sizes, empty ones among them, the body is the chunks in a row, in one whole response."""
+    whole = b"".join(chunks)
+    headers = [(b"content-length", b"%d" % len(whole))] if declared else []
+    said = [body(chunk, more=True) for chunk in chunks]
+    said = [*said, body()] if last_is_empty or not said else [*said[:-1], body(chunks[-1])]
+
+    async def main() -> None:
+        async with carry(saying(start(200, *headers), *said)) as environment:
+            assert (await environment.get())[1] == whole
+            # A second one over the same connection: the first left nothing behind.
+            assert (await environment.get())[1] == whole
+
+    asyncio.run(main())
+
+
+async def test_the_prelude_has_status_headers_and_cookies(carry: Carry) -> None:
+    """Set-Cookie has its own list; the response is of Lambda's HTTP integration type."""
+    app = saying(start(201, (b"X-A", b"1"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2; Path=/")), body(b"x"))
+    async with carry(app) as environment:
+        response = await environment.invoke(event_of("/"))
+        assert response.streaming
+        assert response.content_type == "application/vnd.awslambda.http-integration-response"
+        prelude, _ = b"".join([piece async for piece in response]).split(bytes(8), 1)
+    assert json.loads(prelude) == {"statusCode": 201, "headers": {"x-a": "1"}, "cookies": ["a=1", "b=2; Path=/"]}
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+async def test_a_response_without_body_ends_at_once(carry: Carry, method: str, status: int) -> None:
+    """HEAD, 204 and 304 are whole with the first body message, and bytes that the app adds go nowhere."""
+    answered = asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start(status, (b"content-length", b"1000")))
+        await send(body(b"x", more=True))
+        await answered.wait()
+        await send(body(b"y"))
+
+    async with carry(app) as environment:
+        response = await environment.invoke(event_of("/", method))
+        received = b"".join([piece async for piece in response])
+        answered.set()
+    assert received.endswith(bytes(8))
+
+
+async def test_a_failure_before_the_first_byte_is_an_error_and_no_response(carry: Carry) -> None:
+    """`/error` carries type, message and the app's own frames, as the managed runtime shapes them."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        raise LookupError("no such thing")
+
+    failed = await failure_of(carry, app)
+    document = json.loads(failed.payload)
+    assert failed.error_type == document["errorType"] == "LookupError"
+    assert document["errorMessage"] == "no such thing"
+    assert document["requestId"]
+    assert len(document["stackTrace"]) == 1
+    assert "raise LookupError" in document["stackTrace"][0]
+
+
+async def test_a_failure_after_the_first_byte_is_in_the_trailers(carry: Carry) -> None:
+    """What was sent arrives; then the response fails instead of ending."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(b"half", more=True))
+        raise LookupError("no more")
+
+    async with carry(app) as environment:
+        response = await environment.invoke(event_of("/"))
+        received = bytearray()
+        with pytest.raises(FunctionError) as failed:
+            await read_into(received, response)
+        assert received.endswith(bytes(8) + b"half")
+        assert failed.value.error_type == "LookupError"
+        assert json.loads(failed.value.payload)["errorMessage"] == "no more"
+        with pytest.raises(FunctionError):  # and the environment serves on
+            await environment.get()
+
+
+async def test_a_failure_after_the_end_changes_nothing(carry: Carry) -> None:
+    """A background task may fail: the client has its whole response."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(b"whole"))
+        raise LookupError("too late")
+
+    async with carry(app) as environment:
+        assert (await environment.get())[1] == b"whole"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [],
+        [start()],
+        [start(), body(b"half", more=True)],
+        [start(200, (b"content-length", b"5")), body(b"half")],
+        [start(200, (b"content-length", b"5")), body(b"half", more=True), body()],
+        [start(200, (b"content-length", b"3")), body(b"half")],
+        [start(200, (b"content-length", b"3")), body(b"h", more=True), body(b"alf")],
+        [body(b"no start")],
+        [start(), start(), body()],
+        [start(), {"type": "http.response.pathsend", "path": "/etc/passwd"}],
+        [start(200, (b"x", b"a\r\nset-cookie: b")), body()],
+    ],
+)
+async def test_a_response_that_is_not_right_is_never_whole(carry: Carry, said: list[Message]) -> None:
+    """Unfinished, shorter or longer than declared, out of order, with a forged header: the invocation fails."""
+    assert (await failure_of(carry, saying(*said))).error_type
+
+
+async def test_the_app_receives_the_body_once_and_then_the_end(carry: Carry) -> None:
+    """`receive` gives the whole request, blocks while the response is open, and says disconnect after it."""
+    received: list[Message] = []
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        received.append(await receive())
+        waiting = asyncio.ensure_future(receive())
+        await send(start())
+        await send(body(b"x", more=True))
+        assert not waiting.done()
+        await send(body())
+        received.append(await waiting)
+
+    async with carry(app) as environment:
+        data = bytes(range(256))
+        await environment.get(body=base64.b64encode(data).decode(), isBase64Encoded=True)
+    assert received == [{"type": "http.request", "body": data, "more_body": False}, {"type": "http.disconnect"}]
+
+
+async def test_the_work_after_a_response_is_done_before_the_next_invocation(carry: Carry) -> None:
+    """Background tasks run while the environment is not frozen yet."""
+    done: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        done.append("begin " + scope["path"])
+        await send(start())
+        await send(body())
+        await asyncio.sleep(0.01)
+        done.append("end " + scope["path"])
+
+    async with carry(app) as environment:
+        await asyncio.gather(environment.get("/1"), environment.get("/2"))
+    assert done == ["begin /1", "end /1", "begin /2", "end /2"]
+
+
+def event_of(path: str, method: str = "GET") -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "headers": {},
+        "requestContext": {"http": {"method": method, "path": path, "sourceIp": "192.0.2.1"}},
+    }

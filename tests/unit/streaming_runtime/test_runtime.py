@@ -1,0 +1,182 @@
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from local.runtime_api import EnvironmentGone, FunctionError
+from streaming_runtime.asgi import Message, Receive, Scope, Send
+from streaming_runtime.logs import request_id
+
+pytestmark = pytest.mark.anyio
+
+Carry = Callable[..., AbstractAsyncContextManager[Any]]
+Event = Callable[..., dict[str, Any]]
+
+START: Message = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+def body(data: bytes = b"", more: bool = False) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+async def test_the_app_is_stopped_before_its_deadline(carry: Carry, event: Event) -> None:
+    """Its `finally` runs, its stream fails in good time, and the next invocation is served."""
+    cleaned_up: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(body(b"first", more=True))
+        try:
+            if scope["path"] == "/slow":
+                await asyncio.Event().wait()
+        finally:
+            cleaned_up.append(scope["path"])
+        await send(body())
+
+    async with carry(app, margin=0.2) as environment:
+        begun = time.monotonic()
+        response = await environment.invoke(event("/slow"), seconds=0.5)
+        with pytest.raises(FunctionError, match=r"Runtime\.DeadlineReached"):
+            [piece async for piece in response]
+        assert 0.2 < time.monotonic() - begun < 0.5
+        assert cleaned_up == ["/slow"]
+        assert (await environment.get("/next"))[1] == b"first"
+
+
+async def test_an_app_may_end_its_stream_itself_when_it_is_stopped(carry: Carry) -> None:
+    """An SSE endpoint that says goodbye has a whole response."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await send(body(b"goodbye"))
+
+    async with carry(app, margin=0.2) as environment:
+        assert (await environment.get(seconds=0.4))[1] == b"goodbye"
+
+
+async def test_the_app_is_told_of_its_end_by_receive_too(carry: Carry) -> None:
+    """While it is being stopped, `receive` says http.disconnect, as after any other end."""
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(START)
+        try:
+            await receive()
+        except asyncio.CancelledError:
+            await send(body((await receive())["type"].encode()))
+
+    async with carry(app, margin=0.2) as environment:
+        assert (await environment.get(seconds=0.4))[1] == b"http.disconnect"
+
+
+async def test_a_stuck_app_does_not_take_the_next_invocation_down(carry: Carry, event: Event) -> None:
+    """Its invocation is failed for it, what it sends later goes nowhere, and the environment serves on."""
+    released, refused = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(body(b"first", more=True))
+        while scope["path"] == "/stuck" and not released.is_set():
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                continue
+        try:
+            await send(body(b"last"))
+        except OSError:
+            refused.set()
+
+    async with carry(app, margin=0.2) as environment:
+        response = await environment.invoke(event("/stuck"), seconds=0.4)
+        with pytest.raises(FunctionError, match=r"Runtime\.DeadlineReached"):
+            [piece async for piece in response]
+        assert (await environment.get("/next"))[1] == b"firstlast"
+        assert not refused.is_set()
+        released.set()
+        await refused.wait()
+
+
+async def test_a_reader_who_never_reads_costs_no_more_than_the_invocation(carry: Carry, event: Event) -> None:
+    """Backpressure holds the app until the deadline; the connection is broken off, and the next one works."""
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        for _ in range(200 if scope["path"] == "/big" else 1):
+            await send(body(bytes(1 << 20), more=True))
+        await send(body())
+
+    async with carry(app, margin=0.2, broken_off=1) as environment:
+        response = await environment.invoke(event("/big"), seconds=0.6)
+        assert len((await environment.get("/small"))[1]) == 1 << 20
+        assert not response.finished.is_set()
+        with pytest.raises(EnvironmentGone):
+            [piece async for piece in response]
+
+
+async def test_many_invocations_share_one_loop_and_nothing_else(carry: Carry) -> None:
+    """At a concurrency of 20, all are open at once, and each knows its own request id, deadline and context."""
+    together = asyncio.Barrier(20)
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await together.wait()
+        context = scope["aws.context"]
+        assert request_id.get() == await asyncio.to_thread(request_id.get) == context.aws_request_id
+        seconds = round(context.get_remaining_time_in_millis() / 1000)
+        await send(START)
+        await send(body(f"{scope['path']} {seconds}".encode()))
+
+    async with carry(app, concurrency=20) as environment:
+        answers = await asyncio.gather(*(environment.get(f"/{n}", seconds=100 + n) for n in range(20)))
+    assert [text for _, text in answers] == [f"/{n} {100 + n}".encode() for n in range(20)]
+
+
+async def test_the_trace_is_in_the_environment_as_long_as_the_invocation(carry: Carry, event: Event) -> None:
+    """X-Ray's SDK finds it where the managed runtime puts it."""
+    seen: list[str | None] = []
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        seen.append(os.environ.get("_X_AMZN_TRACE_ID"))
+        await send(START)
+        await send(body())
+
+    async with carry(app) as environment:
+        for trace_id in ("Root=1-a", "Root=1-b"):
+            response = await environment.invoke(event(), trace_id=trace_id)
+            await response.finished.wait()
+    assert seen == ["Root=1-a", "Root=1-b"]
+    assert "_X_AMZN_TRACE_ID" not in os.environ
+
+
+async def test_an_event_that_is_no_request_is_answered_in_words(carry: Carry, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller and the log learn what this function takes; the app is not called."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(body(b"called"))
+
+    async with carry(app) as environment:
+        with caplog.at_level(logging.WARNING), pytest.raises(FunctionError, match=r"Runtime\.NotAnHttpRequest"):
+            await environment.invoke({"hello": "world"})
+        assert "answers HTTP requests" in caplog.text
+        assert (await environment.get())[1] == b"called"
+
+
+async def test_state_is_shared_by_copy(carry: Carry) -> None:
+    """What one request puts into `state` is not seen by the next."""
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(body(repr(scope["state"]).encode()))
+        scope["state"]["mine"] = 1
+
+    async with carry(app) as environment:
+        for _ in range(2):
+            assert (await environment.get())[1] == b"{}"

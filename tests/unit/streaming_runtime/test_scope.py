@@ -1,0 +1,125 @@
+import base64
+import json
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming_runtime.asgi import Scope
+from streaming_runtime.client import Invocation
+from streaming_runtime.context import LambdaContext
+from streaming_runtime.errors import Fault
+from streaming_runtime.scope import http_request
+
+CONTEXT = LambdaContext(Invocation("r-1", b"", 0, "arn:f", None, None, None, None, None))
+
+
+def request(event: object) -> tuple[Scope, bytes]:
+    return http_request(json.dumps(event).encode(), CONTEXT)
+
+
+def version_2(path: str = "/", stage: str = "$default", **overrides: Any) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "a=1&a=2&b=%20",
+        "cookies": ["s=1", "t=2"],
+        "headers": {"host": "id.lambda-url.eu-west-1.on.aws", "x-forwarded-proto": "https", "accept": "a, b"},
+        "requestContext": {"http": {"method": "PUT", "path": path, "sourceIp": "192.0.2.1"}, "stage": stage},
+        "isBase64Encoded": False,
+        **overrides,
+    }
+
+
+def version_1(path: str = "/files", full_path: str = "/prod/files") -> dict[str, Any]:
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": "GET",
+        "headers": {"Host": "id.execute-api.eu-west-1.amazonaws.com", "X-Forwarded-Proto": "https"},
+        "multiValueHeaders": {"Accept": ["a", "b"]},
+        "multiValueQueryStringParameters": {"a": ["1", "2"]},
+        "requestContext": {"path": full_path, "stage": "prod", "identity": {"sourceIp": "192.0.2.1"}},
+        "body": None,
+        "isBase64Encoded": False,
+    }
+
+
+def test_a_function_urls_event_becomes_a_scope() -> None:
+    """Method, repeated query keys, cookies, client, scheme: nothing of the request is lost."""
+    event = version_2("/files/x")
+    scope, body = request(event)
+    assert scope["type"] == "http"
+    assert scope["method"] == "PUT"
+    assert scope["path"] == "/files/x"
+    assert scope["raw_path"] == b"/files/x"
+    assert scope["root_path"] == ""
+    assert scope["query_string"] == b"a=1&a=2&b=%20"
+    assert scope["scheme"] == "https"
+    assert scope["client"] == ("192.0.2.1", 0)
+    assert (b"cookie", b"s=1; t=2") in scope["headers"]
+    assert (b"accept", b"a, b") in scope["headers"]
+    assert scope["aws.event"] == event
+    assert scope["aws.context"] is CONTEXT
+    assert body == b""
+
+
+def test_a_rest_apis_event_becomes_a_scope() -> None:
+    """Payload 1.0: multi-value headers and query; the stage is the root path and part of the path."""
+    scope, _ = request(version_1())
+    assert scope["method"] == "GET"
+    assert (scope["path"], scope["root_path"]) == ("/prod/files", "/prod")
+    assert scope["query_string"] == b"a=1&a=2"
+    assert (b"accept", b"a, b") in scope["headers"]
+    assert scope["client"] == ("192.0.2.1", 0)
+
+
+def test_behind_a_custom_domain_there_is_no_stage_in_the_path() -> None:
+    """The client's path is the app's path, then."""
+    scope, _ = request(version_1(path="/files", full_path="/files"))
+    assert (scope["path"], scope["root_path"]) == ("/files", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "root_path"), [("/dev/files", "/dev"), ("/dev", "/dev"), ("/development", ""), ("/files", "")]
+)
+def test_a_named_stage_of_an_http_api_is_the_root_path(path: str, root_path: str) -> None:
+    """Only where the path really begins with it."""
+    assert request(version_2(path, stage="dev"))[0]["root_path"] == root_path
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=50))
+def test_every_path_survives_encoded_once(text: str) -> None:
+    """`path` is what the client meant, `raw_path` decodes to it, whether or not the door encoded it."""
+    encoded = "/" + quote(text, safe="")
+    scope, _ = request(version_2(encoded))
+    assert scope["path"] == "/" + text
+    assert scope["raw_path"].isascii()
+    assert unquote(scope["raw_path"].decode()) == "/" + text
+    if "%" not in text:
+        assert request(version_2("/" + text))[0]["path"] == "/" + text
+
+
+@given(st.binary(max_size=200))
+def test_a_base64_body_arrives_as_its_bytes(data: bytes) -> None:
+    """Function URLs encode what is not text."""
+    assert request(version_2(body=base64.b64encode(data).decode(), isBase64Encoded=True))[1] == data
+
+
+def test_a_text_body_arrives_as_utf_8() -> None:
+    """A body that the door took for text."""
+    assert request(version_2(body="grün"))[1] == "grün".encode()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [None, 1, "version requestContext", [], {}, {"Records": []}, {"version": "2.0", "requestContext": {}},
+     {"requestContext": {"elb": {}}, "httpMethod": "GET"}],
+)  # fmt: skip
+def test_another_event_is_refused_in_words(event: object) -> None:
+    """A direct invocation or a wrong trigger is told what this function takes."""
+    with pytest.raises(Fault, match="answers HTTP requests") as refused:
+        request(event)
+    assert refused.value.error_type == "Runtime.NotAnHttpRequest"

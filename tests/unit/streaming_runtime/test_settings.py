@@ -1,0 +1,39 @@
+import pytest
+
+from streaming_runtime.settings import Settings
+
+LEAST = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "_HANDLER": "app.app"}
+
+
+def test_lambdas_variables_are_enough() -> None:
+    """One invocation at a time, stopped one second before its deadline."""
+    settings = Settings.read({**LEAST, "LAMBDA_TASK_ROOT": "/var/task"})
+    assert settings == Settings("127.0.0.1:9001", "app.app", "/var/task", 1, snap_start=False, deadline_margin=1.0)
+
+
+def test_every_variable_is_read() -> None:
+    """Concurrency, SnapStart and the margin in milliseconds."""
+    settings = Settings.read(
+        {
+            **LEAST,
+            "AWS_LAMBDA_MAX_CONCURRENCY": "64",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
+            "STREAMING_RUNTIME_DEADLINE_MARGIN_MS": "250",
+        }
+    )
+    assert (settings.concurrency, settings.snap_start, settings.deadline_margin) == (64, True, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
+        ("AWS_LAMBDA_MAX_CONCURRENCY", "many"),
+        ("STREAMING_RUNTIME_DEADLINE_MARGIN_MS", "-1"),
+        ("STREAMING_RUNTIME_DEADLINE_MARGIN_MS", "1.5"),
+    ],
+)
+def test_a_wrong_value_fails_by_its_name(name: str, value: str) -> None:
+    """The message says which variable and what it takes."""
+    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        Settings.read({**LEAST, name: value})
