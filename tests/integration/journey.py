@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -30,7 +31,9 @@ def events(url: str, **headers: str) -> Iterator[Event]:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
         fields: dict[str, str] = {}
+        late = monotonic() + PATIENCE_SECONDS  # pings keep a stream alive that tells nothing any more
         for line in answer.iter_lines():
+            assert monotonic() < late, f"no end of the events after {PATIENCE_SECONDS} s"
             if line:
                 name, _, value = line.partition(": ")
                 fields[name] = value

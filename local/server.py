@@ -1,0 +1,48 @@
+"""An HTTP server for a door, on the event loop that runs already."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+
+import uvicorn
+
+from local.doors import Broken, Door
+
+# Seconds that a connection may lie idle: longer than clients keep theirs, so that none is closed while a request is on
+# its way.
+KEEP_ALIVE_S = 75
+
+# Seconds that answers may take to end once the door is told to close.
+CLOSING_S = 1
+
+
+class Server(uvicorn.Server):
+    """Serves one door, and leaves signals to whoever runs the loop."""
+
+    def __init__(self, door: Door) -> None:
+        logging.getLogger("uvicorn.error").addFilter(_worth_reading)
+        super().__init__(
+            uvicorn.Config(
+                door,
+                http="h11",
+                interface="asgi3",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=CLOSING_S,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _worth_reading(record: logging.LogRecord) -> bool:
+    """uvicorn reports every exception. Why an answer was broken off has been said; cancelling is how doors close."""
+    return not (record.exc_info and isinstance(record.exc_info[1], Broken | asyncio.CancelledError))

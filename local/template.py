@@ -1,0 +1,182 @@
+"""`template.yaml` as CloudFormation sees it: SAM's transform applied, parameters and intrinsic functions resolved."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samtranslator.model.exceptions import InvalidDocumentException
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"  # moto's
+STACK = "local"
+
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/local",
+    "AWS::StackName": STACK,
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+# The transform wants code in S3. This bucket exists nowhere: it carries a local path through the transform.
+LOCAL_CODE = "local-code"
+
+_NO_VALUE = object()
+_VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
+
+Resource = dict[str, Any]
+
+
+class TemplateError(Exception):
+    """The template cannot run here; the message says which part, and why."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A transformed template, the parameters' values, and the folder that its paths start from."""
+
+    root: Path
+    document: dict[str, Any]
+    parameters: dict[str, Any]
+
+    @property
+    def resources(self) -> dict[str, Resource]:
+        """The resources whose condition holds, by logical id."""
+        resolver = Resolver(self)
+        every: dict[str, Resource] = self.document["Resources"]
+        return {name: resource for name, resource in every.items() if resolver.holds(resource.get("Condition"))}
+
+    def of_type(self, kind: str) -> dict[str, Resource]:
+        return {name: resource for name, resource in self.resources.items() if resource["Type"] == kind}
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Template:
+    """Read and transform a SAM template. `environ` may set its parameters: SLUICE_ALLOWED_ORIGINS is AllowedOrigins."""
+    try:
+        document = yaml_parse(path.read_text())
+    except OSError as error:
+        raise TemplateError(f"cannot read {path}: {error.strerror}") from error
+    parameters = {name: _parameter(name, spec, environ) for name, spec in document.get("Parameters", {}).items()}
+    for resource in document["Resources"].values():
+        properties = resource.get("Properties", {})
+        for key in ("CodeUri", "ContentUri"):
+            if isinstance(properties.get(key), str):
+                properties[key] = f"s3://{LOCAL_CODE}/{properties[key].strip('/')}"
+    try:
+        translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
+        transformed = translator.translate(document, dict(parameters))
+    except InvalidDocumentException as error:
+        causes = "; ".join(str(cause.message) for cause in error.causes)
+        raise TemplateError(f"{path.name} cannot be transformed: {causes}") from error
+    return Template(path.resolve().parent, transformed, parameters)
+
+
+def _parameter(name: str, spec: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+    variable = "SLUICE_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
+    value = environ.get(variable, spec.get("Default"))
+    if value is None:
+        raise TemplateError(f"the parameter {name} has no default: set {variable}")
+    allowed = [str(item) for item in spec.get("AllowedValues", [value])]
+    if str(value) not in allowed:
+        raise TemplateError(f"{variable}={value}: the parameter {name} may be {', '.join(allowed)}")
+    if spec["Type"] == "CommaDelimitedList" or spec["Type"].startswith("List<"):
+        return [item.strip() for item in str(value).split(",")]
+    return str(value)
+
+
+class Resolver:
+    """Resolves intrinsic functions by what exists so far: `refs`, `attributes`, and `addresses` of AWS played here."""
+
+    def __init__(self, template: Template) -> None:
+        self.refs: dict[str, Any] = {**PSEUDO_PARAMETERS, **template.parameters, "AWS::NoValue": _NO_VALUE}
+        self.attributes: dict[tuple[str, str], str] = {}
+        self.addresses: dict[str, str] = {}
+        self._conditions = template.document.get("Conditions", {})
+
+    def __call__(self, value: Any) -> Any:
+        """`value` with every function in it replaced by what it stands for."""
+        if isinstance(value, list):
+            return [item for item in map(self, value) if item is not _NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((key, argument),) = value.items()
+            if key == "Ref" or key.startswith("Fn::"):
+                return self._function(key, argument)
+        resolved = {key: self(item) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
+
+    def holds(self, condition: Any) -> bool:
+        """Whether a condition, by name or as written out, is true. A resource without one has None, which is."""
+        match condition:
+            case None:
+                return True
+            case str(name) | {"Condition": str(name)}:
+                return self.holds(self._conditions[name])
+            case {"Fn::Equals": [left, right]}:
+                return bool(self(left) == self(right))
+            case {"Fn::Not": [inner]}:
+                return not self.holds(inner)
+            case {"Fn::And": list(inner)}:
+                return all(map(self.holds, inner))
+            case {"Fn::Or": list(inner)}:
+                return any(map(self.holds, inner))
+        raise TemplateError(f"this condition is not understood here: {condition}")
+
+    def _function(self, name: str, argument: Any) -> Any:  # noqa: PLR0911  one for each function
+        match name, argument:
+            case "Ref", str():
+                return self._ref(argument)
+            case "Fn::GetAtt", str():
+                return self._attribute(*argument.split(".", 1))
+            case "Fn::GetAtt", [resource, attribute]:
+                return self._attribute(resource, attribute)
+            case "Fn::Sub", str():
+                return self._substitute(argument, {})
+            case "Fn::Sub", [text, variables]:
+                return self._substitute(text, self(variables))
+            case "Fn::Join", [separator, parts]:
+                return self._here(separator.join(map(str, self(parts))))
+            case "Fn::If", [condition, then, otherwise]:
+                return self(then if self.holds(condition) else otherwise)
+            case "Fn::Select", [index, items]:
+                return self(items)[int(index)]
+            case "Fn::Split", [separator, text]:
+                return self(text).split(separator)
+        raise TemplateError(f"{name} with {argument} is not understood here")
+
+    def _ref(self, name: str) -> Any:
+        try:
+            return self.refs[name]
+        except KeyError:
+            raise TemplateError(f"Ref to {name}, which does not exist on this machine") from None
+
+    def _attribute(self, resource: str, attribute: str) -> str:
+        try:
+            return self.attributes[resource, attribute]
+        except KeyError:
+            raise TemplateError(f"GetAtt {resource}.{attribute}, which does not exist on this machine") from None
+
+    def _substitute(self, text: str, variables: Mapping[str, Any]) -> str:
+        def value(match: re.Match[str]) -> str:
+            literal, name = match.groups()
+            if literal:
+                return f"${{{name}}}"
+            if name in variables:
+                return str(variables[name])
+            return str(self._attribute(*name.split(".", 1)) if "." in name else self._ref(name))
+
+        return self._here(_VARIABLE.sub(value, text))
+
+    def _here(self, text: str) -> str:
+        """An address that a template puts together from an API's id, as the door on this machine."""
+        for on_aws, here in self.addresses.items():
+            text = text.replace(on_aws, here)
+        return text

@@ -1,0 +1,108 @@
+"""The local stack, started as a person starts it."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.template import REGION
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests" / "unit" / "local" / "tiny" / "template.yaml"
+
+# A machine that is busy with other things imports moto, boto3 and FastAPI several times over.
+START_SECONDS = 120
+STOP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Running:
+    """A `python -m local` that is ready: its process, what its ready line says, and where its stderr goes."""
+
+    process: subprocess.Popen[str]
+    ready: dict[str, Any]
+    log: Path
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The stack of template.yaml: URLs without a slash at the end, the tokens of the owners `default` and `other`."""
+
+    api: str
+    stream: str
+    aws: str
+    token: str
+    other_token: str
+    region: str
+    log: Path
+
+
+@contextmanager
+def running(log: Path, *arguments: str, **environ: str) -> Iterator[Running]:
+    """`python -m local` on free ports until the block ends. When it does not start, the failure shows its log."""
+    ports = dict.fromkeys(("SLUICE_API_PORT", "SLUICE_STREAM_PORT", "SLUICE_AWS_PORT"), "0")
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "local", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **ports, **environ},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
+        try:
+            yield Running(process, _ready(process, log), log)
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(STOP_SECONDS) == 0
+        finally:
+            process.kill()
+
+
+def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
+    late = threading.Timer(START_SECONDS, process.kill)
+    late.start()
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+    finally:
+        late.cancel()
+    word, _, document = line.partition(" ")
+    assert word == "ready", f"the local stack did not start:\n{log.read_text()}"
+    ready: dict[str, Any] = json.loads(document)
+    return ready
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack of template.yaml, once for all tests that use it."""
+    tokens = {"default": secrets.token_urlsafe(), "other": secrets.token_urlsafe()}
+    log = tmp_path_factory.mktemp("stack") / "log"
+    with running(log, SLUICE_TOKEN=json.dumps(tokens)) as up:
+        yield Stack(
+            api=up.ready["api"],
+            stream=up.ready["stream"],
+            aws=up.ready["aws"],
+            token=up.ready["token"],
+            other_token=tokens["other"],
+            region=REGION,
+            log=log,
+        )
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The stack of the smallest functions, whose paths ask for what Sluice's never do."""
+    with running(tmp_path_factory.mktemp("tiny") / "log", "--template", str(TINY)) as up:
+        yield up

@@ -1,0 +1,202 @@
+"""Environments as real processes of the tiny streaming runtime, and the pool that keeps them."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from local import environments
+from local.environments import Pool, Throttled, TimedOut, reason
+from local.functions import Function
+from local.guard import Guard
+from local.payload import PRELUDE_END
+from local.runtime_api import EnvironmentGone, FunctionError
+
+TINY = Path(__file__).parent / "tiny"
+FUNCTION = Function(
+    name="Tiny",
+    arn="arn:aws:lambda:eu-west-1:123456789012:function:tiny",
+    timeout=30,
+    root=TINY / "streaming",
+    command=(sys.executable, str(TINY / "layer" / "stream.py")),
+    environment={"LAMBDA_TASK_ROOT": str(TINY / "streaming"), "_HANDLER": "app.answer", "PYTHONUNBUFFERED": "1"},
+)
+
+
+@asynccontextmanager
+async def pool(function: Function = FUNCTION, limit: int = 4) -> AsyncIterator[Pool]:
+    guard = Guard()
+    made = Pool(function, guard, asyncio.Semaphore(4), limit)
+    try:
+        yield made
+    finally:
+        await made.close()
+        guard.close()
+
+
+async def ask(made: Pool, path: str, **query: str) -> bytes:
+    """The body of the answer to one event."""
+    response = await made.invoke(json.dumps({"rawPath": path, "queryStringParameters": query}).encode())
+    return b"".join([piece async for piece in response]).partition(PRELUDE_END)[2]
+
+
+def test_warm_environment_is_used_again() -> None:
+    """One invocation after the other runs in the same process."""
+
+    async def scenario() -> None:
+        async with pool() as made:
+            assert await ask(made, "/pid") == await ask(made, "/pid")
+
+    asyncio.run(scenario())
+
+
+def test_invocations_at_once_get_an_environment_each(tmp_path: Path) -> None:
+    """While one environment works, another is started; none gets two invocations."""
+
+    async def scenario() -> None:
+        async with pool() as made:
+            gate = tmp_path / "gate"
+            working = [asyncio.create_task(ask(made, "/gate", gate=str(gate))) for _ in range(2)]
+            first = await ask(made, "/pid")
+            assert not any(task.done() for task in working)
+            gate.touch()
+            assert await asyncio.gather(*working) == [b"firstsecond"] * 2
+            assert int(first) != os.getpid()
+
+    asyncio.run(scenario())
+
+
+def test_more_than_the_limit_waits_its_turn(tmp_path: Path) -> None:
+    """At the limit an invocation waits for the environment that is first free."""
+
+    async def scenario() -> None:
+        async with pool(limit=1) as made:
+            pid = await ask(made, "/pid")
+            gate = tmp_path / "gate"
+            working = asyncio.create_task(ask(made, "/gate", gate=str(gate)))
+            waiting = asyncio.create_task(ask(made, "/pid"))
+            done, _ = await asyncio.wait({working, waiting}, timeout=0.2)
+            assert not done
+            gate.touch()
+            assert await waiting == pid
+
+    asyncio.run(scenario())
+
+
+def test_waiting_too_long_is_throttled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits longer than the bound is turned away, and the environment serves the next."""
+
+    async def scenario() -> None:
+        async with pool(limit=1) as made:
+            pid = await ask(made, "/pid")
+            gate = tmp_path / "gate"
+            event = {"rawPath": "/gate", "queryStringParameters": {"gate": str(gate)}}
+            working = await made.invoke(json.dumps(event).encode())
+            with monkeypatch.context() as short:
+                short.setattr(environments, "WAIT_S", 0.2)
+                with pytest.raises(Throttled, match="all 1 environments were busy"):
+                    await ask(made, "/pid")
+            gate.touch()
+            working.discard()
+            assert await ask(made, "/pid") == pid
+
+    asyncio.run(scenario())
+
+
+def test_failure_of_the_function_keeps_the_environment() -> None:
+    """An exception before the first byte is a function error with its words, and the process goes on."""
+
+    async def scenario() -> None:
+        async with pool() as made:
+            pid = await ask(made, "/pid")
+            with pytest.raises(FunctionError) as failed:
+                await ask(made, "/raise")
+            assert reason(failed.value) == "RuntimeError: before the first byte"
+            assert await ask(made, "/pid") == pid
+
+    asyncio.run(scenario())
+
+
+def test_crash_fails_the_invocation_and_is_replaced(capfd: pytest.CaptureFixture[str]) -> None:
+    """A process that ends takes its invocation with it; the next gets a new process."""
+
+    async def scenario() -> None:
+        async with pool(limit=1) as made:
+            pid = await ask(made, "/pid")
+            with pytest.raises(EnvironmentGone):
+                await ask(made, "/exit")
+            assert await ask(made, "/pid") != pid
+
+    asyncio.run(scenario())
+    assert "[Tiny] an environment ended with exit status 4" in capfd.readouterr().err
+
+
+def test_timeout_kills_the_environment(capfd: pytest.CaptureFixture[str]) -> None:
+    """Past its timeout the process is killed: what waits for its answer fails, and so does an answer that has begun."""
+
+    async def scenario() -> None:
+        async with pool(replace(FUNCTION, timeout=1), limit=1) as made:
+            pid = await ask(made, "/pid")
+            with pytest.raises(EnvironmentGone):
+                await ask(made, "/sleep")
+            assert await ask(made, "/pid") != pid
+            with pytest.raises(TimedOut, match="Timeout of 1 s"):
+                await ask(made, "/mute")
+
+    asyncio.run(scenario())
+    assert "[Tiny] timed out after 1 s" in capfd.readouterr().err
+
+
+def test_timeout_ends_with_the_invocation() -> None:
+    """An environment that has answered in time is not killed when its timeout would have come."""
+
+    async def scenario() -> None:
+        async with pool(replace(FUNCTION, timeout=1)) as made:
+            pid = await ask(made, "/pid")
+            end = asyncio.get_running_loop().time() + 1.2
+            while asyncio.get_running_loop().time() < end:
+                assert await ask(made, "/pid") == pid
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            replace(FUNCTION, command=(sys.executable, "-c", "raise SystemExit(5)")),
+            "ended before its handler was ready",
+        ),
+        (replace(FUNCTION, environment={**FUNCTION.environment, "_HANDLER": "none.answer"}), "ended before"),
+    ],
+)
+def test_function_that_does_not_start(function: Function, message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """A process that ends before its first `/next` fails who waits for it, with its log on stderr."""
+
+    async def scenario() -> None:
+        async with pool(function) as made:
+            with pytest.raises(EnvironmentGone, match=message):
+                await made.warm()
+
+    asyncio.run(scenario())
+    assert "[Tiny] " in capfd.readouterr().err
+
+
+def test_import_error_of_a_managed_handler_is_told() -> None:
+    """What the managed runtime says about a handler that cannot be imported is the reason of the failure."""
+    command = (sys.executable, "-m", "awslambdaric", "none.handler")
+    function = replace(FUNCTION, command=command, environment={**os.environ, **FUNCTION.environment})
+
+    async def scenario() -> None:
+        async with pool(function) as made:
+            with pytest.raises(FunctionError) as failed:
+                await made.warm()
+            assert "Unable to import module 'none'" in reason(failed.value)
+
+    asyncio.run(scenario())

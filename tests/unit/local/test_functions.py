@@ -1,0 +1,98 @@
+"""What each function of a template is started with."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from local import functions
+from local.functions import Function
+from local.template import Resolver, TemplateError, load
+
+TINY = Path(__file__).parent / "tiny"
+
+
+def declared(path: Path = TINY / "template.yaml") -> dict[str, Function]:
+    template = load(path, {})
+    resolver = Resolver(template)
+    for name in template.resources:
+        resolver.refs.setdefault(name, f"the-{name}")
+        resolver.attributes[name, "Arn"] = f"arn:{name}"
+        resolver.attributes[name, "FunctionUrl"] = f"http://{name}/"
+    return functions.declared(template, resolver, "http://127.0.0.1:9")
+
+
+def test_managed_handler_is_run_by_awslambdaric() -> None:
+    """Without an exec wrapper the managed runtime runs the handler, in the folder of its code."""
+    buffered = declared()["Buffered"]
+    assert buffered.command == (sys.executable, "-m", "awslambdaric", "app.handler")
+    assert (buffered.root, buffered.timeout, buffered.arn) == (TINY / "buffered", 2, "arn:Buffered")
+
+
+def test_wrapper_is_found_in_the_layers() -> None:
+    """A wrapper in /opt is run from the layer that holds it, with the managed command line as its arguments."""
+    wrapper, *arguments = declared()["Streaming"].command
+    assert Path(wrapper) == TINY / "layer" / "stream"
+    assert arguments == [sys.executable, "-m", "awslambdaric", "app.answer"]
+
+
+def test_environment_is_the_templates_and_lambdas() -> None:
+    """A function gets what the template says, resolved, and what Lambda sets."""
+    environment = declared()["Buffered"].environment
+    assert environment["STREAM_URL"] == "http://StreamingUrl/"
+    assert environment["ORIGINS"] == "http://page.example http://other.example"
+    assert environment["PYTHONPATH"] == os.pathsep.join((str(TINY / "buffered"), str(TINY / "layer")))
+    assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
+    expected = {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+        "AWS_LAMBDA_FUNCTION_NAME": "the-Buffered",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_FORMAT": "Text",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/the-Buffered",
+        "AWS_REGION": "eu-west-1",
+        "AWS_XRAY_SDK_ENABLED": "false",
+        "LAMBDA_TASK_ROOT": str(TINY / "buffered"),
+        "TZ": ":UTC",
+        "_HANDLER": "app.handler",
+    }
+    assert expected.items() <= environment.items()
+
+
+def test_nothing_of_the_developers_environment_comes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither credentials nor settings nor a proxy of the person at the machine reach a function."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_MAX_ATTEMPTS", "AWS_CONFIG_FILE", "HTTPS_PROXY", "VIRTUAL_ENV"):
+        monkeypatch.setenv(name, "the-developers-own")
+    assert "the-developers-own" not in declared()["Buffered"].environment.values()
+
+
+def test_parent_packages_move_the_root() -> None:
+    """A function built with its parent packages is imported from the template's folder."""
+    root = Path(__file__).parents[3]
+    api = declared(root / "template.yaml")["ApiFunction"]
+    assert api.root == root
+    assert api.environment["PYTHONPATH"] == os.pathsep.join((str(root), str(root / "layers" / "core")))
+
+
+def test_wrapper_that_cannot_be_run_is_told(tmp_path: Path) -> None:
+    """A wrapper that is not executable, or in no layer, is an error that names it."""
+    shutil.copytree(TINY, tmp_path / "tiny")
+    wrapper = tmp_path / "tiny" / "layer" / "stream"
+    wrapper.chmod(0o644)
+    with pytest.raises(TemplateError, match="stream is not executable"):
+        declared(tmp_path / "tiny" / "template.yaml")
+    wrapper.unlink()
+    with pytest.raises(TemplateError, match="no layer holds its AWS_LAMBDA_EXEC_WRAPPER /opt/stream"):
+        declared(tmp_path / "tiny" / "template.yaml")
+
+
+def test_code_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """A CodeUri without its folder is an error that names the function and the folder."""
+    shutil.copytree(TINY, tmp_path / "tiny")
+    shutil.rmtree(tmp_path / "tiny" / "worker")
+    with pytest.raises(TemplateError, match=r"Worker: there is no folder .*worker"):
+        declared(tmp_path / "tiny" / "template.yaml")

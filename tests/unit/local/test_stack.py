@@ -1,0 +1,78 @@
+"""Templates that moto is given, and those that are refused before."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import aws, stack
+from local.template import Template, TemplateError
+
+
+def create(resources: dict[str, Any]) -> None:
+    """Up to the first call of moto, which nobody answers here."""
+    services = aws.connect("http://127.0.0.1:1")
+    stack.create(Template(Path(), {"Resources": resources}, {}), services, doors={}, secrets={})
+
+
+@pytest.mark.parametrize(
+    ("resource", "message"),
+    [
+        ({"Type": "AWS::SNS::Topic"}, "Made is a AWS::SNS::Topic, which this machine does not have"),
+        ({"Type": "AWS::S3::Bucket", "Properties": {"WebsiteConfiguration": {}}}, "Made sets WebsiteConfiguration"),
+    ],
+)
+def test_what_nobody_plays_is_refused(resource: dict[str, Any], message: str) -> None:
+    """A type or a property that would have no effect here is an error that names it."""
+    with pytest.raises(TemplateError, match=message):
+        create({"Made": resource})
+
+
+def test_no_moto_is_told() -> None:
+    """A moto that does not answer is a failure of the stack, not a traceback."""
+    with pytest.raises(TemplateError, match="could not be made in moto"):
+        create({"Made": {"Type": "AWS::S3::Bucket"}})
+
+
+def test_cors_rule_in_the_words_of_the_api() -> None:
+    """CloudFormation and S3 spell three keys of a CORS rule differently."""
+    rule = {"AllowedMethods": ["GET"], "ExposedHeaders": ["ETag"], "MaxAge": 5, "Id": "a"}
+    assert stack.cors_rule(rule) == {
+        "AllowedMethods": ["GET"],
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": 5,
+        "ID": "a",
+    }
+
+
+def test_lifecycle_rule_in_the_words_of_the_api() -> None:
+    """What CloudFormation says flatly about expiration and prefix is nested in S3's own words."""
+    rule = {
+        "Id": "a",
+        "Status": "Enabled",
+        "Prefix": "x/",
+        "ExpirationInDays": 3,
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    }
+    assert stack.lifecycle_rule(rule) == {
+        "ID": "a",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "x/"},
+        "Expiration": {"Days": 3},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    }
+
+
+def test_notifications_in_the_words_of_the_api() -> None:
+    """A queue's event and filter are nested in S3's own words; a notification of anything else is refused."""
+    queue = {"Event": "s3:ObjectCreated:*", "Queue": "arn:q"}
+    assert stack.notifications({"QueueConfigurations": [queue]}) == {
+        "QueueConfigurations": [{"QueueArn": "arn:q", "Events": ["s3:ObjectCreated:*"]}]
+    }
+    rules = [{"Name": "prefix", "Value": "x/"}]
+    (filtered,) = stack.notifications({"QueueConfigurations": [{**queue, "Filter": {"S3Key": {"Rules": rules}}}]})[
+        "QueueConfigurations"
+    ]
+    assert filtered["Filter"] == {"Key": {"FilterRules": rules}}
+    with pytest.raises(TemplateError, match="TopicConfigurations"):
+        stack.notifications({"TopicConfigurations": []})

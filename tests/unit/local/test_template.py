@@ -1,0 +1,142 @@
+"""The transform, the parameters and the intrinsic functions."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.template import LOCAL_CODE, REGION, Resolver, Template, TemplateError, load
+
+TINY = Path(__file__).parent / "tiny" / "template.yaml"
+CONDITIONS = {"IsOne": {"Fn::Equals": [{"Ref": "Number"}, "1"]}, "IsTwo": {"Fn::Equals": [{"Ref": "Number"}, "2"]}}
+
+
+@pytest.fixture
+def resolver() -> Resolver:
+    resolver = Resolver(
+        Template(Path(), {"Resources": {}, "Conditions": CONDITIONS}, {"Number": "1", "List": ["a", "b"]})
+    )
+    resolver.refs["Thing"] = "thing-1"
+    resolver.attributes["Thing", "Arn"] = "arn:thing"
+    resolver.addresses["https://api.example"] = "http://127.0.0.1:1"
+    return resolver
+
+
+def minimal(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "template.yaml"
+    path.write_text(f"Transform: AWS::Serverless-2016-10-31\n{text}")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        ({"Ref": "Thing"}, "thing-1"),
+        ({"Ref": "List"}, ["a", "b"]),
+        ({"Ref": "AWS::Region"}, REGION),
+        ({"Fn::GetAtt": ["Thing", "Arn"]}, "arn:thing"),
+        ({"Fn::GetAtt": "Thing.Arn"}, "arn:thing"),
+        ({"Fn::Sub": "${Thing.Arn}/x/${Thing}/${!Literal}"}, "arn:thing/x/thing-1/${Literal}"),
+        ({"Fn::Sub": ["${a}-${Thing}", {"a": {"Ref": "Number"}}]}, "1-thing-1"),
+        ({"Fn::Sub": "https://api.example/files"}, "http://127.0.0.1:1/files"),
+        ({"Fn::Join": ["-", ["a", {"Ref": "Thing"}]]}, "a-thing-1"),
+        ({"Fn::Join": [",", {"Ref": "List"}]}, "a,b"),
+        ({"Fn::Select": [1, {"Ref": "List"}]}, "b"),
+        ({"Fn::Split": ["-", {"Ref": "Thing"}]}, ["thing", "1"]),
+        ({"Fn::If": ["IsOne", "yes", "no"]}, "yes"),
+        ({"Fn::If": ["IsTwo", "yes", {"Ref": "Thing"}]}, "thing-1"),
+        ({"kept": 1, "left": {"Ref": "AWS::NoValue"}}, {"kept": 1}),
+        ([1, {"Fn::If": ["IsTwo", "x", {"Ref": "AWS::NoValue"}]}, 2], [1, 2]),
+    ],
+)
+def test_functions_resolve(resolver: Resolver, value: Any, resolved: Any) -> None:
+    """Each intrinsic function gives what CloudFormation gives."""
+    assert resolver(value) == resolved
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        (None, True),
+        ("IsOne", True),
+        ({"Condition": "IsTwo"}, False),
+        ({"Fn::Not": [{"Condition": "IsTwo"}]}, True),
+        ({"Fn::And": [{"Condition": "IsOne"}, {"Condition": "IsTwo"}]}, False),
+        ({"Fn::Or": [{"Condition": "IsOne"}, {"Condition": "IsTwo"}]}, True),
+    ],
+)
+def test_conditions_hold(resolver: Resolver, condition: Any, holds: bool) -> None:
+    """Conditions combine as in CloudFormation."""
+    assert resolver.holds(condition) is holds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"Ref": "Nothing"}, {"Fn::GetAtt": ["Thing", "Url"]}, {"Fn::Sub": "${Nothing.Arn}"}, {"Fn::Cidr": ["a", 1]}],
+)
+def test_what_does_not_exist_is_an_error(resolver: Resolver, value: Any) -> None:
+    """A reference to nothing, or a function that is not known, is never passed on."""
+    with pytest.raises(TemplateError, match=r"here|machine"):
+        resolver(value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner) | st.dictionaries(st.text().filter(lambda key: key != "Ref" and key[:4] != "Fn::"), inner)
+        ),
+    )
+)
+def test_what_holds_no_function_is_left_alone(value: Any) -> None:
+    """A value without functions resolves to itself."""
+    assert Resolver(Template(Path(), {"Resources": {}}, {}))(value) == value
+
+
+def test_paths_survive_the_transform() -> None:
+    """The folders of functions and layers are still known after SAM's transform, which wants them in S3."""
+    template = load(TINY, {})
+    assert template.resources["Buffered"]["Properties"]["Code"] == {"S3Bucket": LOCAL_CODE, "S3Key": "buffered"}
+    (layer,) = template.of_type("AWS::Lambda::LayerVersion").values()
+    assert layer["Properties"]["Content"] == {"S3Bucket": LOCAL_CODE, "S3Key": "layer"}
+
+
+def test_environment_overrides_parameters() -> None:
+    """A parameter is its default, or what SLUICE_ and its name say; a list is split at its commas."""
+    assert load(TINY, {}).parameters == {"AllowedOrigins": ["http://page.example", "http://other.example"]}
+    set_ = load(TINY, {"SLUICE_ALLOWED_ORIGINS": "http://a, http://b"})
+    assert set_.parameters == {"AllowedOrigins": ["http://a", "http://b"]}
+    cors = set_.resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-cors"]
+    assert cors["allowOrigins"] == ["http://a", "http://b"]
+
+
+def test_parameters_are_checked(tmp_path: Path) -> None:
+    """A parameter without a value, or with one that is not allowed, is an error that says how to set it."""
+    resources = "Resources: {Q: {Type: AWS::SQS::Queue}}"
+    path = minimal(tmp_path, f"Parameters: {{TheSize: {{Type: Number, AllowedValues: [1, 2]}}}}\n{resources}")
+    with pytest.raises(TemplateError, match="set SLUICE_THE_SIZE"):
+        load(path, {})
+    with pytest.raises(TemplateError, match="may be 1, 2"):
+        load(path, {"SLUICE_THE_SIZE": "3"})
+    assert load(path, {"SLUICE_THE_SIZE": "2"}).parameters == {"TheSize": "2"}
+
+
+def test_resources_without_their_condition_are_left_out(tmp_path: Path) -> None:
+    """A resource whose condition does not hold is not there."""
+    path = minimal(
+        tmp_path,
+        "Conditions: {Never: {'Fn::Equals': [a, b]}, Always: {'Fn::Equals': [a, a]}}\n"
+        "Resources: {Q: {Type: AWS::SQS::Queue, Condition: Never}, R: {Type: AWS::SQS::Queue, Condition: Always}}",
+    )
+    assert set(load(path, {}).resources) == {"R"}
+
+
+def test_unusable_template_is_a_template_error(tmp_path: Path) -> None:
+    """A file that is not there, and one that SAM refuses, are told as such."""
+    with pytest.raises(TemplateError, match="cannot read"):
+        load(tmp_path / "none.yaml", {})
+    path = minimal(tmp_path, "Resources: {F: {Type: AWS::Serverless::Function, Properties: {Nonsense: 1}}}")
+    with pytest.raises(TemplateError, match="cannot be transformed"):
+        load(path, {})
