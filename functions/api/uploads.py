@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from time import time
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from functions.api.models import CompletedPart, CreateFile, check_filename
@@ -18,8 +17,6 @@ from sluice.objects import ObjectMissing, Objects, Part, UploadMissing
 
 FIRST_PARTS = 100  # signed along with a new file: 130 KB of answer, 800 MiB to begin with
 MISSING_SHOWN = 100  # part numbers in one problem
-
-logger = Logger()
 
 
 class Uploads:
@@ -106,14 +103,14 @@ class Uploads:
         try:
             parts = self._whole(file, self._objects.parts(file.key, upload_id), listed)
             if file.status is Status.UPLOADING:
-                file = self._files.save(file, status=Status.ASSEMBLING, received_bytes=file.size)
+                file = self._assembling(file)
             self._objects.complete(file.key, upload_id, parts, file.size)
         except UploadMissing:
             return self._completed_before(file)
         except ClientError as error:
-            # A part was replaced or the upload aborted between our looking and S3's: the client may ask again.
-            logger.warning("S3 did not complete", file_id=file.id, error_code=error.response["Error"]["Code"])
-            raise Busy("S3 did not put the parts together; ask again.") from error
+            if error.response["Error"]["Code"] != "InvalidPart":
+                raise
+            raise Busy("A part was sent again at this moment; ask again.") from None
         return self._files.get(file.owner, file.id)
 
     def _delete(self, file: File) -> None:
@@ -151,7 +148,10 @@ class Uploads:
         self._whole(file, [Part(1, version.size, version.etag)], listed)
         if file.status is not Status.UPLOADING:
             return file
-        return self._files.save(file, status=Status.ASSEMBLING, received_bytes=file.size)
+        return self._assembling(file)
+
+    def _assembling(self, file: File) -> File:
+        return self._files.save(file, status=Status.ASSEMBLING, received_bytes=file.size, expires_at=None)
 
     def _completed_before(self, file: File) -> File:
         """S3 knows no such upload: a completion succeeded whose answer was lost, or the upload is gone."""
@@ -161,7 +161,7 @@ class Uploads:
             fresh = self._files.get(file.owner, file.id)
             if fresh.status not in (Status.UPLOADING, Status.ASSEMBLING):
                 return fresh
-            return self._files.save(fresh, status=Status.FAILED, reason="upload_missing", expires_at=None)
+            return self._files.save(fresh, status=Status.FAILED, reason="upload_missing")
         return self._files.get(file.owner, file.id)
 
     def _whole(self, file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:

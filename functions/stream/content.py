@@ -63,7 +63,7 @@ def byte_range(file: File, request: Mapping[str, str]) -> tuple[int, int] | None
         start, stop = int(first), min(int(last) + 1 if last else file.size, file.size)
         if last and int(last) < int(first):
             return None
-    elif last:
+    elif last and file.size:
         start, stop = max(0, file.size - int(last)), file.size
     else:
         return None

@@ -95,6 +95,10 @@ class File:
     lease_holder: str | None = None  # the hashing job that may write, until lease_until (epoch seconds)
     lease_until: int = 0
 
+    def __post_init__(self) -> None:
+        if not OWNER.fullmatch(self.owner):
+            raise ValueError(f"{self.owner!r} cannot own files: it would not fit into a key")
+
     @property
     def key(self) -> str:
         """The S3 key: chosen here, never by a client."""
@@ -118,6 +122,9 @@ class File:
 
 KEY_PREFIX = "files/"
 FINGERPRINTS = "fingerprints"  # the table's index
+OWNER = re.compile("[A-Za-z0-9_.@=-]{1,128}")  # what S3 takes in a key without escaping, and no slash
+PAGE_READS = 10  # of the table for one answer
+FILTERED_READ = 100  # records looked at in one read of a filtered list: about 100 KB, 13 read units
 _PRIVATE = {"owner", "declared", "upload_id", "lease_holder", "lease_until"}
 _PUBLIC = [f.name for f in fields(File) if f.name not in _PRIVATE] + ["part_count"]
 
@@ -138,7 +145,7 @@ class Files:
     @classmethod
     def connect(cls) -> "Files":
         # `standard` retries throttling and 5xx with backoff and jitter.
-        config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=5)
+        config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=5)
         return cls(boto3.client("dynamodb", config=config), settings.TABLE_NAME.read())
 
     def create(self, file: File) -> File:
@@ -186,25 +193,29 @@ class Files:
                 file = self.get(owner, file_id)
             except FileNotFound:  # the index lags behind the table
                 continue
-            if file.status is Status.UPLOADING and file.size == size:
+            # DynamoDB removes what has expired up to two days late.
+            if file.status is Status.UPLOADING and file.size == size and (file.expires_at or 0) > time.time():
                 return file
         return None
 
     def page(self, owner: str, limit: int, cursor: str | None, status: Status | None) -> tuple[list[File], str | None]:
-        """At most `limit` of the owner's files, newest first, and the cursor of the next page. Raises InvalidCursor."""
+        """At most `limit` of the owner's files, newest first, and the cursor of the next page. Raises InvalidCursor.
+
+        With a `status` a page may be short, or even empty, and still have a next one: an answer reads PAGE_READS times.
+        """
         found: list[File] = []
         after = cursor
         if after is not None and not ID.fullmatch(after):
             raise InvalidCursor("Take `next` of the page before as it is.")
-        # DynamoDB applies a filter after its limit, so pages of a filtered list are gathered from several reads.
-        while True:
+        # DynamoDB applies a filter after its limit, so a page of a filtered list is gathered from several larger reads.
+        for _ in range(PAGE_READS):
             query: dict[str, Any] = {
                 "TableName": self._table,
                 "KeyConditionExpression": "#owner = :owner",
                 "ExpressionAttributeNames": {"#owner": "owner"},
                 "ExpressionAttributeValues": {":owner": {"S": owner}},
                 "ScanIndexForward": False,
-                "Limit": limit - len(found),
+                "Limit": max(limit, FILTERED_READ) if status else limit,
             }
             if after:
                 query["ExclusiveStartKey"] = {"owner": {"S": owner}, "id": {"S": after}}
@@ -215,8 +226,12 @@ class Files:
             answer = self._client.query(**query)
             found += map(_from_item, answer["Items"])
             after = answer.get("LastEvaluatedKey", {}).get("id", {}).get("S")
+            if len(found) > limit:
+                found = found[:limit]
+                after = found[-1].id
             if after is None or len(found) == limit:
-                return found, after
+                break
+        return found, after
 
     def _put(self, file: File, condition: str, values: dict[str, Any]) -> None:
         item = _to_item(file)

@@ -75,6 +75,7 @@ class Job:
                     status=Status.HASHING,
                     received_bytes=version.size,
                     hashed_bytes=0,
+                    expires_at=None,
                     etag=version.etag,
                     version_id=version.version_id,
                     **self._lease(),
@@ -117,7 +118,7 @@ class Job:
     def _end(self, status: Status, **changes: Any) -> None:
         if status is Status.READY:
             changes["hashed_bytes"] = self._file.size
-        self._save(status=status, expires_at=None, **_NO_LEASE, **changes)
+        self._save(status=status, **_NO_LEASE, **changes)
 
     def _save(self, **changes: Any) -> None:
         self._file = self._files.save(self._file, **changes)

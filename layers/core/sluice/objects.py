@@ -36,6 +36,10 @@ class ObjectChanged(Exception):
     """S3 has another object there than the one that was meant."""
 
 
+class WrongRange(OSError):
+    """S3, or something in between, sent another range than was asked for. An OSError, because asking again may help."""
+
+
 class UploadMissing(Exception):
     """S3 has no such multipart upload: it was completed or aborted, or never was."""
 
@@ -85,7 +89,7 @@ class Objects:
             # and validating a read means hashing it once more: the hasher does that already.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            retries={"mode": "standard", "max_attempts": 5},
+            retries={"mode": "standard", "total_max_attempts": 5},
             connect_timeout=5,
             read_timeout=60,
         )
@@ -152,18 +156,24 @@ class Objects:
             raise _translated(error) from None
         return Version(key, answer["ETag"].strip('"'), answer["ContentLength"], answer.get("VersionId", version_id))
 
-    def read(self, version: Version, start: int = 0, stop: int | None = None) -> "StreamingBody":
-        """The bytes from `start` up to `stop` (exclusive; None: the end) of exactly this version.
+    def read(self, version: Version, start: int, stop: int) -> "StreamingBody":
+        """The bytes from `start` up to `stop` (exclusive) of exactly this version.
 
-        Raises ObjectMissing, ObjectChanged, and botocore's errors where S3 or the network failed.
+        Raises ObjectMissing, ObjectChanged, WrongRange, and botocore's errors where S3 or the network failed.
         """
         arguments: dict[str, Any] = {"IfMatch": f'"{version.etag}"'} | _version_id(version.version_id)
-        if start > 0 or stop is not None:
-            arguments["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+        part = (start, stop) != (0, version.size)
+        if part:
+            arguments["Range"] = f"bytes={start}-{stop - 1}"
         try:
-            return self._client.get_object(Bucket=self.bucket, Key=version.key, **arguments)["Body"]
+            answer = self._client.get_object(Bucket=self.bucket, Key=version.key, **arguments)
         except ClientError as error:
             raise _translated(error) from None
+        sent = answer.get("ContentRange")
+        if sent != (f"bytes {start}-{stop - 1}/{version.size}" if part else None):
+            answer["Body"].close()
+            raise WrongRange(f"asked for {arguments.get('Range')}, got {sent}")
+        return answer["Body"]
 
     def delete(self, key: str) -> None:
         """Every version of the object, and every marker of an earlier deletion. Raises Busy where S3 kept some."""

@@ -29,8 +29,7 @@ def read(objects: Objects, version: Version, start: int = 0, stop: int | None = 
     position, end, attempt = start, version.size if stop is None else stop, 0
     while position < end:
         try:
-            ranged = {} if (position, end) == (0, version.size) else {"start": position, "stop": end}
-            with closing(objects.read(version, **ranged)) as body:
+            with closing(objects.read(version, position, end)) as body:
                 while position < end:
                     buffer = body.read(min(BUFFER_BYTES, end - position))
                     if not buffer:
