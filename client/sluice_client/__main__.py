@@ -1,0 +1,3 @@
+from sluice_client.cli import main
+
+main()

@@ -1,0 +1,112 @@
+"""What the commands do, once the command line is understood."""
+
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sluice_client import downloads, errors, uploads
+from sluice_client.contract import Sluice
+from sluice_client.errors import SluiceError
+from sluice_client.names import checksum_line, local_name, printable
+from sluice_client.progress import Meter, amount, complain, say
+from sluice_client.sources import Source
+
+T = TypeVar("T")
+
+
+class Commands:
+    """The commands on one deployment. Each answers an exit code; results go to stdout, all else to stderr."""
+
+    def __init__(self, api: str, token: str) -> None:
+        self._sluice = Sluice(api, token)
+
+    async def __aenter__(self) -> Self:
+        await self._sluice.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._sluice.__aexit__(kind, error, traceback)
+
+    async def put(self, paths: Sequence[Path], *, shown: str, connections: int, as_json: bool) -> int:
+        """Uploads each, and prints its digest of the name `shown`."""
+
+        async def upload(path: Path) -> None:
+            source = Source.open(path)
+            with Meter(source.filename) as meter:
+                # sha-256 is always compared: it is what `get` will verify.
+                done = await uploads.put(self._sluice, source, meter, connections, tuple({"sha-256", shown}))
+            say(f"{source.filename} is {done.file.id}")
+            if as_json:
+                _print_json(path, done.file.json, upload=done.upload_seconds, hash=done.hash_seconds)
+            else:
+                _print_line(checksum_line(done.file.digests[shown], str(path)))
+
+        return await _each(upload, paths)
+
+    async def get(self, file_id: str, output: str | None, *, force: bool, as_json: bool) -> int:
+        """Downloads to `output`: a path, a folder, `-` for stdout, None for the file's own name here."""
+        file = await self._sluice.file(file_id)
+        with Meter(file.filename) as meter:
+            if output == "-":
+                await downloads.write(self._sluice, file, sys.stdout.buffer, meter)
+                sys.stdout.buffer.flush()
+                return errors.OK
+            target = _target(output, local_name(file.filename, otherwise=file.id))
+            seconds = await downloads.save(self._sluice, file, target, meter, force=force)
+        say(f"{target} is verified: sha-256 {file.digests['sha-256']}")
+        if as_json:
+            _print_json(target, file.json, download=seconds)
+        return errors.OK
+
+    async def ls(self, status: str | None, *, as_json: bool) -> int:
+        async for file in self._sluice.files(status):
+            if as_json:
+                print(json.dumps(file.json))
+            else:
+                time = file.created_at[:19].replace("T", " ")
+                print(printable(f"{file.id}  {file.status:<10}  {amount(file.size):>8}  {time}  {file.filename}"))
+        return errors.OK
+
+    async def rm(self, file_ids: Sequence[str]) -> int:
+        async def delete(file_id: str) -> None:
+            await self._sluice.delete(file_id)
+            say(f"{file_id} is deleted")
+
+        return await _each(delete, file_ids)
+
+
+async def _each(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> int:
+    """Does `work` for each, whatever becomes of the others; answers the gravest exit code."""
+    worst = errors.OK
+    for item in items:
+        try:
+            await work(item)
+        except SluiceError as error:
+            complain(error)
+            worst = max(worst, error.exit_code)
+    return worst
+
+
+def _target(output: str | None, name: str) -> Path:
+    path = Path(output or name)
+    return path / name if output and path.is_dir() else path
+
+
+def _print_json(path: Path, file: dict[str, Any], **seconds: float) -> None:
+    rounded = {phase: round(each, 3) for phase, each in seconds.items()}
+    print(json.dumps({"path": str(path), "file": file, "seconds": rounded}), flush=True)
+
+
+def _print_line(line: str) -> None:
+    """A name goes to a terminal escaped, but to a file or a pipe byte for byte, for `sha256sum -c`."""
+    if sys.stdout.isatty():
+        print(printable(line), flush=True)
+    else:
+        sys.stdout.buffer.write(os.fsencode(line) + b"\n")
+        sys.stdout.buffer.flush()

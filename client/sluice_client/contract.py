@@ -1,0 +1,269 @@
+"""Typed calls of the HTTP contract. The token goes with calls of the API, never to the stream host or to S3."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from sluice_client.errors import Problem, SluiceError, Unreachable
+
+T = TypeVar("T")
+
+MAX_PARTS_ASKED = 100  # URLs signed in one call: few enough to be used before they expire
+PAGE = 100  # files of one list call
+
+# 408 and 429 ask for patience; the 5xx are what AWS answers for a while under load and during a deployment.
+PASSING = frozenset({408, 429, 500, 502, 503, 504})
+
+CONNECT_SECONDS = 10.0
+# The HTTP API itself gives up after 30 s; the event stream is never silent for more than 15 s.
+SILENCE_SECONDS = 60.0
+
+UPLOADING, READY, FAILED, ABORTED = "uploading", "ready", "failed", "aborted"
+ENDED = frozenset({READY, FAILED, ABORTED})
+
+HINTS = {
+    401: "Set SLUICE_TOKEN to a token of this deployment.",
+    404: "`sluice ls` shows your files.",
+    413: "It is more than this deployment takes.",
+    429: "Try again later.",
+    503: "Try again later.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How long to be patient with what may pass: `attempts` in a row, with exponential backoff and full jitter."""
+
+    attempts: int = 6
+    base: float = 0.25  # seconds
+    longest: float = 20.0  # seconds, for what the server asks with Retry-After as well
+
+    def delay(self, failures: int, retry_after: str | None = None) -> float:
+        """Seconds to wait after the `failures`-th failure in a row (1 is the first)."""
+        asked = float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
+        jittered = random.uniform(0, self.base * 2 ** min(failures - 1, 30))  # noqa: S311 (not a secret)
+        return min(self.longest, max(asked, jittered))
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The server's record of a file; `json` is all of it, as it came."""
+
+    id: str
+    status: str
+    filename: str
+    size: int
+    received_bytes: int
+    hashed_bytes: int
+    digests: Mapping[str, str]
+    reason: str | None
+    created_at: str
+    content: str | None
+    events: str | None
+    json: dict[str, Any]
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Self:
+        links = document.get("links") or {}
+        return cls(
+            id=str(document["id"]),
+            status=str(document["status"]),
+            filename=str(document["filename"]),
+            size=int(document["size"]),
+            received_bytes=int(document.get("received_bytes") or 0),
+            hashed_bytes=int(document.get("hashed_bytes") or 0),
+            digests=dict(document.get("digests") or {}),
+            reason=document.get("reason"),
+            created_at=str(document.get("created_at") or ""),
+            content=links.get("content"),
+            events=links.get("events"),
+            json=document,
+        )
+
+    def after(self, event: dict[str, Any]) -> Self:
+        """The record with what an event said of it."""
+        return self.parse({**self.json, **event})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A slice of the file and the URL that takes it. Offset and size in bytes."""
+
+    number: int
+    offset: int
+    size: int
+    url: str
+    headers: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Self:
+        return cls(
+            number=int(document["number"]),
+            offset=int(document["offset"]),
+            size=int(document["size"]),
+            url=str(document["url"]),
+            headers=dict(document.get("headers") or {}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Signed parts, and the size in bytes of each part, by number, that has arrived."""
+
+    signed: Mapping[int, Part]
+    received: Mapping[int, int]
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Self:
+        signed = [Part.parse(part) for part in document.get("parts") or []]
+        received = document.get("received") or []
+        return cls({part.number: part for part in signed}, {int(p["number"]): int(p["size"]) for p in received})
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What `POST /files` answers: the file, how it is cut, its first parts and, on a resume, what had arrived."""
+
+    file: File
+    part_size: int  # bytes of every part but the last
+    part_count: int
+    parts: Parts
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Self:
+        part_size, part_count = int(document["part_size"]), int(document["part_count"])
+        return cls(File.parse(document), part_size, part_count, Parts.parse(document))
+
+    def arrived(self, parts: Parts) -> dict[int, int]:
+        """The parts received, by number, that have the size they must have."""
+        return {number: size for number, size in parts.received.items() if size == self._size_of(number)}
+
+    def _size_of(self, number: int) -> int:
+        return min(self.part_size, self.file.size - (number - 1) * self.part_size)
+
+
+class Sluice:
+    """One deployment. Errors are Problem (the server said no) and Unreachable (no whole answer came)."""
+
+    def __init__(self, api: str, token: str, retry: Retry = Retry()) -> None:
+        self._api = api.rstrip("/")
+        self._authorization = {"Authorization": f"Bearer {token}"}
+        self.retry = retry
+        self.http = httpx.AsyncClient(
+            timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            headers={"User-Agent": "sluice", "Accept-Encoding": "identity"},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.http.aclose()
+
+    async def create(self, *, filename: str, size: int, content_type: str | None, fingerprint: str) -> Upload:
+        """A new upload, or the unfinished one of the same fingerprint and size. So it is safe to send again."""
+        wanted: dict[str, Any] = {"filename": filename, "size": size, "fingerprint": fingerprint}
+        if content_type:
+            wanted["content_type"] = content_type
+        return _parsed(Upload.parse, await self._call("POST", "/files", json=wanted))
+
+    async def file(self, file_id: str) -> File:
+        return _parsed(File.parse, await self._call("GET", f"/files/{file_id}"))
+
+    async def parts(self, file_id: str, numbers: Iterable[int]) -> Parts:
+        """Fresh URLs of at most MAX_PARTS_ASKED parts, and which of them have arrived."""
+        params = {"numbers": number_ranges(numbers)}
+        return _parsed(Parts.parse, await self._call("GET", f"/files/{file_id}/parts", params=params))
+
+    async def complete(self, file_id: str) -> File:
+        return _parsed(File.parse, await self._call("POST", f"/files/{file_id}/complete", json={}))
+
+    async def delete(self, file_id: str) -> None:
+        await self._call("DELETE", f"/files/{file_id}")
+
+    async def files(self, status: str | None = None) -> AsyncIterator[File]:
+        """The caller's files, newest first, page by page."""
+        params: dict[str, Any] = {"limit": PAGE} | ({"status": status} if status else {})
+        while True:
+            response = await self._call("GET", "/files", params=params)
+            for item in _parsed(_items, response):
+                yield item
+            if not (cursor := response.json().get("next")):
+                return
+            params["cursor"] = cursor
+
+    async def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Every call of the contract may be sent again: each either reads or says what shall be."""
+        failures = 0
+        while True:
+            error: SluiceError
+            retry_after = None
+            try:
+                response = await self.http.request(
+                    method, self._api + path, headers=self._authorization, follow_redirects=False, **arguments
+                )
+            except httpx.TransportError as failure:
+                error = unreachable(failure, httpx.URL(self._api).netloc.decode())
+            else:
+                if response.is_success:
+                    return response
+                error, retry_after = problem(response), response.headers.get("retry-after")
+                if response.status_code not in PASSING and error.code != "conflict":
+                    raise error
+            failures += 1
+            if failures == self.retry.attempts:
+                raise error
+            await asyncio.sleep(self.retry.delay(failures, retry_after))
+
+
+def number_ranges(numbers: Iterable[int]) -> str:
+    """Part numbers as the contract writes them: `1-100,205`."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][-1] + 1 == number:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ",".join("-".join(map(str, run)) for run in runs)
+
+
+def problem(response: httpx.Response) -> Problem:
+    """The error in an answer whose body has been read: RFC 9457 of ours, XML of S3, or whatever a proxy sends."""
+    status = response.status_code
+    code, detail = None, f"{response.request.url.host} answered {status} {response.reason_phrase}".rstrip()
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    if kind == "application/problem+json":
+        try:
+            document = response.json()
+            code, detail = document.get("code"), document.get("detail") or document.get("title") or detail
+        except (ValueError, AttributeError):
+            detail += ", with a problem that cannot be read"
+    elif found := re.search(rb"<Code>(\w+)</Code>", response.content):
+        return Problem(detail, status=status, code=found[1].decode())
+    return Problem(str(detail), HINTS.get(status, ""), status=status, code=code)
+
+
+def unreachable(error: httpx.TransportError, host: str) -> Unreachable:
+    """A timeout's own text is empty, so its class says what it was."""
+    return Unreachable(f"{host}: {error or type(error).__name__}", "Is the address right, and the network up?")
+
+
+def _items(document: dict[str, Any]) -> list[File]:
+    return [File.parse(item) for item in document["items"]]
+
+
+def _parsed(parse: Callable[[dict[str, Any]], T], response: httpx.Response) -> T:
+    try:
+        return parse(response.json())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        host = response.request.url.host
+        raise SluiceError(f"{host} does not answer as a Sluice does.", "Is the address that of the API?") from None

@@ -1,0 +1,40 @@
+"""Filenames are other people's data: made safe for a terminal, for a local path, and for a checksum list."""
+
+from pathlib import PurePath
+
+MAX_NAME_BYTES = 255  # what common file systems take for one name: ext4, XFS, APFS, NTFS
+SUFFIX_BYTES = 16  # the end of a name that is kept when the rest must be cut
+
+
+def printable(text: str) -> str:
+    """`text` with control, bidirectional, zero-width and unassigned characters and surrogates as backslash escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def local_name(filename: str, otherwise: str) -> str:
+    """A name for the present folder: the last component of `filename`, never hidden, never special, at most 255 bytes.
+
+    `otherwise` is taken where nothing is left of it.
+    """
+    last = filename.replace("\\", "/").rpartition("/")[2]
+    safe = "".join(c if c.isprintable() else "_" for c in last).strip()
+    # A server must not be able to plant `.bashrc` in a home folder.
+    if safe.startswith("."):
+        safe = "_" + safe.lstrip(".") if safe.strip(".") else ""
+    return _cut(safe) or otherwise
+
+
+def _cut(name: str) -> str:
+    encoded = name.encode()
+    if len(encoded) <= MAX_NAME_BYTES:
+        return name
+    suffix = PurePath(name).suffix.encode()
+    suffix = suffix if len(suffix) <= SUFFIX_BYTES else b""
+    # "ignore" drops the character that the cut went through.
+    return encoded[: MAX_NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix.decode()
+
+
+def checksum_line(digest: str, filename: str) -> str:
+    """A line of `sha256sum` and `md5sum`, which begins with a backslash where the name had to be escaped."""
+    escaped = filename.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if escaped == filename else chr(92)}{digest}  {escaped}"

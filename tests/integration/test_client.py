@@ -1,0 +1,96 @@
+"""The `sluice` command against the local stack."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sluice_client.sources import Source
+from tests.integration import journey
+from tests.integration.conftest import Stack
+
+ROOT = Path(__file__).parents[2]
+
+
+def sluice(stack: Stack, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    settings = {"SLUICE_API": stack.api, "SLUICE_TOKEN": stack.token, "PYTHONPATH": str(ROOT / "client")}
+    return subprocess.run(
+        [sys.executable, "-m", "sluice_client", *arguments],
+        cwd=cwd,
+        env=os.environ | settings | {"NO_PROXY": "127.0.0.1"},
+        capture_output=True,
+        check=False,
+        timeout=journey.PATIENCE_SECONDS,
+    )
+
+
+@pytest.mark.parametrize("size", [0, 8 * journey.MIB, 20_000_000])
+def test_a_file_goes_up_and_comes_back(stack: Stack, tmp_path: Path, size: int) -> None:
+    """put prints the line of sha256sum; get brings the same bytes back under the same name."""
+    content = journey.random_bytes(size)
+    (tmp_path / "Übung 雪.bin").write_bytes(content)
+    put = sluice(stack, tmp_path, "put", "--json", "Übung 雪.bin")
+    assert put.returncode == 0, put.stderr
+    file = json.loads(put.stdout)["file"]
+    assert file["digests"] == {
+        "sha-256": hashlib.sha256(content).hexdigest(),
+        "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+    }
+    (tmp_path / "down").mkdir()
+    get = sluice(stack, tmp_path, "get", file["id"], "-o", "down")
+    assert get.returncode == 0, get.stderr
+    assert (tmp_path / "down" / "Übung 雪.bin").read_bytes() == content
+
+
+def test_an_upload_is_resumed_and_its_bytes_are_checked(stack: Stack, tmp_path: Path) -> None:
+    """A part that arrived before is not sent again: had it held other bytes, the digests tell, with exit code 3."""
+    path = tmp_path / "file.bin"
+    path.write_bytes(journey.random_bytes(20_000_000))
+    with journey.client(stack.api, stack.token) as api:
+        created = journey.create(api, 20_000_000, fingerprint=Source.open(path).fingerprint)
+        journey.put_parts(created["parts"][:1], journey.random_bytes(20_000_000))
+    put = sluice(stack, tmp_path, "put", "file.bin")
+    assert (put.returncode, put.stdout) == (3, b"")
+    assert f"sluice rm {created['id']}" in put.stderr.decode()
+    # The upload is finished now, so the next one begins anew.
+    put = sluice(stack, tmp_path, "put", "file.bin")
+    assert put.returncode == 0, put.stderr
+    assert put.stdout.decode() == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  file.bin\n"
+
+
+def test_files_are_listed_and_removed(stack: Stack, tmp_path: Path) -> None:
+    """What was put is in the list, and is not after rm; nor can it be had then."""
+    (tmp_path / "a").write_bytes(b"a")
+    file_id = json.loads(sluice(stack, tmp_path, "put", "--json", "a").stdout)["file"]["id"]
+    ids = [
+        json.loads(line)["id"]
+        for line in sluice(stack, tmp_path, "ls", "--json", "--status", "ready").stdout.splitlines()
+    ]
+    assert file_id in ids
+    assert sluice(stack, tmp_path, "rm", file_id).returncode == 0
+    assert file_id.encode() not in sluice(stack, tmp_path, "ls").stdout
+    gone = sluice(stack, tmp_path, "get", file_id)
+    assert gone.returncode == 1
+    assert b"[file_not_found]" in gone.stderr
+
+
+def test_what_is_not_ready_is_not_served(stack: Stack, tmp_path: Path) -> None:
+    """An upload that was begun has a state and no content."""
+    with journey.client(stack.api, stack.token) as api:
+        file_id = journey.create(api, 5)["id"]
+    get = sluice(stack, tmp_path, "get", file_id)
+    assert get.returncode == 1
+    assert b"file.bin is uploading" in get.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_servers_words_reach_the_person(stack: Stack, tmp_path: Path) -> None:
+    """A filename that the API refuses is told in its own words, with its code."""
+    (tmp_path / "new\nline").write_bytes(b"a")
+    put = sluice(stack, tmp_path, "put", "new\nline")
+    assert put.returncode == 1
+    assert b"[invalid_filename]" in put.stderr

@@ -1,0 +1,343 @@
+"""A small deployment on loopback that keeps the HTTP contract until a test tells it to break it."""
+
+import hashlib
+import json
+import re
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sluice_client.contract import Retry
+
+TOKEN = "the-token-nobody-may-see"
+QUICK = Retry(attempts=4, base=0.001, longest=0.01)
+
+
+@dataclass
+class Fault:
+    """What one request gets instead of its right answer."""
+
+    status: int = 0  # 0: the right one, then
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None  # close the connection after so many bytes of the right body
+    alter: bool = False  # flip a bit of the right body
+    more: bytes = b""  # after the right body
+
+
+@dataclass
+class Seen:
+    """A request that arrived."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+
+
+@dataclass
+class Stored:
+    filename: str
+    size: int
+    fingerprint: str | None
+    content_type: str | None
+    status: str = "uploading"
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self.parts[number] for number in sorted(self.parts))
+
+
+class Deployment:
+    """Answers on one port as the API, as the stream host and as S3. Use it as a context manager."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Stored] = {}
+        self.seen: list[Seen] = []
+        self.part_size = 1000
+        self.listed_parts = 100  # how many parts POST /files signs at once
+        self.ends_as = "ready"
+        self.wrong_digest = False
+        self.etag = '"etag-1"'
+        self.redirect_content = False
+        self.ignore_range = False
+        # What each connection for events sends; when none is left, the end.
+        self.events: deque[list[dict[str, str]]] = deque()
+        self.in_flight = self.most_in_flight = 0
+        self.gate: threading.Event | None = None  # bodies of parts wait for it
+        self.stall: threading.Event | None = None  # half of a content is sent, the rest waits for it
+        self.stalled = threading.Event()  # a content waits
+        self._faults: list[tuple[str, deque[Fault]]] = []
+        self._lock = threading.Lock()
+        self.full = threading.Condition(self._lock)
+        deployment = self
+
+        class Handler(_Handler):
+            owner = deployment
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Deployment":
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for event in (self.gate, self.stall):
+            if event:
+                event.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.close_connections()
+        self._server.server_close()
+
+    def fail(self, request: str, *faults: Fault) -> None:
+        """The next requests that match `METHOD /path` (a regular expression) meet these faults, in turn."""
+        self._faults.append((request, deque(faults)))
+
+    def fault(self, request: str) -> Fault | None:
+        with self._lock:
+            for pattern, faults in self._faults:
+                if faults and re.fullmatch(pattern, request):
+                    return faults.popleft()
+        return None
+
+    def requests(self, pattern: str) -> list[Seen]:
+        return [seen for seen in self.seen if re.fullmatch(pattern, f"{seen.method} {seen.path}")]
+
+    def keep(self, content: bytes, filename: str = "file.bin", status: str = "ready") -> str:
+        """A file that was uploaded before; answers its id."""
+        file_id = f"file-{len(self.files) + 1}"
+        self.files[file_id] = Stored(filename, len(content), None, None, status, {1: content})
+        return file_id
+
+    def count(self, by: int) -> None:
+        with self._lock:
+            self.in_flight += by
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            self.full.notify_all()
+
+    def document(self, file_id: str) -> dict[str, Any]:
+        file = self.files[file_id]
+        content = file.content + (b"!" if self.wrong_digest else b"")
+        digests = {
+            "sha-256": hashlib.sha256(content).hexdigest(),
+            "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        }
+        return {
+            "id": file_id,
+            "status": file.status,
+            "revision": 1,
+            "filename": file.filename,
+            "size": file.size,
+            "part_size": self.part_size,
+            "part_count": max(1, -(-file.size // self.part_size)),
+            "received_bytes": len(file.content),
+            "hashed_bytes": 0,
+            "digests": digests if file.status == "ready" else {},
+            "reason": "digest_mismatch" if file.status == "failed" else None,
+            "created_at": "2026-01-02T03:04:05.678Z",
+            "links": {
+                "self": f"{self.url}/files/{file_id}",
+                "content": f"{self.url}/files/{file_id}/content?capability=c",
+                "events": f"{self.url}/files/{file_id}/events?capability=c",
+            },
+        }
+
+    def parts(self, file_id: str, numbers: list[int]) -> dict[str, Any]:
+        file = self.files[file_id]
+        return {
+            "parts": [
+                {
+                    "number": number,
+                    "offset": (number - 1) * self.part_size,
+                    "size": min(self.part_size, file.size - (number - 1) * self.part_size),
+                    "url": f"{self.url}/s3/{file_id}/{number}?signature={len(self.seen)}",
+                    "headers": {"x-amz-test": str(number)},
+                    "expires_at": "2026-01-02T04:04:05Z",
+                }
+                for number in numbers
+            ],
+            "received": [
+                {"number": number, "size": len(body), "etag": "e"}
+                for number, body in sorted(file.parts.items())
+                if number in numbers
+            ],
+        }
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self._connections: set[socket.socket] = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def close_connections(self) -> None:
+        for connection in list(self._connections):
+            self.shutdown_request(connection)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that left is part of what the tests do."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: Deployment
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 (http.server's names)
+
+    def log_message(self, *arguments: object) -> None:
+        """Quiet."""
+
+    def _serve(self) -> None:
+        url = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.owner.seen.append(Seen(self.command, url.path, parse_qs(url.query), headers))
+        fault = self.owner.fault(f"{self.command} {url.path}") or Fault()
+        body = self._body(url.path)
+        if fault.status:
+            self._send(fault.status, fault.body, fault.headers)
+        elif match := re.fullmatch(r"/files/([^/]+)/content|/elsewhere/([^/]+)", url.path):
+            self._content(match[1] or match[2], fault, final=match[2] is not None)
+        elif match := re.fullmatch(r"/files/([^/]+)/events", url.path):
+            self._events(match[1])
+        elif match := re.fullmatch(r"/s3/([^/]+)/(\d+)", url.path):
+            self.owner.files[match[1]].parts[int(match[2])] = body
+            self._send(200, b"", {"ETag": '"part"'})
+        else:
+            self._api(url.path, parse_qs(url.query), body)
+
+    def _body(self, path: str) -> bytes:
+        part = path.startswith("/s3/")
+        self.owner.count(part)
+        try:
+            if self.owner.gate and part:
+                self.owner.gate.wait()
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        finally:
+            self.owner.count(-part)
+
+    def _api(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        owner = self.owner
+        if self.headers.get("authorization") != f"Bearer {TOKEN}":
+            self._problem(401, "unauthorized", "The token is not one of this deployment.")
+        elif (self.command, path) == ("POST", "/files"):
+            self._create(json.loads(body))
+        elif path == "/files":
+            found = [i for i, f in owner.files.items() if f.status in query.get("status", [f.status])]
+            first = int(query.get("cursor", ["0"])[0])
+            items = [owner.document(i) for i in found[first : first + 2]]
+            self._json(200, {"items": items, "next": str(first + 2) if first + 2 < len(found) else None})
+        elif not (match := re.fullmatch(r"/files/([^/]+)(/parts|/complete)?", path)) or match[1] not in owner.files:
+            self._problem(404, "file_not_found", "You have no file with this id.")
+        elif self.command == "DELETE":
+            del owner.files[match[1]]
+            self._send(204, b"", {})
+        elif match[2] == "/parts":
+            self._json(200, owner.parts(match[1], _numbers(query["numbers"][0])))
+        elif match[2] == "/complete":
+            owner.files[match[1]].status = "hashing"
+            self._json(202, owner.document(match[1]))
+        else:
+            self._json(200, owner.document(match[1]))
+
+    def _create(self, wanted: dict[str, Any]) -> None:
+        owner = self.owner
+        status, file_id = 200, ""
+        for known, file in owner.files.items():
+            if file.status == "uploading" and file.fingerprint == wanted["fingerprint"]:
+                file_id = known
+        if not file_id:
+            status, file_id = 201, f"file-{len(owner.files) + 1}"
+            owner.files[file_id] = Stored(
+                wanted["filename"], wanted["size"], wanted["fingerprint"], wanted.get("content_type")
+            )
+        document = owner.document(file_id)
+        numbers = list(range(1, document["part_count"] + 1))[: owner.listed_parts]
+        self._json(status, document | owner.parts(file_id, numbers))
+
+    def _events(self, file_id: str) -> None:
+        owner = self.owner
+        last = owner.document(file_id) | {"status": owner.ends_as}
+        if owner.events:
+            events = owner.events.popleft()
+        else:
+            owner.files[file_id].status = owner.ends_as
+            last = owner.document(file_id)
+            events = [
+                {"id": "2", "event": "progress", "data": json.dumps({"status": "hashing", "hashed_bytes": 1})},
+                {"id": "3", "event": owner.ends_as, "data": json.dumps(last)},
+            ]
+        text = "".join("".join(f"{name}: {value}\n" for name, value in event.items()) + "\n" for event in events)
+        self._send(200, text.encode(), {"Content-Type": "text/event-stream"})
+
+    def _content(self, file_id: str, fault: Fault, *, final: bool) -> None:
+        owner = self.owner
+        if owner.redirect_content and not final:
+            self._send(307, b"", {"Location": f"{owner.url}/elsewhere/{file_id}"})
+            return
+        content = owner.files[file_id].content
+        if fault.alter:
+            content = bytes([content[0] ^ 1]) + content[1:]
+        if owner.stall:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            owner.stalled.set()
+            owner.stall.wait()
+            return
+        first, status, headers = 0, 200, {"ETag": owner.etag}
+        if self.headers.get("if-match", owner.etag) != owner.etag:
+            self._problem(412, "precondition_failed", "It was replaced.")
+            return
+        if (asked := self.headers.get("range")) and not owner.ignore_range:
+            first, status = int(asked.removeprefix("bytes=").rstrip("-")), 206
+            headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
+        self._send(status, content[first:] + fault.more, headers | fault.headers, fault.cut)
+
+    def _problem(self, status: int, code: str, detail: str) -> None:
+        document = {"type": "about:blank", "title": "t", "status": status, "detail": detail, "code": code}
+        self._send(status, json.dumps(document).encode(), {"Content-Type": "application/problem+json"})
+
+    def _json(self, status: int, document: object) -> None:
+        self._send(status, json.dumps(document).encode(), {"Content-Type": "application/json"})
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str], cut: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:cut])
+        if cut is not None:
+            self.close_connection = True
+
+
+def _numbers(text: str) -> list[int]:
+    def run() -> Iterator[int]:
+        for each in text.split(","):
+            first, _, last = each.partition("-")
+            yield from range(int(first), int(last or first) + 1)
+
+    return list(run())

@@ -1,0 +1,125 @@
+"""`make demo` with a stack that is only a process with a ready line, before a deployment of the tests'."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from local import demo
+from local.demo import DemoError
+from tests.unit.client.deployment import TOKEN, Deployment, Fault
+
+READY = """
+import json, os, pathlib, signal
+pathlib.Path("pid").write_text(str(os.getpid()))
+print("ready", json.dumps({ready}), flush=True)
+signal.pause()
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> Path:
+    """A folder in which `python -m local` says where the deployment is, and waits."""
+    root = tmp_path / "root"
+    (root / "local").mkdir(parents=True)
+    starting(root, READY.format(ready={"api": deployment.url, "token": TOKEN}))
+    monkeypatch.setattr(demo, "ROOT", root)
+    return root
+
+
+def starting(root: Path, program: str) -> None:
+    (root / "local" / "__main__.py").write_text(program)
+
+
+def assert_gone(root: Path) -> None:
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((root / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize("size", [0, 5000])
+def test_a_file_goes_through_and_nothing_runs_on(
+    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], size: int
+) -> None:
+    """The summary has the three rates, and every digest is the same everywhere."""
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(size))
+    demo.run(file, tmp_path)
+    shown = capfd.readouterr().out
+    assert shown.count(f"{size:,}") >= 3
+    assert shown.count("the same in") == 4
+    assert "ANOTHER" not in shown
+    assert_gone(root)
+
+
+def test_without_a_file_there_is_a_sample(
+    root: Path, tmp_path: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random bytes of the size that the command promises."""
+    monkeypatch.setattr(demo, "SAMPLE_BYTES", 2**21)
+    deployment.part_size = 2**20
+    demo.run(None, tmp_path)
+    (file,) = deployment.files.values()
+    assert file.size == 2**21
+    assert len(set(file.parts.values())) == 2
+    assert_gone(root)
+
+
+def test_wrong_bytes_end_it(root: Path, tmp_path: Path, deployment: Deployment) -> None:
+    """What the client refuses fails the demo; the stack goes too."""
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    deployment.fail("GET .*/content", Fault(alter=True))
+    with pytest.raises(DemoError, match="`sluice get` ended with exit code 3"):
+        demo.run(file, tmp_path)
+    assert_gone(root)
+
+
+def test_a_digest_that_hashlib_does_not_confirm_ends_it(root: Path, tmp_path: Path, deployment: Deployment) -> None:
+    """The record's md5 is compared here, because the client compares sha-256 alone."""
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    document = deployment.document(deployment.keep(b"12345")) | {"id": "file-2"}
+    document["digests"]["md5"] = "0" * 32
+    event = {"event": "ready", "data": json.dumps(document)}
+    deployment.events.append([event])
+    deployment.files["file-1"].fingerprint = None
+    deployment.fail("GET /files/file-2", Fault(200, json.dumps(document).encode()))
+    with pytest.raises(DemoError, match="the record's md5 is not that of the original"):
+        demo.run(file, tmp_path)
+    assert_gone(root)
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("import sys; sys.exit('no moto here')", "did not start"),
+        ("import sys; print('no moto here', file=sys.stderr, flush=True); print('hello')", "said 'hello"),
+    ],
+)
+def test_a_stack_that_does_not_start_shows_why(
+    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], program: str, message: str
+) -> None:
+    """The end of its stderr is shown."""
+    starting(root, program)
+    with pytest.raises(DemoError, match=message):
+        demo.run(root / "local" / "__main__.py", tmp_path)
+    assert "no moto here" in capfd.readouterr().err
+
+
+def test_a_stack_that_is_never_ready_is_ended(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time that a slow machine needs it is given up, and ended even when it does not want to."""
+    monkeypatch.setattr(demo, "START_SECONDS", 1)
+    monkeypatch.setattr(demo, "STOP_SECONDS", 0.1)
+    program = "import os, pathlib, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    starting(root, program + "pathlib.Path('pid').write_text(str(os.getpid()))\nsignal.pause()")
+    with pytest.raises(DemoError, match="not ready after 1 s"):
+        demo.run(root / "local" / "__main__.py", tmp_path)
+    assert_gone(root)
+
+
+def test_a_file_that_is_not_there_starts_nothing(root: Path, tmp_path: Path) -> None:
+    """The name is looked at before the stack is started."""
+    with pytest.raises(OSError, match="missing"):
+        demo.run(tmp_path / "missing", tmp_path)
+    assert not (root / "pid").exists()
