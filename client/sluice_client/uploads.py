@@ -143,7 +143,7 @@ class _Sending:
             except httpx.TransportError as failure:
                 error = unreachable(failure, httpx.URL(part.url).host)
             else:
-                if response.is_success:
+                if _has_arrived(response):
                     return
                 error, retry_after = problem(response), response.headers.get("retry-after")
                 if _is_stale(error) and resigned < RESIGNS:
@@ -172,11 +172,16 @@ class _Sending:
         arrived = False
         try:
             response = await self._sluice.http.put(part.url, content=body(), headers=headers, follow_redirects=True)
-            arrived = response.is_success
+            arrived = _has_arrived(response)
             return response
         finally:
             if not arrived:
                 self._meter.advance(-sent)
+
+
+def _has_arrived(response: httpx.Response) -> bool:
+    """Now, or before: the URL of a single PUT works once, and its 412 means that an earlier answer was lost."""
+    return response.is_success or response.status_code == httpx.codes.PRECONDITION_FAILED
 
 
 def _is_stale(error: Problem) -> bool:

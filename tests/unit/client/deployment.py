@@ -28,6 +28,7 @@ class Fault:
     cut: int | None = None  # close the connection after so many bytes of the right body
     alter: bool = False  # flip a bit of the right body
     more: bytes = b""  # after the right body
+    lost: bool = False  # do what was asked, but close the connection instead of answering
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Deployment:
         self.seen: list[Seen] = []
         self.part_size = 1000
         self.listed_parts = 100  # how many parts POST /files signs at once
+        self.once = False  # parts' URLs work once, as that of a single PUT does
         self.ends_as = "ready"
         self.wrong_digest = False
         self.etag = '"etag-1"'
@@ -160,7 +162,7 @@ class Deployment:
                     "offset": (number - 1) * self.part_size,
                     "size": min(self.part_size, file.size - (number - 1) * self.part_size),
                     "url": f"{self.url}/s3/{file_id}/{number}?signature={len(self.seen)}",
-                    "headers": {"x-amz-test": str(number)},
+                    "headers": {"x-amz-test": str(number)} | ({"If-None-Match": "*"} if self.once else {}),
                     "expires_at": "2026-01-02T04:04:05Z",
                 }
                 for number in numbers
@@ -221,10 +223,19 @@ class _Handler(BaseHTTPRequestHandler):
         elif match := re.fullmatch(r"/files/([^/]+)/events", url.path):
             self._events(match[1])
         elif match := re.fullmatch(r"/s3/([^/]+)/(\d+)", url.path):
-            self.owner.files[match[1]].parts[int(match[2])] = body
-            self._send(200, b"", {"ETag": '"part"'})
+            self._part(self.owner.files[match[1]], int(match[2]), body, fault)
         else:
             self._api(url.path, parse_qs(url.query), body)
+
+    def _part(self, file: Stored, number: int, body: bytes, fault: Fault) -> None:
+        if self.headers.get("if-none-match") == "*" and number in file.parts:
+            self._send(412, b"", {})
+            return
+        file.parts[number] = body
+        if fault.lost:
+            self.close_connection = True
+        else:
+            self._send(200, b"", {"ETag": '"part"'})
 
     def _body(self, path: str) -> bytes:
         part = path.startswith("/s3/")

@@ -137,6 +137,15 @@ def test_an_expired_url_is_signed_again(deployment: Deployment, path: Path, faul
     assert len({seen.query["signature"][0] for seen in deployment.requests("PUT /s3/.*/2")}) == 2
 
 
+def test_a_put_whose_answer_was_lost_has_arrived(deployment: Deployment, path: Path) -> None:
+    """412 of a URL that works once says that the bytes are there already."""
+    deployment.once = True
+    deployment.fail("PUT /s3/.*/1", Fault(lost=True))
+    file = put(deployment, path).file
+    assert deployment.files[file.id].content == CONTENT
+    assert sent(deployment).count(1) == 2
+
+
 def test_a_403_that_stays_is_believed(deployment: Deployment, path: Path) -> None:
     """Fresh URLs that are refused as well end the upload with S3's own code."""
     denied = Fault(403, b"<Error><Code>AccessDenied</Code></Error>")
