@@ -1,0 +1,116 @@
+# Sluice's front door. Needs a Python >= 3.11 and make; every target builds the environment that it runs in.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+UV_VERSION := 0.13.9
+TOOLS := .tools/uv-$(UV_VERSION)
+UV := $(TOOLS)/bin/uv
+BIN := .venv/bin
+SAM := .venv-sam/bin/sam
+WITH_UV := PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH"
+DEV := .venv/.synced
+SAM_ENV := .venv-sam/.synced
+
+# The instruction set that `make build` builds for: x86_64 or arm64.
+ARCH ?= x86_64
+# The file that `make demo` sends; empty for 64 MiB of random bytes.
+FILE ?=
+# Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
+ARGS ?=
+
+# An interpreter to try before python3, python3.13, python3.12 and python3.11.
+PYTHON ?=
+
+# The interpreter that made the tools makes the environments: no other is looked for, and none is downloaded.
+export UV_PYTHON := $(CURDIR)/$(TOOLS)/bin/python
+export UV_PYTHON_DOWNLOADS := never
+export SAM_CLI_TELEMETRY := 0
+export FILE ARCH
+
+.PHONY: help
+help: ## List the targets (this)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# ---------------------------------------------------------------- run it
+
+.PHONY: demo
+demo: $(DEV) ## Send a file through the whole of it, on this machine, and verify it (FILE=path)
+	@exec $(BIN)/python -m local.demo $${FILE:+--file "$$FILE"}
+
+.PHONY: up
+up: $(DEV) ## Run the stack on this machine until Ctrl-C
+	@exec $(BIN)/python -m local
+
+# ---------------------------------------------------------------- check it
+
+.PHONY: test
+test: $(DEV) ## Run the tests that need nothing but Python (ARGS for pytest)
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(DEV) ## Style, types, and that lock and layer requirements are fresh
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(UV) lock --check
+	$(EXPORT_LAYER) | diff layers/core/requirements.txt -
+
+.PHONY: validate
+validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform makes of it
+	$(SAM) validate --lint --region eu-west-1
+	@mkdir -p .aws-sam
+	$(BIN)/python -m tests.infra.transformed > .aws-sam/transformed.json
+	$(BIN)/cfn-lint --regions eu-west-1 -- .aws-sam/transformed.json
+
+.PHONY: build
+build: $(DEV) $(SAM_ENV) ## Build what `sam deploy` uploads (ARCH=x86_64 or arm64)
+	$(WITH_UV) $(SAM) build --parameter-overrides "Architecture=$(ARCH)"
+	@find .aws-sam/build -name __pycache__ -prune -exec rm -r {} +
+	@$(BIN)/python -m tests.sam.artifacts
+
+.PHONY: test-sam
+test-sam: build ## Invoke every function with every event in Docker, by `sam local invoke`
+	$(WITH_UV) $(BIN)/python -m pytest tests/sam -v -rs -o faulthandler_timeout=900 $(ARGS)
+
+.PHONY: doctor
+doctor: $(DEV) $(SAM_ENV) ## Say what this machine has of what Sluice can use
+	@$(BIN)/python --version
+	@$(UV) --version
+	@$(SAM) --version
+	@docker version --format 'Docker engine {{.Server.Version}}' 2>/dev/null || \
+	  echo "no Docker engine answers; only \`make test-sam\` wants one, and starts its own as root"
+
+# ---------------------------------------------------------------- keep it
+
+EXPORT_LAYER := $(UV) export --quiet --frozen --only-group layer --no-emit-project
+
+.PHONY: lock
+lock: $(UV) ## Lock again after a change of dependencies (ARGS="--upgrade" for newer versions)
+	$(UV) lock $(ARGS)
+	$(EXPORT_LAYER) > layers/core/requirements.txt
+
+.PHONY: clean
+clean: ## Remove everything that make made
+	rm -rf .venv .venv-sam .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -r {} +
+
+# ---------------------------------------------------------------- the environments
+
+$(UV):
+	@python=$$(for name in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	    "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v "$$name" && break; \
+	  done); \
+	  test -n "$$python" || { echo "Sluice needs Python 3.11 or newer, and python3 here is: $$(python3 --version 2>&1)" >&2; exit 1; }; \
+	  "$$python" -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+
+$(DEV): uv.lock pyproject.toml | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --group dev
+	@touch $@
+
+# The SAM CLI pins libraries that the application must be free to move.
+$(SAM_ENV): uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-sam $(UV) sync --quiet --frozen --only-group sam
+	@touch $@

@@ -1,0 +1,291 @@
+"""What template.yaml promises, read from what the SAM transform makes of it: the facts that no linter checks."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from sluice import limits, settings
+from sluice.hashing import LEASE_SECONDS
+from tests.infra.transformed import ROOT, document
+
+SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
+DOCUMENT = document()
+RESOURCES: dict[str, dict[str, Any]] = DOCUMENT["Resources"]
+# An HTTP API waits no longer for its integration: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+HTTP_API_SECONDS = 30
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    """The properties of the resources of this type, by logical id."""
+    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+def only(kind: str) -> Any:
+    (properties,) = of_type(kind).values()
+    return properties
+
+
+def references(value: Any) -> Iterator[str]:
+    """Every name that `Ref`, `Fn::GetAtt` and `Fn::Sub` within `value` mention."""
+    if isinstance(value, list):
+        for item in value:
+            yield from references(item)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "Ref":
+                yield item
+            elif key == "Fn::GetAtt":
+                yield item[0] if isinstance(item, list) else item.split(".")[0]
+            elif key == "Fn::Sub":
+                text = item[0] if isinstance(item, list) else item
+                yield from (name.split(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text))
+                yield from references(item)
+            else:
+                yield from references(item)
+
+
+def statements(role: Any) -> list[dict[str, Any]]:
+    return [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+FUNCTIONS = of_type("AWS::Lambda::Function")
+ROLES = of_type("AWS::IAM::Role")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_handler_is_importable(name: str) -> None:
+    """Each Handler names a callable of a module below its CodeUri, which imports with the settings that it is given."""
+    module, _, attribute = FUNCTIONS[name]["Handler"].rpartition(".")
+    # A process of its own, because importing a handler makes clients and an event loop that only Lambda ever lets go.
+    script = f"import {module} as handler; assert callable(handler.{attribute}); print(handler.__file__)"
+    variables = dict.fromkeys(FUNCTIONS[name]["Environment"]["Variables"], "https://given.example")
+    path = os.pathsep.join(str(ROOT / folder) for folder in (".", "layers/core", "layers/streaming_runtime"))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        env={**variables, "AWS_DEFAULT_REGION": "eu-west-1", "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    folder = ROOT / SOURCE["Resources"][name]["Properties"]["CodeUri"]
+    assert Path(done.stdout.strip()).parent.samefile(folder)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_settings_are_declared(name: str) -> None:
+    """Every setting without a default that a function's code names is given to it, and nothing that no code reads."""
+    given = set(FUNCTIONS[name]["Environment"]["Variables"])
+    code = ROOT / SOURCE["Resources"][name]["Properties"]["CodeUri"]
+    text = "\n".join(path.read_text() for path in code.rglob("*.py"))
+    needed = {
+        setting.name for setting in settings.ALL if setting.default is None and f"settings.{setting.name}" in text
+    }
+    # Files.connect and Objects.connect read these in the name of whoever calls them.
+    needed |= {settings.TABLE_NAME.name} if "Files.connect" in text else set()
+    needed |= {settings.BUCKET_NAME.name} if "Objects.connect" in text else set()
+    ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_"))}
+    assert ours == needed
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_layers_are_of_this_template(name: str) -> None:
+    """Every function has the core layer; the one with an exec wrapper also has the layer that holds it."""
+    layers = {next(references(layer)).rstrip("0123456789abcdef") for layer in FUNCTIONS[name]["Layers"]}
+    wrapper = FUNCTIONS[name]["Environment"]["Variables"].get("AWS_LAMBDA_EXEC_WRAPPER")
+    assert layers == ({"CoreLayer", "StreamingRuntimeLayer"} if wrapper else {"CoreLayer"})
+    if wrapper:
+        script = ROOT / "layers/streaming_runtime" / wrapper.removeprefix("/opt/")
+        assert os.access(script, os.X_OK)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_each_function_has_a_role_of_its_own(name: str) -> None:
+    """A role is assumed by Lambda alone and used by one function."""
+    users = [function for function, properties in FUNCTIONS.items() if name in references(properties["Role"])]
+    assert len(users) == 1
+    trusted = ROLES[name]["AssumeRolePolicyDocument"]["Statement"]
+    assert [statement["Principal"] for statement in trusted] == [{"Service": ["lambda.amazonaws.com"]}]
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_least_privilege(name: str) -> None:
+    """No statement of ours has a wildcard for its action or alone for its resource, which is one of this stack."""
+    found = statements(ROLES[name])
+    assert found
+    for statement in found:
+        assert statement["Sid"], statement
+        assert not any("*" in action for action in listed(statement["Action"])), statement
+        for resource in listed(statement["Resource"]):
+            assert resource != "*", statement
+            assert set(references(resource)) & RESOURCES.keys(), statement
+            assert json.dumps(resource).count("*") <= ("/files/*" in json.dumps(resource)), statement
+
+
+def test_bucket_is_private_encrypted_and_versioned() -> None:
+    """The bucket shuts everyone out, encrypts at rest, keeps versions, and survives the stack."""
+    (resource,) = [resource for resource in RESOURCES.values() if resource["Type"] == "AWS::S3::Bucket"]
+    bucket = resource["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_bucket_refuses_plain_http() -> None:
+    """One statement denies everything that does not come over TLS, on the bucket and on what is in it."""
+    (statement,) = only("AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": False}}
+    assert statement["Resource"] == [
+        {"Fn::GetAtt": ["FilesBucket", "Arn"]},
+        {"Fn::Sub": "${FilesBucket.Arn}/*"},
+    ]
+
+
+def test_bucket_answers_browsers() -> None:
+    """Pages of the configured origins may upload and read what an upload needs, each header by name."""
+    (rule,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
+    assert list(references(rule["AllowedOrigins"])) == ["AllowedOrigins"]
+    assert {"PUT", "POST", "GET", "HEAD"} == set(rule["AllowedMethods"])
+    assert rule["AllowedHeaders"] == ["*"]
+    assert {"ETag", "Location", "Content-Range"} < set(rule["ExposedHeaders"])
+    assert not any("*" in header for header in rule["ExposedHeaders"])
+
+
+def test_bucket_forgets_what_was_never_finished() -> None:
+    """Parts of an abandoned upload go when its record does, and deleted bytes go soon after."""
+    rules = only("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    days = [rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] for rule in rules if len(rule) == 3]
+    assert days == [limits.UNFINISHED_DAYS]
+    assert any("NoncurrentVersionExpiration" in rule for rule in rules)
+
+
+def test_bucket_comes_after_the_queue_policy() -> None:
+    """S3 checks the queue's policy when the bucket is made: the policy is there first and does not name the bucket."""
+    (policy_name,) = of_type("AWS::SQS::QueuePolicy")
+    assert policy_name in listed(RESOURCES["FilesBucket"]["DependsOn"])
+    policy = RESOURCES[policy_name]
+    assert "FilesBucket" not in references(policy)
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "s3.amazonaws.com"}, "sqs:SendMessage")
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert list(references(policy["Properties"]["Queues"])) == list(references(statement["Resource"]))
+
+
+def test_bucket_announces_files_to_the_queue() -> None:
+    """Objects below `files/` are announced, whichever way they were made, to the queue that the hasher reads."""
+    (notification,) = only("AWS::S3::Bucket")["NotificationConfiguration"]["QueueConfigurations"]
+    assert notification["Event"] == "s3:ObjectCreated:*"
+    assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "files/"}]
+    assert list(references(notification["Queue"])) == ["CompletedQueue"]
+    assert list(references(only("AWS::Lambda::EventSourceMapping")["EventSourceArn"])) == ["CompletedQueue"]
+
+
+def test_a_failing_message_is_tried_again_and_then_kept() -> None:
+    """The queue waits until a killed job's lease is over too, failures are told one by one, dead letters are kept."""
+    queues, mapping = of_type("AWS::SQS::Queue"), only("AWS::Lambda::EventSourceMapping")
+    (function,) = references(mapping["FunctionName"])
+    queue = queues["CompletedQueue"]
+    assert queue["VisibilityTimeout"] >= FUNCTIONS[function]["Timeout"] + LEASE_SECONDS
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    (dead_letters,) = references(queue["RedrivePolicy"]["deadLetterTargetArn"])
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5  # what AWS asks of a queue that a function reads
+    assert queues[dead_letters]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert "RedrivePolicy" not in queues[dead_letters]
+    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
+
+
+def test_table_costs_by_use_and_can_be_restored() -> None:
+    """On demand, expiring by `expires_at`, restorable to any second, and surviving the stack."""
+    (resource,) = [resource for resource in RESOURCES.values() if resource["Type"] == "AWS::DynamoDB::Table"]
+    table = resource["Properties"]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_logs_end() -> None:
+    """Each function logs JSON into a group of its own, which forgets after the days that the deployment says."""
+    groups = of_type("AWS::Logs::LogGroup")
+    used = {next(references(function["LoggingConfig"]["LogGroup"])) for function in FUNCTIONS.values()}
+    assert used == groups.keys()
+    assert len(used) == len(FUNCTIONS)
+    assert {function["LoggingConfig"]["LogFormat"] for function in FUNCTIONS.values()} == {"JSON"}
+    assert {json.dumps(group["RetentionInDays"]) for group in groups.values()} == {'{"Ref": "LogRetentionDays"}'}
+
+
+def test_function_url_streams_and_is_open() -> None:
+    """The Function URL streams, and has both of the permissions that an open one needs."""
+    url = only("AWS::Lambda::Url")
+    (function,) = references(url["TargetFunctionArn"])
+    assert (url["InvokeMode"], url["AuthType"]) == ("RESPONSE_STREAM", "NONE")
+    permissions = [
+        {key: value for key, value in permission.items() if key != "FunctionName"}
+        for permission in of_type("AWS::Lambda::Permission").values()
+        if function in references(permission["FunctionName"])
+    ]
+    assert {"Action": "lambda:InvokeFunctionUrl", "Principal": "*", "FunctionUrlAuthType": "NONE"} in permissions
+    assert {"Action": "lambda:InvokeFunction", "Principal": "*", "InvokedViaFunctionUrl": True} in permissions
+    assert len(permissions) == 2
+
+
+def test_api_answers_before_the_door_gives_up() -> None:
+    """The function behind the HTTP API times out first; each of its routes goes to it in payload format 2.0."""
+    (api,) = of_type("AWS::ApiGatewayV2::Api").values()
+    integrations = [
+        method["x-amazon-apigateway-integration"]
+        for methods in api["Body"]["paths"].values()
+        for method in methods.values()
+    ]
+    assert integrations
+    for integration in integrations:
+        assert "ApiFunction" in references(integration["uri"])
+        assert integration["payloadFormatVersion"] == "2.0"
+    assert FUNCTIONS["ApiFunction"]["Timeout"] < HTTP_API_SECONDS
+
+
+def test_only_configured_origins_get_in() -> None:
+    """Neither door lets pages of every origin read its answers."""
+    api = SOURCE["Resources"]["HttpApi"]["Properties"]["CorsConfiguration"]
+    for rules in (api, only("AWS::Lambda::Url")["Cors"]):
+        assert list(references(rules["AllowOrigins"])) == ["AllowedOrigins"]
+
+
+def test_secrets_are_made_by_the_stack() -> None:
+    """No secret has a value in the template, and each is long enough that nobody guesses it."""
+    secrets = of_type("AWS::SecretsManager::Secret")
+    assert secrets
+    for secret in secrets.values():
+        assert "SecretString" not in secret
+        assert secret["GenerateSecretString"]["PasswordLength"] >= 43  # 256 bits in letters and digits
+
+
+def test_every_parameter_is_used() -> None:
+    """A parameter that nothing refers to would be a promise that nothing keeps."""
+    used = set(references({key: value for key, value in SOURCE.items() if key != "Parameters"}))
+    assert SOURCE["Parameters"].keys() <= used
+
+
+def test_every_resource_is_used() -> None:
+    """What we declare is referred to from elsewhere, or is of a kind that works by itself."""
+    by_itself = {"AWS::Serverless::Function", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"}
+    used = set(references(SOURCE))
+    idle = {name for name, resource in SOURCE["Resources"].items() if resource["Type"] not in by_itself} - used
+    assert idle == set()

@@ -1,0 +1,658 @@
+"""What the world does to an upload and a hashing job, and how they come through it.
+
+Each test is a real table and bucket behind a network that fails on purpose; nobody waits: pauses are only noted.
+"""
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.api.models import CompletedPart, CreateFile
+from sluice import hashing, reader
+from sluice.errors import Busy, Conflict, FileNotFound, PartsMissing, WrongState
+from sluice.files import File, Status, new_id
+from sluice.hashing import Job, Reason
+from sluice.limits import MIB
+from sluice.objects import Version
+from tests.integration import proxy as network
+from tests.integration.world import BUCKET, World, content, digests, put, world
+
+SMALL = content(3 * MIB + 17)  # one PUT, four buffers
+LARGE = content(9 * MIB)  # two parts
+SDK_ATTEMPTS = 5  # what Files.connect and Objects.connect ask for, the first one among them
+
+
+@pytest.fixture(scope="module")
+def one_world() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+@pytest.fixture
+def here(one_world: World, pauses: list[float]) -> World:  # noqa: ARG001 - the pauses are noted in every test
+    return one_world.fresh()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses of the reader and of the SDK, which are noted and not made."""
+    made: list[float] = []
+    noting = SimpleNamespace(sleep=made.append)
+    monkeypatch.setattr("sluice.reader.time", noting)
+    monkeypatch.setattr("botocore.endpoint.time", noting)
+    return made
+
+
+def run(job: Job, file: File, version: Version) -> File | None:
+    return job.run(file.owner, file.id, version)
+
+
+def ready(file: File | None, data: bytes) -> bool:
+    assert file is not None
+    assert (file.status, file.reason) == (Status.READY, None)
+    assert (file.digests, file.hashed_bytes) == (digests(data), len(data))
+    assert (file.lease_until, file.expires_at) == (0, None)
+    return True
+
+
+def failed(file: File | None, reason: Reason) -> bool:
+    assert file is not None
+    assert (file.status, file.reason) == (Status.FAILED, reason)
+    assert (file.lease_until, file.expires_at) == (0, None)
+    return True
+
+
+# ---------------------------------------------------------------- the network to S3
+
+
+@pytest.mark.parametrize("data", [b"", b"a", SMALL, LARGE], ids=["empty", "byte", "small", "parts"])
+def test_a_good_day(here: World, data: bytes) -> None:
+    """Without faults an object is read by one plain request, and an empty one by none."""
+    file, version = here.arrived(data)
+    assert ready(run(here.job(), file, version), data)
+    assert here.now(file).status is Status.READY
+    assert here.proxy.ranges() == ([None] if data else [])
+
+
+@pytest.mark.parametrize("fault", [network.slow_down, network.internal_error])
+@pytest.mark.parametrize("times", [1, SDK_ATTEMPTS, 2 * SDK_ATTEMPTS + 1])
+def test_s3_refuses_for_a_while(here: World, pauses: list[float], fault: network.Fault, times: int) -> None:
+    """503 SlowDown and 500 are asked again, by the SDK and then by the reader, after a pause each."""
+    file, version = here.arrived(SMALL)
+    here.proxy.fail("GetObject", *[fault] * times)
+    assert ready(run(here.job(), file, version), SMALL)
+    assert len(here.proxy.ranges()) == times + 1
+    assert len(pauses) == times
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_a_connection_breaks_under_the_body(here: World, reset: bool) -> None:
+    """What was promised and did not come is asked for from the byte reached, and no byte before it again."""
+    file, version = here.arrived(LARGE)
+    here.proxy.fail("GetObject", network.cut(2 * MIB + 100, reset=reset), network.cut(MIB, reset=reset))
+    assert ready(run(here.job(), file, version), LARGE)
+    first, *again = here.proxy.ranges()
+    assert first is None
+    starts = [start_of(asked, len(LARGE)) for asked in again]
+    if reset:  # throws away what the reader had not taken yet
+        assert 0 <= starts[0] <= 2 * MIB + 100
+        assert starts == sorted(starts)
+    else:
+        assert starts == [2 * MIB + 100, 3 * MIB + 100]
+
+
+def start_of(asked: str | None, size: int) -> int:
+    """The first byte of a range that goes to the end; without a range, of the whole."""
+    if asked is None:
+        return 0
+    start, _, last = asked.removeprefix("bytes=").partition("-")
+    assert int(last) == size - 1
+    return int(start)
+
+
+def test_a_connection_breaks_before_any_byte(here: World) -> None:
+    """An answer of headers alone is asked for again, as it was."""
+    file, version = here.arrived(SMALL)
+    here.proxy.fail("GetObject", network.cut(0), network.lose)
+    assert ready(run(here.job(), file, version), SMALL)
+    assert set(here.proxy.ranges()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "requests"),
+    [
+        (network.slow_down, ClientError, reader.ATTEMPTS * SDK_ATTEMPTS),
+        (network.lose, BotoCoreError, reader.ATTEMPTS * SDK_ATTEMPTS),
+        (network.cut(0), Exception, reader.ATTEMPTS),
+    ],
+    ids=["refused", "unanswered", "cut"],
+)
+def test_s3_fails_without_end(here: World, fault: network.Fault, error: type[Exception], requests: int) -> None:
+    """After bounded attempts the job raises, so that its message comes again, and gives the lease back at once."""
+    file, version = here.arrived(SMALL)
+    here.proxy.fail_always("GetObject", fault)
+    with pytest.raises(error):
+        run(here.job(), file, version)
+    assert len(here.proxy.ranges()) == requests
+    left = here.now(file)
+    assert (left.status, left.lease_holder, left.lease_until) == (Status.HASHING, None, 0)
+    here.proxy.recover()
+    assert ready(run(here.job("job-2"), file, version), SMALL)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_something_in_between_forgets_the_range(here: World, times: int) -> None:
+    """A whole object where its end was asked for is not read on as if it were the end: it is asked for again."""
+    file, version = here.arrived(SMALL)
+
+    def whole(exchange: network.Exchange) -> None:
+        del exchange.request_read.headers["range"]
+        network.pass_on(exchange)
+
+    here.proxy.fail("GetObject", network.cut(MIB), *[whole] * times)
+    assert ready(run(here.job(), file, version), SMALL)
+    assert len(here.proxy.asked("GetObject")) == 2 + times
+
+
+# ---------------------------------------------------------------- the object is not what it was
+
+
+def test_an_object_is_deleted_while_it_is_hashed(here: World) -> None:
+    """The pinned version is gone: a verdict, not an endless repetition."""
+    file, version = here.arrived(SMALL)
+    here.proxy.fail("GetObject", network.cut(MIB, meanwhile=lambda: here.near_objects.delete(file.key)))
+    assert failed(run(here.job(), file, version), Reason.OBJECT_MISSING)
+    assert here.now(file).digests == {}
+
+
+def test_an_object_was_deleted_before(here: World) -> None:
+    """The event came too late."""
+    file, version = here.arrived(SMALL)
+    here.near_objects.delete(file.key)
+    assert failed(run(here.job(), file, version), Reason.OBJECT_MISSING)
+
+
+def test_an_object_is_overwritten_while_it_is_hashed(here: World) -> None:
+    """The job goes on with the version that it began with, however often it has to ask."""
+    file, version = here.arrived(SMALL)
+
+    def overwrite() -> None:
+        here.near_s3.put_object(Bucket=BUCKET, Key=file.key, Body=content(len(SMALL), seed=2))
+
+    here.proxy.fail("GetObject", network.cut(MIB, meanwhile=overwrite))
+    done = run(here.job(), file, version)
+    assert ready(done, SMALL)
+    assert done is not None
+    assert done.version_id == version.version_id != here.near_objects.head(file.key).version_id
+
+
+def test_an_object_without_versions_is_replaced_while_it_is_hashed(here: World) -> None:
+    """Where the event names no version, the ETag holds: two objects are never hashed as one."""
+    file, version = here.arrived(SMALL)
+    unpinned = Version(version.key, version.etag, version.size, None)
+
+    def overwrite() -> None:
+        here.near_s3.put_object(Bucket=BUCKET, Key=file.key, Body=content(len(SMALL), seed=2))
+
+    here.proxy.fail("GetObject", network.cut(MIB, meanwhile=overwrite))
+    assert failed(run(here.job(), file, unpinned), Reason.OBJECT_CHANGED)
+
+
+def test_an_object_is_of_another_size(here: World) -> None:
+    """It is not what was promised, and is not even read."""
+    file, _ = here.arrived(SMALL)
+    here.near_s3.put_object(Bucket=BUCKET, Key=file.key, Body=SMALL + b"!")
+    assert failed(run(here.job(), file, here.near_objects.head(file.key)), Reason.SIZE_MISMATCH)
+    assert here.proxy.ranges() == []
+
+
+@pytest.mark.parametrize("name", ["sha-256", "md5"])
+def test_a_declared_digest_is_another_one(here: World, name: str) -> None:
+    """The file fails, and shows what was found."""
+    declared = digests(SMALL) | {name: digests(b"other")[name]}
+    file, version = here.arrived(SMALL, digests=declared)
+    done = run(here.job(), file, version)
+    assert failed(done, Reason.DIGEST_MISMATCH)
+    assert done is not None
+    assert done.digests == digests(SMALL)
+
+
+def test_declared_digests_that_hold_make_it_ready(here: World) -> None:
+    """All of them compared."""
+    file, version = here.arrived(SMALL, digests=digests(SMALL))
+    assert ready(run(here.job(), file, version), SMALL)
+
+
+# ---------------------------------------------------------------- events: twice, late, for nobody
+
+
+def test_an_event_comes_twice_while_the_file_is_hashed(here: World) -> None:
+    """The second job sees the first one's lease and leaves quietly; the file is read once."""
+    file, version = here.arrived(SMALL)
+    second: list[File | None] = []
+    here.proxy.fail("GetObject", network.before(lambda: second.append(run(here.near_job(), file, version))))
+    assert ready(run(here.job(), file, version), SMALL)
+    assert second == [None]
+
+
+def test_an_event_comes_again_after_the_end(here: World) -> None:
+    """Nothing is read and nothing written."""
+    file, version = here.arrived(SMALL)
+    done = run(here.job(), file, version)
+    here.proxy.forget()
+    assert run(here.job("job-2"), file, version) is None
+    assert here.proxy.ranges() == []
+    assert here.proxy.asked("PutItem") == []
+    assert here.now(file) == done
+
+
+def test_an_event_is_for_a_key_that_nobody_promised(here: World) -> None:
+    """No record is made up for it."""
+    file_id = new_id()
+    version = Version(f"files/default/{file_id}", "e", 1, "v")
+    assert here.job().run("default", file_id, version) is None
+    assert here.proxy.ranges() == []
+    with pytest.raises(FileNotFound):
+        here.near_files.get("default", file_id)
+
+
+def test_an_event_is_for_a_deleted_file(here: World) -> None:
+    """Deleting does not wait for events under way."""
+    file, version = here.arrived(SMALL)
+    here.near_uploads.delete(here.now(file))
+    assert run(here.job(), file, version) is None
+    assert here.proxy.ranges() == []
+
+
+def test_an_event_is_for_an_aborted_upload(here: World) -> None:
+    """An upload that was given up stays given up."""
+    file = here.sent(SMALL)
+    version = here.near_objects.head(file.key)
+    here.near_uploads.delete(file)
+    assert run(here.job(), file, version) is None
+    assert here.now(file).status is Status.ABORTED
+
+
+@pytest.mark.parametrize("gone", ["record", "all"])
+def test_a_file_is_deleted_while_it_is_hashed(here: World, gone: str) -> None:
+    """The job ends quietly and does not bring the record back."""
+    file, version = here.arrived(SMALL)
+
+    def delete() -> None:
+        if gone == "all":
+            here.near_uploads.delete(here.now(file))
+        else:
+            here.near_files.delete(file)
+
+    here.proxy.fail("GetObject", network.cut(MIB, meanwhile=delete))
+    assert run(here.job(), file, version) is None
+    with pytest.raises(FileNotFound):
+        here.now(file)
+
+
+def test_the_event_comes_before_anybody_completes(here: World) -> None:
+    """A single PUT is hashed as soon as it is there; completing it afterwards changes nothing, however often."""
+    file = here.sent(SMALL)
+    version = here.near_objects.head(file.key)
+    done = run(here.job(), file, version)
+    assert ready(done, SMALL)
+    assert here.uploads.complete(file, None) == here.uploads.complete(here.now(file), None) == done
+
+
+def test_the_event_comes_before_completing_has_returned(here: World) -> None:
+    """The object is hashed before the API hears that it exists: it answers with the file as it is by then."""
+    file = here.sent(LARGE)
+
+    def event() -> None:
+        assert ready(run(here.near_job(), file, here.near_objects.head(file.key)), LARGE)
+
+    here.proxy.fail("CompleteMultipartUpload", network.after(event))
+    assert ready(here.uploads.complete(file, None), LARGE)
+
+
+def test_completing_and_the_event_meet(here: World) -> None:
+    """`complete` writes between the job's reading and its taking the lease: the job takes it all the same.
+
+    Its message is the only one: if it left as if another job had been faster, the file would never be hashed.
+    """
+    file = here.sent(SMALL)
+    version = here.near_objects.head(file.key)
+    here.proxy.fail("PutItem", network.before(lambda: here.near_uploads.complete(file, None)))
+    assert ready(run(here.job(), file, version), SMALL)
+
+
+# ---------------------------------------------------------------- jobs that die, or run out of time
+
+
+def test_a_dead_jobs_lease_is_taken_over(here: World) -> None:
+    """Past its time a lease holds nobody off."""
+    file, version = here.arrived(SMALL)
+    dead = here.near_files.save(file, status=Status.HASHING, lease_holder="dead", lease_until=int(time.time()) - 1)
+    assert ready(run(here.job(), dead, version), SMALL)
+
+
+def test_a_living_jobs_lease_is_not(here: World) -> None:
+    """Until then it does, and the record stays untouched."""
+    file, version = here.arrived(SMALL)
+    alive = here.near_files.save(file, status=Status.HASHING, lease_holder="alive", lease_until=int(time.time()) + 30)
+    assert run(here.job(), file, version) is None
+    assert here.now(file) == alive
+
+
+def test_a_job_that_was_thought_dead_does_not_disturb(here: World) -> None:
+    """Taken over while it was stuck, it leaves without a verdict: the other one's counts."""
+    file, version = here.arrived(SMALL)
+
+    def stuck_for_long() -> None:
+        held = here.now(file)
+        here.near_files.save(held, lease_until=int(time.time()) - 1)
+        assert ready(run(here.near_job(), file, version), SMALL)
+
+    here.proxy.fail("GetObject", network.before(stuck_for_long))
+    assert run(here.job(), file, version) is None
+    assert ready(here.now(file), SMALL)
+
+
+def test_the_time_runs_out(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the invocation ends there is a verdict, with the time left to write it."""
+    file, version = here.arrived(LARGE)
+    ticking(monkeypatch, step=0.3)
+    left = iter([100.0, 50.0, hashing.DEADLINE_MARGIN_SECONDS - 0.1])
+    done = run(here.job(seconds_left=lambda: next(left)), file, version)
+    assert failed(done, Reason.OUT_OF_TIME)
+    assert done is not None
+    assert 0 < done.hashed_bytes < len(LARGE)
+
+
+def ticking(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    """Each look of a job at its clock finds `step` seconds gone."""
+    moments = iter(range(1_000_000))
+    clock = SimpleNamespace(monotonic=lambda: next(moments) * step, time=time.time)
+    monkeypatch.setattr("sluice.hashing.time", clock)
+
+
+def test_progress_only_grows(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow stream, broken once, shows at least five steps, each further than the one before, from 0 to the end."""
+    file, version = here.arrived(LARGE)
+    ticking(monkeypatch, step=0.2)
+    here.proxy.fail("GetObject", network.cut(4 * MIB + 5))
+    assert ready(run(here.job(), file, version), LARGE)
+    steps = here.hashed(file)
+    assert steps[0] == 0
+    assert len(steps[1:]) >= 5
+    assert steps == sorted(set(steps))
+    assert steps[-1] < len(LARGE)
+
+
+def test_each_checkpoint_renews_the_lease(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long job is never taken for a dead one."""
+    file, version = here.arrived(LARGE)
+    now = iter(range(1_800_000_000, 1_900_000_000))
+    moments = iter(range(1_000_000))
+    clock = SimpleNamespace(monotonic=lambda: float(next(moments)), time=lambda: next(now))
+    monkeypatch.setattr("sluice.hashing.time", clock)
+    assert ready(run(here.job(), file, version), LARGE)
+    writes = [request.json()["Item"] for request in here.proxy.asked("PutItem")]
+    leases = [int(item["lease_until"]["N"]) for item in writes if item["status"]["S"] == Status.HASHING]
+    assert len(leases) >= 5
+    assert leases == sorted(set(leases))
+
+
+# ---------------------------------------------------------------- the network to DynamoDB
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "PutItem"])
+def test_dynamodb_throttles_for_a_while(here: World, pauses: list[float], operation: str) -> None:
+    """The SDK asks again, and the job does not notice."""
+    file, version = here.arrived(SMALL)
+    here.proxy.fail(operation, *[network.throttled] * (SDK_ATTEMPTS - 1))
+    assert ready(run(here.job(), file, version), SMALL)
+    assert len(pauses) == SDK_ATTEMPTS - 1
+
+
+def test_dynamodb_throttles_without_end(here: World) -> None:
+    """The job raises, so that its message comes again; then all is well."""
+    file, version = here.arrived(SMALL)
+    here.proxy.fail_always("PutItem", network.throttled)
+    with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+        run(here.job(), file, version)
+    assert len(here.proxy.asked("PutItem")) == SDK_ATTEMPTS
+    here.proxy.recover()
+    assert ready(run(here.job("job-2"), file, version), SMALL)
+
+
+def test_every_answer_to_a_write_is_lost_once(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamoDB wrote, nobody heard, the SDK writes again and is refused: the job knows its own record and goes on."""
+    file, version = here.arrived(LARGE)
+    ticking(monkeypatch, step=0.2)
+    here.proxy.fail("PutItem", *[network.lose, network.pass_on] * 20)
+    assert ready(run(here.job(), file, version), LARGE)
+    assert ready(here.now(file), LARGE)
+
+
+def test_the_answer_to_a_creation_is_lost(here: World) -> None:
+    """The client gets its file, not a conflict with itself."""
+    here.proxy.fail("PutItem", network.lose)
+    file, new = here.uploads.begin("default", CreateFile(filename="a", size=1))
+    assert new
+    assert here.now(file) == file
+
+
+# ---------------------------------------------------------------- completing
+
+
+def test_the_answer_to_completing_is_lost(here: World) -> None:
+    """The SDK asks again, S3 knows the upload no more: the object is there, so that is success."""
+    file = here.sent(LARGE)
+    here.proxy.fail("CompleteMultipartUpload", network.lose)
+    done = here.uploads.complete(file, None)
+    assert done.status is Status.ASSEMBLING
+    assert ready(run(here.job(), done, here.near_objects.head(file.key)), LARGE)
+
+
+def test_the_api_dies_after_s3_completed(here: World) -> None:
+    """Nothing was written after S3's deed: completing again finds the object and succeeds, as often as one likes."""
+    file = here.sent(LARGE)
+    here.proxy.fail_always("CompleteMultipartUpload", network.lose)
+    here.proxy.fail_always("HeadObject", network.lose)
+    with pytest.raises(BotoCoreError):
+        here.uploads.complete(file, None)
+    here.proxy.recover()
+    assert here.now(file).status is Status.ASSEMBLING
+    again = here.uploads.complete(here.now(file), None)
+    assert again.status is Status.ASSEMBLING
+    assert here.uploads.complete(again, None) == again
+    assert ready(run(here.job(), again, here.near_objects.head(file.key)), LARGE)
+
+
+def test_two_complete_at_once(here: World) -> None:
+    """Both succeed; the second goes on from where the first left the file."""
+    file = here.sent(LARGE)
+    here.proxy.fail("PutItem", network.before(lambda: here.near_uploads.complete(file, None)))
+    assert here.uploads.complete(file, None).status is Status.ASSEMBLING
+    assert here.near_objects.head(file.key).size == len(LARGE)
+
+
+def test_the_upload_is_gone_from_s3(here: World) -> None:
+    """The bucket's lifecycle rule took it: the file has failed, and says so every time."""
+    file = here.sent(LARGE)
+    assert file.upload_id
+    here.near_objects.abort(file.key, file.upload_id)
+    gone = here.uploads.complete(file, None)
+    assert (gone.status, gone.reason) == (Status.FAILED, "upload_missing")
+    assert gone.expires_at == file.expires_at  # nothing of it is left, and the record goes too
+    assert here.uploads.complete(here.now(file), None) == gone
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["single", "multipart"])
+def test_a_part_has_not_arrived(here: World, data: bytes) -> None:
+    """Completing names it, the file stays open, and once the part is there it succeeds."""
+    file, _ = here.uploads.begin("default", CreateFile(filename="a", size=len(data)))
+    signed = here.uploads.sign(file, range(1, file.part_count + 1))
+    for part in signed[:-1]:
+        put(part, data)
+    with pytest.raises(PartsMissing) as raised:
+        here.uploads.complete(file, None)
+    assert raised.value.extra["missing"] == [file.part_count]
+    put(signed[-1], data)
+    assert here.uploads.complete(here.now(file), None).status is Status.ASSEMBLING
+
+
+def test_a_part_of_another_size_counts_as_missing(here: World) -> None:
+    """Whoever got past the signature did not get past the list."""
+    file, _ = here.uploads.begin("default", CreateFile(filename="a", size=len(LARGE)))
+    first, second = here.uploads.sign(file, [1, 2])
+    put(first, LARGE)
+    put(second | {"size": second["size"] + 1}, LARGE + b"!")
+    assert [part.number for part in here.uploads.received(file)] == [1]
+    with pytest.raises(PartsMissing) as raised:
+        here.uploads.complete(file, None)
+    assert raised.value.extra["missing"] == [2]
+
+
+def test_parts_may_be_listed_with_or_without_quotes(here: World) -> None:
+    """Clients read ETags from headers, where they are quoted."""
+    file = here.sent(LARGE)
+    listed = [CompletedPart(number=part.number, etag=f'"{part.etag}"') for part in here.uploads.received(file)]
+    assert here.uploads.complete(file, listed).status is Status.ASSEMBLING
+
+
+def test_a_part_is_sent_again_while_it_is_completed(here: World) -> None:
+    """S3 refuses the part that was listed a moment ago: busy for now, and the next call takes what is there."""
+    file = here.sent(LARGE)
+    other = content(len(LARGE), seed=2)
+    (first,) = here.near_uploads.sign(file, [1])
+    here.proxy.fail("CompleteMultipartUpload", network.before(lambda: put(first, other)))
+    with pytest.raises(Busy):
+        here.uploads.complete(file, None)
+    done = here.uploads.complete(here.now(file), None)
+    sent_again = other[: first["size"]] + LARGE[first["size"] :]
+    assert ready(run(here.job(), done, here.near_objects.head(file.key)), sent_again)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "requests"),
+    [
+        (400, "EntityTooSmall", 1),
+        (400, "InvalidPartOrder", 1),
+        (400, "InvalidRequest", 1),
+        (403, "AccessDenied", 1),
+        (503, "SlowDown", SDK_ATTEMPTS),
+    ],
+)
+def test_s3_refuses_to_complete(here: World, status: int, code: str, requests: int) -> None:
+    """Only what asking again can help is called busy; our own mistakes keep their name, and the file can go on."""
+    file = here.sent(LARGE)
+
+    def refuse(exchange: network.Exchange) -> None:
+        exchange.send(network.Answer(status, b"<Error><Code>%s</Code></Error>" % code.encode()))
+
+    here.proxy.fail_always("CompleteMultipartUpload", refuse)
+    with pytest.raises(ClientError, match=code):
+        here.uploads.complete(file, None)
+    assert len(here.proxy.asked("CompleteMultipartUpload")) == requests
+    here.proxy.recover()
+    assert here.uploads.complete(here.now(file), None).status is Status.ASSEMBLING
+    assert here.near_objects.head(file.key).size == len(LARGE)
+
+
+# ---------------------------------------------------------------- what goes away by itself
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["single", "multipart"])
+def test_what_has_arrived_no_longer_expires(here: World, data: bytes) -> None:
+    """An upload expires until it is completed; DynamoDB never takes the record of a file that waits for its hash."""
+    file = here.sent(data)
+    assert file.expires_at is not None
+    assert file.expires_at > time.time()
+    assert here.uploads.complete(file, None).expires_at is None
+    assert here.now(file).expires_at is None
+
+
+def test_what_nobody_completed_no_longer_expires_once_it_is_hashed(here: World) -> None:
+    """The job's first write takes the end away, not only its last one."""
+    file = here.sent(SMALL)
+    during: list[File] = []
+    here.proxy.fail("GetObject", network.before(lambda: during.append(here.now(file))))
+    assert ready(run(here.job(), file, here.near_objects.head(file.key)), SMALL)
+    assert [(one.status, one.expires_at) for one in during] == [(Status.HASHING, None)]
+
+
+def test_an_aborted_upload_goes_away(here: World) -> None:
+    """Its record says so for a week from then on."""
+    file = here.sent(LARGE)
+    here.uploads.delete(file)
+    left = here.now(file)
+    assert left.expires_at is not None
+    assert file.expires_at is not None
+    assert left.expires_at >= file.expires_at
+
+
+def test_an_expired_upload_is_begun_anew(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same fingerprint resumes within the week, and is another upload after it."""
+    wanted = CreateFile(filename="a", size=len(LARGE), fingerprint=new_id())
+    file, new = here.uploads.begin("default", wanted)
+    assert new
+    assert here.uploads.begin("default", wanted) == (file, False)
+    assert file.expires_at is not None
+    later = file.expires_at + 1
+    monkeypatch.setattr("sluice.files.time", SimpleNamespace(time=lambda: later, time_ns=lambda: later * 10**9))
+    again, new = here.uploads.begin("default", wanted)
+    assert new
+    assert again.id != file.id
+
+
+# ---------------------------------------------------------------- giving up and deleting
+
+
+def test_completing_an_aborted_upload_is_refused(here: World) -> None:
+    """And its parts are gone from S3."""
+    file = here.sent(LARGE)
+    here.uploads.delete(file)
+    with pytest.raises(WrongState):
+        here.uploads.complete(here.now(file), None)
+    assert here.uploads.received(file) == []
+
+
+def test_s3_fails_while_a_file_is_deleted(here: World) -> None:
+    """The record goes last, so that a client that asks again finds the file and the object does not stay behind."""
+    file, _ = here.arrived(SMALL)
+    here.proxy.fail_always("other", network.internal_error)
+    with pytest.raises(ClientError):
+        here.uploads.delete(file)
+    here.proxy.recover()
+    here.uploads.delete(here.now(file))
+    with pytest.raises(FileNotFound):
+        here.now(file)
+    assert versions(here, file) == []
+
+
+def test_s3_fails_while_an_upload_is_aborted(here: World) -> None:
+    """Asking again takes what was left behind."""
+    file = here.sent(LARGE)
+    here.proxy.fail_always("AbortMultipartUpload", network.internal_error)
+    with pytest.raises(ClientError):
+        here.uploads.delete(file)
+    here.proxy.recover()
+    here.uploads.delete(here.now(file))
+    assert file.upload_id
+    assert here.now(file).status is Status.ABORTED
+    with pytest.raises(WrongState):
+        here.uploads.sign(here.now(file), [1])
+    assert here.near_uploads.received(file) == []
+
+
+def versions(here: World, file: File) -> list[Any]:
+    return list(here.near_s3.list_object_versions(Bucket=BUCKET, Prefix=file.key).get("Versions", []))
+
+
+def test_two_write_at_once(here: World) -> None:
+    """Of two changes from the same revision one is refused, whoever they are."""
+    file, _ = here.uploads.begin("default", CreateFile(filename="a", size=1))
+    here.files.save(file, status=Status.ABORTED)
+    with pytest.raises(Conflict):
+        here.files.save(file, status=Status.ASSEMBLING)

@@ -1,0 +1,142 @@
+"""The real Files, Objects, Uploads and Job over moto, once through the bad network and once past it."""
+
+import hashlib
+import random
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from samtranslator.yaml_helper import yaml_parse
+
+from functions.api.models import CreateFile
+from functions.api.uploads import Uploads
+from sluice.files import File, Files, Status
+from sluice.hashing import Job
+from sluice.objects import Objects, Version
+from tests.integration.proxy import Proxy, serving
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+TABLE, BUCKET = "files", "the-bucket"
+REGION: Final = "eu-west-1"
+KEYS: dict[str, Any] = {
+    "region_name": REGION,
+    "aws_access_key_id": "AKIDEXAMPLE",
+    "aws_secret_access_key": "secret",
+}
+
+
+def content(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def digests(data: bytes) -> dict[str, str]:
+    return {"sha-256": hashlib.sha256(data).hexdigest(), "md5": hashlib.md5(data).hexdigest()}  # noqa: S324
+
+
+def put(part: dict[str, Any], data: bytes) -> None:
+    """Send one part of the file, as the API said, past the bad network."""
+    body = data[part["offset"] : part["offset"] + part["size"]]
+    # urllib would call it a form, which moto then reads as one.
+    headers = {"Content-Type": "application/octet-stream"} | part["headers"]
+    request = urllib.request.Request(part["url"], body, headers, method="PUT")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request):
+        pass
+
+
+@dataclass(frozen=True)
+class World:
+    """`files`, `objects` and `uploads` are what the functions use, and go through `proxy`; `near_*` go past it."""
+
+    proxy: Proxy
+    files: Files
+    objects: Objects
+    near_files: Files
+    near_objects: Objects
+    near_s3: Any
+
+    def fresh(self) -> "World":
+        """No faults and no memory of them: the SDK retries less once it has met many failures."""
+        self.proxy.recover()
+        self.proxy.forget()
+        files, objects = connected(self.proxy.url)
+        return replace(self, files=files, objects=objects)
+
+    @property
+    def uploads(self) -> Uploads:
+        return Uploads(self.files, self.objects)
+
+    @property
+    def near_uploads(self) -> Uploads:
+        return Uploads(self.near_files, self.near_objects)
+
+    def job(self, holder: str = "job-1", seconds_left: Callable[[], float] = lambda: 600.0) -> Job:
+        return Job(self.files, self.objects, holder, seconds_left)
+
+    def near_job(self, holder: str = "job-2") -> Job:
+        """A second job, whose network is well."""
+        return Job(self.near_files, self.near_objects, holder, lambda: 600.0)
+
+    def sent(self, data: bytes, **wanted: Any) -> File:
+        """A file whose parts have all arrived, and nothing else has happened."""
+        values = {"filename": "a.bin", "size": len(data)} | wanted
+        file, _ = self.near_uploads.begin("default", CreateFile.model_validate(values))
+        for part in self.near_uploads.sign(file, range(1, file.part_count + 1)):
+            put(part, data)
+        return file
+
+    def arrived(self, data: bytes, **wanted: Any) -> tuple[File, Version]:
+        """A completed file and what S3's event says of its object."""
+        file = self.near_uploads.complete(self.sent(data, **wanted), None)
+        return file, self.near_objects.head(file.key)
+
+    def now(self, file: File) -> File:
+        return self.near_files.get(file.owner, file.id)
+
+    def hashed(self, file: File) -> list[int]:
+        """What each write of a hashing job through the proxy said of its progress, in order."""
+        items = [request.json()["Item"] for request in self.proxy.asked("PutItem")]
+        mine = [item for item in items if item["id"]["S"] == file.id and item["status"]["S"] == Status.HASHING]
+        return [int(item["hashed_bytes"]["N"]) for item in mine]
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """One moto with the template's table and a versioned bucket, and the proxy before it."""
+    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    moto.start()
+    try:
+        address = moto.get_host_and_port()
+        near = f"http://127.0.0.1:{address[1]}"
+        properties = yaml_parse(TEMPLATE.read_text())["Resources"]["FilesTable"]["Properties"]
+        schema = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")}
+        dynamodb = boto3.client("dynamodb", endpoint_url=near, **KEYS)
+        dynamodb.create_table(TableName=TABLE, BillingMode="PAY_PER_REQUEST", **schema)
+        s3 = boto3.client("s3", endpoint_url=near, **KEYS)
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        with serving(address) as proxy:
+            yield World(proxy, *connected(proxy.url), *connected(near), s3)
+    finally:
+        moto.stop()
+
+
+def connected(endpoint: str) -> tuple[Files, Objects]:
+    """Connected as in Lambda, retries and time-outs included; the environment says where, and nothing is inherited."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_DYNAMODB"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_CONFIG_FILE", "/dev/null")
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        patch.setenv("AWS_ENDPOINT_URL", endpoint)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_ACCESS_KEY_ID", KEYS["aws_access_key_id"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["aws_secret_access_key"])
+        patch.setenv("TABLE_NAME", TABLE)
+        patch.setenv("BUCKET_NAME", BUCKET)
+        return Files.connect(), Objects.connect()

@@ -1,0 +1,110 @@
+import string
+import time
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice import capabilities
+from sluice.capabilities import Use
+from sluice.errors import ExpiredCapability, InvalidCapability
+
+KEY = "k" * 64
+FILE = "01kab3x5w8mfq2t7hj9rv0c6de"
+BASE64URL = string.ascii_letters + string.digits + "-_"
+
+
+def issued(use: Use = Use.CONTENT, seconds: int = 60) -> str:
+    return capabilities.issue(KEY, "alice", FILE, use, seconds)
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    return {"sub": "alice", "file": FILE, "use": "content", "exp": int(time.time()) + 60} | changes
+
+
+@pytest.mark.parametrize("use", Use)
+def test_a_capability_names_its_owner(use: Use) -> None:
+    """For its own file and use it says in whose name."""
+    assert capabilities.owner_of(issued(use), KEY, FILE, use) == "alice"
+
+
+def test_a_capability_fits_into_a_link() -> None:
+    """Nothing in it needs escaping in a query, and it stays short."""
+    assert set(issued()) <= set(BASE64URL + ".")
+    assert len(issued()) < 300
+
+
+def test_a_capability_ends() -> None:
+    """Past its time it is told from an invalid one, so that a page knows to ask for fresh links."""
+    with pytest.raises(ExpiredCapability):
+        capabilities.owner_of(issued(seconds=-1), KEY, FILE, Use.CONTENT)
+
+
+def test_a_capability_is_for_one_file() -> None:
+    """The same owner's other file is refused."""
+    with pytest.raises(InvalidCapability):
+        capabilities.owner_of(issued(), KEY, FILE[::-1], Use.CONTENT)
+
+
+@pytest.mark.parametrize(("use", "other"), [(Use.CONTENT, Use.EVENTS), (Use.EVENTS, Use.CONTENT)])
+def test_a_capability_is_for_one_use(use: Use, other: Use) -> None:
+    """Who may watch may not read, nor the other way round."""
+    with pytest.raises(InvalidCapability):
+        capabilities.owner_of(issued(use), KEY, FILE, other)
+
+
+def test_no_byte_can_be_altered() -> None:
+    """Each character replaced by each other one of its alphabet, and by one outside of it, is refused."""
+    good = issued()
+    for at, was in enumerate(good):
+        for character in set(BASE64URL + ".=% é\n") - {was}:
+            with pytest.raises(InvalidCapability):
+                capabilities.owner_of(good[:at] + character + good[at + 1 :], KEY, FILE, Use.CONTENT)
+
+
+def test_no_byte_can_be_left_out() -> None:
+    """Any character missing, and any cut, is refused."""
+    good = issued()
+    for at in range(len(good)):
+        for altered in (good[:at] + good[at + 1 :], good[:at]):
+            with pytest.raises(InvalidCapability):
+                capabilities.owner_of(altered, KEY, FILE, Use.CONTENT)
+
+
+@given(st.text(max_size=80))
+def test_nonsense_is_invalid_and_nothing_worse(text: str) -> None:
+    """Whatever a client puts there, the answer is a 403, never a crash."""
+    with pytest.raises(InvalidCapability):
+        capabilities.owner_of(text, KEY, FILE, Use.CONTENT)
+
+
+def test_another_key_is_refused() -> None:
+    """Replacing the key ends all links."""
+    with pytest.raises(InvalidCapability):
+        capabilities.owner_of(issued(), "j" * 64, FILE, Use.CONTENT)
+
+
+@pytest.mark.parametrize(("algorithm", "key"), [("none", ""), ("HS384", KEY), ("HS512", KEY)])
+def test_only_the_one_algorithm_counts(algorithm: str, key: str) -> None:
+    """`none` and even a correct signature of another algorithm are refused (RFC 8725, 3.1)."""
+    forged = jwt.encode(claims(), key, algorithm=algorithm)
+    with pytest.raises(InvalidCapability):
+        capabilities.owner_of(forged, KEY, FILE, Use.CONTENT)
+
+
+@pytest.mark.parametrize("missing", ["sub", "file", "use", "exp"])
+def test_every_claim_is_required(missing: str) -> None:
+    """A token without an end, an owner, a file or a use is no capability, even when rightly signed."""
+    partial = claims()
+    del partial[missing]
+    with pytest.raises(InvalidCapability):
+        capabilities.owner_of(jwt.encode(partial, KEY, algorithm="HS256"), KEY, FILE, Use.CONTENT)
+
+
+@pytest.mark.parametrize("change", [{"sub": 7}, {"file": [FILE]}, {"use": None}, {"exp": "never"}])
+def test_claims_of_another_type_are_refused(change: dict[str, Any]) -> None:
+    """A rightly signed token that another program made with the same key is still no capability."""
+    with pytest.raises(InvalidCapability):
+        capabilities.owner_of(jwt.encode(claims(**change), KEY, algorithm="HS256"), KEY, FILE, Use.CONTENT)

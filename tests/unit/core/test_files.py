@@ -1,0 +1,430 @@
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from typing import Any
+from urllib.parse import unquote_plus
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.stub import ANY, Stubber
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sluice import files
+from sluice.errors import Conflict, FileNotFound, InvalidCursor, WrongState
+from sluice.files import ENDED, File, Files, Mode, Status, new_id, owner_and_id
+from sluice.limits import MAX_OBJECT_BYTES
+from tests.unit.core.records import a_file, client
+
+# The design's picture of the states, written out once more: arrow by arrow.
+ARROWS = {
+    "uploading": {"assembling", "hashing", "failed", "aborted"},
+    "assembling": {"hashing", "failed"},
+    "hashing": {"hashing", "ready", "failed"},
+    "ready": set(),
+    "failed": set(),
+    "aborted": set(),
+}
+DYNAMODB = client("dynamodb")
+REFUSED = "ConditionalCheckFailedException"
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Stubber]:
+    with Stubber(DYNAMODB) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def table() -> Files:
+    return Files(DYNAMODB, "the-table")
+
+
+def write(condition: str, **values: Any) -> dict[str, Any]:
+    """The PutItem that is expected."""
+    expected: dict[str, Any] = {
+        "TableName": "the-table",
+        "Item": ANY,
+        "ConditionExpression": condition,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    return expected | ({"ExpressionAttributeValues": values["values"]} if values else {})
+
+
+def if_revision(number: int) -> dict[str, Any]:
+    return write("revision = :read", values={":read": {"N": str(number)}})
+
+
+@pytest.mark.parametrize("after", Status)
+@pytest.mark.parametrize("before", Status)
+def test_a_state_leads_where_the_design_says(dynamodb: Stubber, table: Files, before: Status, after: Status) -> None:
+    """Every state to every state: an arrow is one conditional write, everything else an error before any write."""
+    file = a_file(status=before, revision=7)
+    if after in ARROWS[before]:
+        dynamodb.add_response("put_item", {}, if_revision(7))
+        saved = table.save(file, status=after)
+        assert (saved.status, saved.revision) == (after, 8)
+    else:
+        with pytest.raises(WrongState) as raised:
+            table.save(file, status=after)
+        assert raised.value.extra == {"state": before}
+
+
+def test_the_ends_are_the_states_without_a_way_out() -> None:
+    """ready, failed and aborted, nothing else."""
+    assert {status for status, following in ARROWS.items() if not following} == ENDED
+
+
+def test_a_change_keeps_what_it_does_not_name(dynamodb: Stubber, table: Files) -> None:
+    """Only the named fields, the revision and the time of the change differ; what was read stays as it was."""
+    file = a_file(status=Status.HASHING, updated_at="2026-01-01T00:00:00.000Z")
+    dynamodb.add_response("put_item", {}, if_revision(1))
+    saved = table.save(file, hashed_bytes=5)
+    changed = {one.name for one in fields(File) if getattr(saved, one.name) != getattr(file, one.name)}
+    assert changed == {"hashed_bytes", "revision", "updated_at"}
+    assert file.hashed_bytes == 0
+
+
+def test_a_fingerprint_is_dropped_when_nothing_can_be_resumed(dynamodb: Stubber, table: Files) -> None:
+    """So the index of unfinished uploads holds unfinished uploads only."""
+    dynamodb.add_response("put_item", {}, if_revision(1))
+    assert table.save(a_file(fingerprint="abc"), status=Status.ASSEMBLING).fingerprint is None
+
+
+def test_a_record_that_somebody_else_changed_is_a_conflict(dynamodb: Stubber, table: Files) -> None:
+    """The condition failed: nothing was written, and the caller must read again."""
+    dynamodb.add_client_error("put_item", REFUSED, modeled_fields={"Item": {"id": {"S": "x"}, "revision": {"N": "2"}}})
+    with pytest.raises(Conflict):
+        table.save(a_file(), status=Status.ASSEMBLING)
+
+
+def test_a_record_that_was_deleted_is_a_conflict(dynamodb: Stubber, table: Files) -> None:
+    """A change never brings a deleted record back."""
+    dynamodb.add_client_error("put_item", REFUSED)
+    with pytest.raises(Conflict):
+        table.save(a_file(), status=Status.ASSEMBLING)
+
+
+def test_a_new_record_replaces_nothing(dynamodb: Stubber, table: Files) -> None:
+    """Creating is conditional too."""
+    dynamodb.add_response("put_item", {}, write("attribute_not_exists(id)"))
+    file = a_file()
+    assert table.create(file) is file
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
+SIZES = st.integers(0, MAX_OBJECT_BYTES)
+RECORDS = st.builds(
+    File,
+    owner=st.from_regex(files.OWNER, fullmatch=True),
+    status=st.sampled_from(Status),
+    revision=st.integers(1, 10**9),
+    filename=TEXTS,
+    size=SIZES,
+    content_type=TEXTS,
+    mode=st.sampled_from(Mode),
+    part_size=SIZES,
+    fingerprint=st.none() | TEXTS,
+    declared=st.dictionaries(st.sampled_from(["sha-256", "md5"]), st.text("0123456789abcdef", min_size=32)),
+    digests=st.dictionaries(st.sampled_from(["sha-256", "md5"]), st.text("0123456789abcdef", min_size=32)),
+    received_bytes=SIZES,
+    hashed_bytes=SIZES,
+    etag=st.none() | TEXTS,
+    version_id=st.none() | TEXTS,
+    reason=st.none() | TEXTS,
+    expires_at=st.none() | st.integers(0, 2**40),
+    upload_id=st.none() | TEXTS,
+    lease_holder=st.none() | TEXTS,
+    lease_until=st.integers(0, 2**40),
+)
+
+
+def put_then_get(file: File) -> File:
+    """The record after its way through the item that is written."""
+    written: list[Any] = []
+
+    def keep(params: dict[str, Any], **_: Any) -> None:
+        written.append(params["Item"])
+
+    DYNAMODB.meta.events.register("before-parameter-build.dynamodb.PutItem", keep)
+    try:
+        with Stubber(DYNAMODB) as dynamodb:
+            dynamodb.add_response("put_item", {})
+            Files(DYNAMODB, "the-table").create(file)
+            dynamodb.add_response("get_item", {"Item": written[0] | {"unknown": {"S": "of a later version"}}})
+            return Files(DYNAMODB, "the-table").get(file.owner, file.id)
+    finally:
+        DYNAMODB.meta.events.unregister("before-parameter-build.dynamodb.PutItem", keep)
+
+
+@given(RECORDS)
+def test_a_record_comes_back_as_it_was_kept(file: File) -> None:
+    """Every field with its value and type; a field of a later version is no obstacle."""
+    back = put_then_get(file)
+    assert back == file
+    assert [type(getattr(back, one.name)) for one in fields(File)] == [
+        type(getattr(file, one.name)) for one in fields(File)
+    ]
+
+
+@pytest.mark.parametrize("name", ["0" * 25, "0" * 27, "", "x" * 3000, "../default", "é" * 26, "0" * 25 + "\n"])
+def test_what_is_no_id_is_not_looked_for(dynamodb: Stubber, table: Files, name: str) -> None:
+    """Unknown at once: DynamoDB would call an overlong key a mistake of ours, and the client would see a 500."""
+    with pytest.raises(FileNotFound):
+        table.get("default", name)
+    dynamodb.assert_no_pending_responses()
+
+
+def test_an_unknown_id_is_not_found(dynamodb: Stubber, table: Files) -> None:
+    """The read is consistent, and within the owner's files only."""
+    file_id = new_id()
+    key = {"owner": {"S": "alice"}, "id": {"S": file_id}}
+    dynamodb.add_response("get_item", {}, {"TableName": "the-table", "Key": key, "ConsistentRead": True})
+    with pytest.raises(FileNotFound):
+        table.get("alice", file_id)
+
+
+@pytest.mark.parametrize("cursor", ["", "!", "x" * 5000, "0" * 25])
+def test_a_cursor_of_ones_own_making_is_refused(table: Files, cursor: str) -> None:
+    """A cursor is the last id of the page before; anything else never reaches DynamoDB."""
+    with pytest.raises(InvalidCursor):
+        table.page("default", 10, cursor, None)
+
+
+def answering(query: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """As a `with`: every Query is answered by this function of its parameters."""
+
+    def answer(params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        return AWSResponse("", 200, HTTPHeaders(), None), query(json.loads(params["body"]))
+
+    @contextmanager
+    def registered() -> Iterator[None]:
+        DYNAMODB.meta.events.register("before-call.dynamodb.Query", answer)
+        try:
+            yield
+        finally:
+            DYNAMODB.meta.events.unregister("before-call.dynamodb.Query", answer)
+
+    return registered()
+
+
+@dataclass
+class Owned:
+    """One owner's files, oldest first, listed as DynamoDB does: the limit counts what is read, the filter follows."""
+
+    records: list[File]
+    limits: list[int]  # of the reads so far
+
+    @classmethod
+    def of(cls, *statuses: Status) -> "Owned":
+        return cls([a_file(id=f"{number:026}", status=status) for number, status in enumerate(statuses)], [])
+
+    def query(self, params: dict[str, Any]) -> dict[str, Any]:
+        assert params["ScanIndexForward"] is False
+        self.limits.append(params["Limit"])
+        last = params.get("ExclusiveStartKey", {}).get("id", {}).get("S", "z")
+        after = [file for file in reversed(self.records) if file.id < last]
+        read = after[: params["Limit"]]
+        wanted = params["ExpressionAttributeValues"].get(":status", {}).get("S")
+        answer: dict[str, Any] = {"Items": [files._to_item(one) for one in read if wanted in (None, one.status)]}
+        if len(read) == params["Limit"]:  # also where it was the last one: DynamoDB does not look further
+            answer["LastEvaluatedKey"] = {"owner": {"S": "default"}, "id": {"S": read[-1].id}}
+        return answer
+
+
+@given(
+    statuses=st.lists(st.sampled_from([Status.READY, Status.FAILED, Status.HASHING]), max_size=40),
+    wanted=st.none() | st.just(Status.READY),
+    limit=st.integers(1, 12),
+    filtered_read=st.integers(1, 12),
+    reads=st.integers(1, 3),
+)
+def test_pages_are_the_list_whatever_is_filtered(
+    statuses: list[Status], wanted: Status | None, limit: int, filtered_read: int, reads: int
+) -> None:
+    """Page by page each file of the wanted state comes once, newest first, and no answer is too long or too dear."""
+    owned, table = Owned.of(*statuses), Files(DYNAMODB, "the-table")
+    walked: list[File] = []
+    cursor: str | None = None
+    with answering(owned.query), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "FILTERED_READ", filtered_read)
+        patch.setattr(files, "PAGE_READS", reads)
+        for _ in range(len(statuses) + 2):
+            before = len(owned.limits)
+            page, cursor = table.page("default", limit, cursor, wanted)
+            assert len(page) <= limit
+            assert 1 <= len(owned.limits) - before <= reads
+            walked += page
+            if cursor is None:
+                break
+    assert cursor is None
+    assert walked == [file for file in reversed(owned.records) if wanted in (None, file.status)]
+
+
+def test_a_plain_page_reads_what_it_shows(table: Files) -> None:
+    """One read of `limit` records; nothing is paid for that nobody sees."""
+    owned = Owned.of(*[Status.READY] * 9)
+    with answering(owned.query):
+        page, cursor = table.page("default", 3, None, None)
+    assert [file.id for file in page] == [file.id for file in owned.records[:5:-1]]
+    assert (cursor, owned.limits) == (page[-1].id, [3])
+
+
+def test_a_filtered_page_reads_many_records_at_once(table: Files) -> None:
+    """A wanted one among a hundred is found by one read, and the next page goes on behind the last one shown."""
+    statuses = [Status.FAILED, Status.FAILED, *[Status.READY] * 98]
+    owned = Owned.of(*statuses)
+    with answering(owned.query):
+        first, cursor = table.page("default", 1, None, Status.FAILED)
+        second, _ = table.page("default", 1, cursor, Status.FAILED)
+    assert [file.id for file in first + second] == [owned.records[1].id, owned.records[0].id]
+    assert owned.limits[0] == files.FILTERED_READ == 100
+
+
+def test_a_filtered_page_gives_up_in_time(table: Files) -> None:
+    """After ten reads without a find the page is empty and has a cursor: no answer reads a whole table."""
+    owned = Owned.of(Status.FAILED, *[Status.READY] * (files.PAGE_READS * files.FILTERED_READ))
+    with answering(owned.query):
+        page, cursor = table.page("default", 20, None, Status.FAILED)
+        assert (page, cursor, len(owned.limits)) == ([], owned.records[1].id, files.PAGE_READS)
+        page, cursor = table.page("default", 20, cursor, Status.FAILED)
+    assert (page, cursor) == ([owned.records[0]], None)
+
+
+def unfinished(dynamodb: Stubber, *records: File) -> None:
+    """The index knows these, oldest first; then each is read, newest first."""
+    listed = [{"owner": {"S": record.owner}, "id": {"S": record.id}} for record in records]
+    expected = {
+        "TableName": "the-table",
+        "IndexName": "fingerprints",
+        "KeyConditionExpression": "#owner = :owner AND fingerprint = :fingerprint",
+        "ExpressionAttributeNames": {"#owner": "owner"},
+        "ExpressionAttributeValues": {":owner": {"S": "default"}, ":fingerprint": {"S": "f"}},
+    }
+    dynamodb.add_response("query", {"Items": listed}, expected)
+
+
+def promised(number: int, **changes: Any) -> File:
+    return a_file(id=f"{number:026}", fingerprint="f", **changes)
+
+
+def test_the_newest_upload_is_resumed(dynamodb: Stubber, table: Files) -> None:
+    """Of several with the same fingerprint and size."""
+    older, newer = promised(1), promised(2)
+    unfinished(dynamodb, older, newer)
+    dynamodb.add_response("get_item", {"Item": files._to_item(newer)})
+    assert table.find_unfinished("default", "f", newer.size) == newer
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"expires_at": 1_700_000_000}, {"expires_at": None}, {"status": Status.ASSEMBLING}, {"size": 1}],
+    ids=["expired", "no end", "complete", "another size"],
+)
+def test_what_cannot_be_resumed_is_passed_over(dynamodb: Stubber, table: Files, change: dict[str, Any]) -> None:
+    """Expired ones too: S3 has given their parts up, though DynamoDB still keeps the record for up to two days."""
+    older, newer = promised(1), promised(2, **change)
+    unfinished(dynamodb, older, newer)
+    dynamodb.add_response("get_item", {"Item": files._to_item(newer)})
+    dynamodb.add_response("get_item", {"Item": files._to_item(older)})
+    assert table.find_unfinished("default", "f", older.size) == older
+
+
+def test_an_upload_expires_to_the_second(dynamodb: Stubber, table: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to its last second it is resumed, from then on it is not."""
+    file = promised(1, expires_at=2_000_000_000)
+    for moment, found in ((1_999_999_999.9, file), (2_000_000_000.0, None)):
+        monkeypatch.setattr("sluice.files.time.time", lambda moment=moment: moment)
+        unfinished(dynamodb, file)
+        dynamodb.add_response("get_item", {"Item": files._to_item(file)})
+        assert table.find_unfinished("default", "f", file.size) == found
+
+
+def test_an_index_that_lags_behind_is_no_error(dynamodb: Stubber, table: Files) -> None:
+    """It may still list what was deleted."""
+    unfinished(dynamodb, promised(1))
+    dynamodb.add_response("get_item", {})
+    assert table.find_unfinished("default", "f", 1) is None
+
+
+@given(st.lists(st.integers(0, 2**47), min_size=2, max_size=2, unique=True))
+def test_later_ids_sort_after_earlier_ones(moments: list[int]) -> None:
+    """Whatever the random half, a later millisecond sorts behind: a list by id is a list by age."""
+    earlier, later = (id_at(moment) for moment in sorted(moments))
+    assert earlier < later
+
+
+def id_at(milliseconds: int) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sluice.files.time.time_ns", lambda: milliseconds * 1_000_000)
+        return new_id()
+
+
+def test_ids_are_short_unique_and_safe_in_urls_and_keys() -> None:
+    """26 characters of Crockford's alphabet, no two alike."""
+    ids = [new_id() for _ in range(2000)]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch("[0-9a-hjkmnp-tv-z]{26}", one) for one in ids)
+    assert all(files.ID.fullmatch(one) for one in ids)
+
+
+def test_an_s3_key_leads_back_to_its_file() -> None:
+    """The event says a key only: owner and id are in it, the client's filename is not."""
+    file = a_file(owner="alice", filename="../../etc/passwd")
+    assert owner_and_id(file.key) == ("alice", file.id)
+    assert "passwd" not in file.key
+
+
+@pytest.mark.parametrize("owner", ["", "a/b", "/", "..\\", "a b", "é", "a%2Fb", "a\n", "a?", "#", "x" * 129])
+def test_an_owner_that_does_not_fit_into_a_key_owns_nothing(owner: str) -> None:
+    """A slash would make another file's key of it, and what is escaped here and there would not come back the same."""
+    with pytest.raises(ValueError, match="cannot own files"):
+        a_file(owner=owner)
+
+
+@given(st.from_regex(files.OWNER, fullmatch=True))
+@example("x" * 128)
+@example("alice@example.com")
+def test_every_owners_key_is_plain(owner: str) -> None:
+    """It leads back to the owner, holds nothing that decoding an event would change, and S3 takes its length."""
+    file = a_file(owner=owner)
+    assert owner_and_id(file.key) == (owner, file.id)
+    assert unquote_plus(file.key) == file.key
+    assert len(file.key.encode()) < 1024
+
+
+@pytest.mark.parametrize(
+    "key", ["", "files/", "files/alice", "files/alice/", "files//x", "files/a/b/c", "else/a/b", "a/b"]
+)
+def test_other_keys_are_not_ours(key: str) -> None:
+    """Too few names, too many, empty ones, another prefix."""
+    assert owner_and_id(key) is None
+
+
+def test_what_an_owner_sees_has_no_internals() -> None:
+    """The contract's fields without links, absent ones null, times in RFC 3339; neither upload id nor lease."""
+    shown = a_file().public()
+    assert set(shown) == {
+        *("id", "status", "revision", "filename", "size", "content_type", "mode", "part_size", "part_count"),
+        *("received_bytes", "hashed_bytes", "digests", "etag", "version_id", "reason", "fingerprint"),
+        *("created_at", "updated_at", "expires_at"),
+    }
+    assert shown["etag"] is None
+    assert shown["part_count"] == 3
+    assert shown["expires_at"] == "2096-10-02T07:06:40Z"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", shown["created_at"])
+
+
+def test_a_lost_answer_to_our_own_write_is_no_conflict(
+    dynamodb: Stubber, table: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK writes again when an answer is lost: the condition fails, but what stands there is this record."""
+    monkeypatch.setattr(files, "now", lambda: "2026-01-01T00:00:00.000Z")
+    file = a_file()
+    ours = replace(file, status=Status.ASSEMBLING, revision=2, updated_at=files.now())
+    dynamodb.add_client_error("put_item", REFUSED, modeled_fields={"Item": files._to_item(ours)})
+    assert table.save(file, status=Status.ASSEMBLING) == ours

@@ -1,0 +1,278 @@
+import hashlib
+import hmac
+import io
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.errors import Busy
+from sluice.objects import (
+    URL_SECONDS,
+    ObjectChanged,
+    ObjectMissing,
+    Objects,
+    Part,
+    Signed,
+    UploadMissing,
+    Version,
+    WrongRange,
+)
+from tests.unit.core.records import CREDENTIALS, aws_environment
+
+KEY = "files/default/01kab3x5w8mfq2t7hj9rv0c6de"
+VERSION = Version(KEY, "abc-2", 100, "v1")
+
+
+@pytest.fixture(scope="module")
+def objects() -> Iterator[Objects]:
+    with pytest.MonkeyPatch.context() as patch:
+        aws_environment(patch)
+        yield Objects.connect()
+
+
+@pytest.fixture
+def s3(objects: Objects) -> Iterator[Stubber]:
+    with Stubber(objects._client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def query(signed: Signed) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(signed.url).query, keep_blank_values=True))
+
+
+def signature(method: str, url: str, headers: dict[str, str]) -> str:
+    """What S3 computes for a request with these headers (SigV4 in the query, AWS's "Authenticating Requests")."""
+    parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    del given["X-Amz-Signature"]
+    canonical_query = "&".join(f"{quote(n, safe='-_.~')}={quote(v, safe='-_.~')}" for n, v in sorted(given.items()))
+    sent = {"host": parts.netloc} | {name.lower(): value for name, value in headers.items()}
+    names = given["X-Amz-SignedHeaders"].split(";")
+    canonical_headers = "".join(f"{name}:{sent.get(name, '')}\n" for name in names)
+    request = [method, parts.path, canonical_query, canonical_headers, ";".join(names), "UNSIGNED-PAYLOAD"]
+    scope = given["X-Amz-Credential"].split("/", 1)[1]
+    digest = hashlib.sha256("\n".join(request).encode()).hexdigest()
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", given["X-Amz-Date"], scope, digest])
+    key = b"AWS4" + CREDENTIALS["aws_secret_access_key"].encode()
+    for step in scope.split("/"):
+        key = hmac.digest(key, step.encode(), "sha256")
+    return hmac.new(key, to_sign.encode(), "sha256").hexdigest()
+
+
+@given(number=st.integers(1, 10_000), size=st.integers(0, 5 * 1024**3), wrong=st.integers(0, 5 * 1024**3))
+def test_a_parts_url_allows_exactly_its_size(objects: Objects, number: int, size: int, wrong: int) -> None:
+    """The length is signed: S3 computes another signature for a body of any other size."""
+    signed = objects.sign_part(KEY, "upload-1", number, size)
+    told = query(signed)["X-Amz-Signature"]
+    assert signature("PUT", signed.url, signed.headers | {"Content-Length": str(size)}) == told
+    if wrong != size:
+        assert signature("PUT", signed.url, signed.headers | {"Content-Length": str(wrong)}) != told
+
+
+def test_a_parts_url_is_for_one_part_of_one_upload(objects: Objects) -> None:
+    """Key, upload and number are in the URL; another number has another signature; no checksum has to be sent."""
+    signed = objects.sign_part(KEY, "upload-1", 3, 100)
+    assert urlsplit(signed.url).netloc == "the-bucket.s3.eu-west-1.amazonaws.com"
+    assert urlsplit(signed.url).path == f"/{KEY}"
+    told = query(signed)
+    assert (told["uploadId"], told["partNumber"]) == ("upload-1", "3")
+    assert told["X-Amz-SignedHeaders"] == "content-length;host"
+    assert not [name for name in told if "checksum" in name.lower()]
+    assert signed.headers == {}
+    other = signed.url.replace("partNumber=3", "partNumber=4")
+    assert signature("PUT", other, {"Content-Length": "100"}) != told["X-Amz-Signature"]
+
+
+def test_a_single_put_is_locked_to_size_type_and_once(objects: Objects) -> None:
+    """The headers that come with it are exactly those signed, besides length and host."""
+    signed = objects.sign_put(KEY, 5, "text/plain")
+    told = query(signed)
+    assert told["X-Amz-SignedHeaders"] == "content-length;content-type;host;if-none-match"
+    assert signed.headers == {"Content-Type": "text/plain", "If-None-Match": "*"}
+    good = signed.headers | {"Content-Length": "5"}
+    assert signature("PUT", signed.url, good) == told["X-Amz-Signature"]
+    for change in ({"Content-Length": "6"}, {"Content-Type": "text/html"}, {"If-None-Match": ""}):
+        assert signature("PUT", signed.url, good | change) != told["X-Amz-Signature"]
+
+
+def test_an_empty_file_is_locked_to_no_bytes(objects: Objects) -> None:
+    """0 is a length as well, and signed as one."""
+    signed = objects.sign_put(KEY, 0, "text/plain")
+    told = query(signed)["X-Amz-Signature"]
+    assert signature("PUT", signed.url, signed.headers | {"Content-Length": "0"}) == told
+    assert signature("PUT", signed.url, signed.headers | {"Content-Length": "1"}) != told
+
+
+def test_a_download_url_means_one_version_and_its_names(objects: Objects) -> None:
+    """The version, the declared type and the disposition are signed; a line break in one stays inside the query."""
+    signed = objects.sign_get(VERSION, "text/html", 'attachment; filename="a"\r\nX-Evil: 1')
+    told = query(signed)
+    assert told["versionId"] == "v1"
+    assert told["response-content-type"] == "text/html"
+    assert told["response-content-disposition"].endswith("X-Evil: 1")
+    assert signed.url.isprintable()
+    assert " " not in signed.url
+    assert signature("GET", signed.url, {}) == told["X-Amz-Signature"]
+
+
+def test_urls_end_after_an_hour_and_say_so(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`expires_at` is in epoch seconds, and not after the moment from which S3 refuses."""
+    monkeypatch.setattr("sluice.objects.time.time", lambda: 1_800_000_000.9)
+    signed = objects.sign_part(KEY, "upload-1", 1, 1)
+    assert query(signed)["X-Amz-Expires"] == str(URL_SECONDS) == "3600"
+    assert signed.expires_at == 1_800_003_600
+
+
+def test_a_read_is_pinned(objects: Objects, s3: Stubber) -> None:
+    """ETag and version go with every read; the whole object is asked for without a range."""
+    s3.add_response("get_object", {}, {"Bucket": "the-bucket", "Key": KEY, "IfMatch": '"abc-2"', "VersionId": "v1"})
+    with pytest.raises(KeyError, match="Body"):  # a stubbed answer has none
+        objects.read(VERSION, 0, 100)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "asked"),
+    [(0, 10, "bytes=0-9"), (7, 100, "bytes=7-99"), (7, 8, "bytes=7-7"), (99, 100, "bytes=99-99")],
+)
+def test_a_range_is_asked_for_inclusively(objects: Objects, s3: Stubber, start: int, stop: int, asked: str) -> None:
+    """`stop` is exclusive here, HTTP's last byte inclusive."""
+    expected = {"Bucket": "the-bucket", "Key": KEY, "IfMatch": '"abc-2"', "VersionId": "v1", "Range": asked}
+    s3.add_response("get_object", {"ContentRange": f"bytes {start}-{stop - 1}/100"}, expected)
+    with pytest.raises(KeyError, match="Body"):
+        objects.read(VERSION, start, stop)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "sent"),
+    [
+        (0, 100, "bytes 0-99/100"),
+        (7, 100, None),
+        (7, 100, "bytes 0-99/100"),
+        (7, 100, "bytes 7-98/100"),
+        (7, 100, "bytes 7-99/101"),
+        (7, 100, "bytes 7-99/*"),
+        (0, 50, None),
+    ],
+)
+def test_another_range_than_was_asked_for_is_not_read(
+    objects: Objects, s3: Stubber, start: int, stop: int, sent: str | None
+) -> None:
+    """The whole for a part, a part for the whole, other ends, another size: the answer is given back unread."""
+    connection = io.BytesIO(b"x" * 100)
+    body = StreamingBody(connection, 100)
+    s3.add_response("get_object", {"Body": body} | ({"ContentRange": sent} if sent else {}))
+    with pytest.raises(WrongRange):
+        objects.read(VERSION, start, stop)
+    assert connection.closed
+
+
+def test_the_right_range_is_the_body(objects: Objects, s3: Stubber) -> None:
+    """Whole and part alike, as the SDK hands it out: nothing was read of it yet."""
+    for start, stop, told in ((0, 100, {}), (7, 9, {"ContentRange": "bytes 7-8/100"})):
+        body = StreamingBody(io.BytesIO(b"x" * (stop - start)), stop - start)
+        s3.add_response("get_object", {"Body": body} | told)
+        assert objects.read(VERSION, start, stop) is body
+        assert body.read() == b"x" * (stop - start)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "raised"),
+    [
+        ("NoSuchKey", 404, ObjectMissing),
+        ("NoSuchVersion", 404, ObjectMissing),
+        ("PreconditionFailed", 412, ObjectChanged),
+        ("AccessDenied", 403, ClientError),
+        ("SlowDown", 503, ClientError),
+    ],
+)
+def test_what_s3_answers_is_told_apart(
+    objects: Objects, s3: Stubber, code: str, status: int, raised: type[Exception]
+) -> None:
+    """Gone, replaced, and everything else are three different things."""
+    s3.add_client_error("get_object", code, http_status_code=status)
+    with pytest.raises(raised):
+        objects.read(VERSION, 0, 100)
+    s3.add_client_error("head_object", code, http_status_code=status)
+    with pytest.raises(raised):
+        objects.head(KEY)
+
+
+@pytest.mark.parametrize(("told", "version_id"), [({"VersionId": "v9"}, "v9"), ({}, None)])
+def test_head_is_the_pinned_version(
+    objects: Objects, s3: Stubber, told: dict[str, Any], version_id: str | None
+) -> None:
+    """Without the quotes of the ETag; a bucket without versions has none."""
+    s3.add_response("head_object", {"ETag": '"abc-2"', "ContentLength": 7} | told, {"Bucket": "the-bucket", "Key": KEY})
+    assert objects.head(KEY) == Version(KEY, "abc-2", 7, version_id)
+
+
+def test_parts_come_from_all_pages(objects: Objects, s3: Stubber) -> None:
+    """S3 lists at most 1,000 at a time."""
+    page = {"PartNumber": 1, "Size": 5, "ETag": '"a"'}
+    upload = {"Bucket": "the-bucket", "Key": KEY, "UploadId": "upload-1"}
+    s3.add_response("list_parts", {"Parts": [page], "IsTruncated": True, "NextPartNumberMarker": 1}, upload)
+    s3.add_response(
+        "list_parts",
+        {"Parts": [page | {"PartNumber": 2, "Size": 3, "ETag": '"b"'}], "IsTruncated": False},
+        upload | {"PartNumberMarker": 1},
+    )
+    assert objects.parts(KEY, "upload-1") == [Part(1, 5, "a"), Part(2, 3, "b")]
+
+
+def test_an_upload_that_is_gone_is_missing(objects: Objects, s3: Stubber) -> None:
+    """Listing and completing say so; aborting one is no error."""
+    for operation in ("list_parts", "complete_multipart_upload", "abort_multipart_upload"):
+        s3.add_client_error(operation, "NoSuchUpload", http_status_code=404)
+    with pytest.raises(UploadMissing):
+        objects.parts(KEY, "upload-1")
+    with pytest.raises(UploadMissing):
+        objects.complete(KEY, "upload-1", [Part(1, 5, "a")], 5)
+    objects.abort(KEY, "upload-1")
+
+
+def test_completing_tells_s3_the_size(objects: Objects, s3: Stubber) -> None:
+    """S3 itself refuses parts that do not sum to it."""
+    expected = {
+        "Bucket": "the-bucket",
+        "Key": KEY,
+        "UploadId": "upload-1",
+        "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": "a"}]},
+        "MpuObjectSize": 5,
+    }
+    s3.add_response("complete_multipart_upload", {}, expected)
+    objects.complete(KEY, "upload-1", [Part(1, 5, "a")], 5)
+
+
+def listed(key: str, version_id: str) -> dict[str, Any]:
+    return {"Key": key, "VersionId": version_id}
+
+
+def test_deleting_takes_every_version_of_this_key_alone(objects: Objects, s3: Stubber) -> None:
+    """Versions and markers go; a key that only begins like it stays."""
+    page = {"Versions": [listed(KEY, "v2"), listed(KEY + "x", "v3")], "DeleteMarkers": [listed(KEY, "v1")]}
+    s3.add_response("list_object_versions", page, {"Bucket": "the-bucket", "Prefix": KEY})
+    batch = {"Objects": [listed(KEY, "v2"), listed(KEY, "v1")], "Quiet": True}
+    s3.add_response("delete_objects", {}, {"Bucket": "the-bucket", "Delete": batch})
+    objects.delete(KEY)
+
+
+def test_a_version_that_s3_kept_is_not_taken_for_deleted(objects: Objects, s3: Stubber) -> None:
+    """DeleteObjects answers 200 even where it deleted nothing."""
+    s3.add_response("list_object_versions", {"Versions": [listed(KEY, "v1")]})
+    s3.add_response("delete_objects", {"Errors": [listed(KEY, "v1") | {"Code": "InternalError", "Message": "again"}]})
+    with pytest.raises(Busy):
+        objects.delete(KEY)
+
+
+def test_deleting_what_is_not_there_is_no_error(objects: Objects, s3: Stubber) -> None:
+    """Nothing listed, nothing sent."""
+    s3.add_response("list_object_versions", {})
+    objects.delete(KEY)

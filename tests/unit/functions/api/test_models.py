@@ -1,0 +1,159 @@
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from functions.api.models import CompleteFile, CreateFile, check_filename
+from sluice.errors import InvalidFilename
+
+GOOD: dict[str, Any] = {"filename": "a.txt", "size": 1}
+REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "report.pdf",
+        "x" * 255,
+        "é" * 255,
+        "Übung 雪.txt",
+        "🎉👩\u200d👩\u200d👧.png",  # a family is joined by zero-width joiners
+        "שלום\u200f.txt",
+        "\u200eabc\u061c",
+        'say "hi".txt',
+        "100%;a=b,c.txt",
+        "it's.txt",
+        "...",
+        ".bashrc",
+        "a..b",
+        "con",
+    ],
+)
+def test_a_name_that_people_use_is_kept_as_it_is(name: str) -> None:
+    """Emoji, quotes, honest right-to-left marks: a name is data, and comes back unchanged."""
+    assert check_filename(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "\u3000",
+        ".",
+        "..",
+        "x" * 256,
+        "x" * 300,
+        "../secret",
+        "..\\secret",
+        "a/b",
+        "/",
+        "C:\\x",
+        "a\r\nSet-Cookie: x=1",
+        "a\nb",
+        "a\tb",
+        "a\0b",
+        "a\x7fb",
+        "a\x85b",
+        "\ud800",
+        *(f"photo{character}gnp.exe" for character in REORDERING),
+    ],
+)
+def test_a_name_that_could_mislead_is_refused(name: str) -> None:
+    """Paths, control characters, half characters, overrides of the writing direction, more than 255 characters."""
+    with pytest.raises(InvalidFilename):
+        check_filename(name)
+
+
+@given(st.text(st.characters(), max_size=300))
+def test_what_is_kept_is_one_printable_component(name: str) -> None:
+    """Whatever passes fits a header after encoding, is one path component, and reorders nothing around it."""
+    try:
+        kept = check_filename(name)
+    except InvalidFilename as error:
+        assert name not in error.detail or len(name) < 3  # noqa: PT017 - the message must not repeat a hostile name
+        return
+    assert kept == name
+    assert kept.encode()
+    assert 0 < len(kept) <= 255
+    assert not set(kept) & set("/\\\r\n\0" + REORDERING)
+    assert not any(unicodedata.category(character) == "Cc" for character in kept)
+
+
+def test_a_promise_needs_a_name_and_a_size_only() -> None:
+    """Everything else has a default."""
+    wanted = CreateFile.model_validate(GOOD)
+    assert (wanted.content_type, wanted.fingerprint, wanted.digests) == ("application/octet-stream", None, {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": -1},
+        {"size": "1"},
+        {"size": 1.0},
+        {"size": 1.5},
+        {"size": True},
+        {"size": None},
+        {"filename": 7},
+        {"filename": None},
+        {"owner": "alice"},
+        {"content_type": "text"},
+        {"content_type": "text/html\r\nX-Evil: 1"},
+        {"content_type": "text/html\n"},
+        {"content_type": "text/" + "x" * 300},
+        {"content_type": ""},
+        {"content_type": "téxt/html"},
+        {"fingerprint": ""},
+        {"fingerprint": "x" * 1025},
+        {"fingerprint": "雪" * 342},
+        {"fingerprint": "\ud800"},
+        {"digests": {"sha-1": "a" * 40}},
+        {"digests": {"sha-256": "A" * 64}},
+        {"digests": {"sha-256": "a" * 63}},
+        {"digests": {"sha-256": "a" * 63 + "\n"}},
+        {"digests": {"md5": "g" * 32}},
+        {"digests": {"md5": "\u0661" * 32}},
+    ],
+)
+def test_a_promise_that_cannot_be_kept_is_refused(change: dict[str, Any]) -> None:
+    """Types are not guessed, unknown members are refused, and every value fits where it will be kept or sent."""
+    with pytest.raises(ValidationError):
+        CreateFile.model_validate(GOOD | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": 0},
+        {"content_type": "text/plain; charset=utf-8"},
+        {"content_type": "application/vnd.oasis.opendocument.text"},
+        {"fingerprint": "雪" * 341},
+        {"digests": {"sha-256": "0123456789abcdef" * 4, "md5": "f" * 32}},
+    ],
+)
+def test_a_promise_at_the_edges_is_taken(change: dict[str, Any]) -> None:
+    """An empty file, a type with a parameter, a fingerprint of 1,023 bytes, both digests."""
+    CreateFile.model_validate(GOOD | change)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"number": 0, "etag": "a"}],
+        [{"number": 10_001, "etag": "a"}],
+        [{"number": "1", "etag": "a"}],
+        [{"number": 1, "etag": ""}],
+        [{"number": 1, "etag": "a" * 201}],
+        [{"number": 1}],
+        [{"number": 1, "etag": "a", "size": 1}],
+        [{"number": 1, "etag": "a"}] * 10_001,
+    ],
+)
+def test_parts_that_s3_cannot_have_are_refused(parts: list[dict[str, Any]]) -> None:
+    """Numbers from 1 to 10,000 with an ETag, at most as many."""
+    with pytest.raises(ValidationError):
+        CompleteFile.model_validate({"parts": parts})

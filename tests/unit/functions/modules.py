@@ -1,0 +1,43 @@
+"""A function's module as Lambda imports it: with the environment of the template, fresh, and gone again afterwards."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib import import_module
+from types import ModuleType
+from unittest.mock import patch as replace_value
+
+import pytest
+from aws_lambda_powertools.utilities import parameters
+
+from tests.unit.core.records import aws_environment
+
+CAPABILITY_KEY = "k" * 64
+TOKENS = '{"default": "token-of-default", "alice": "token-of-alice", "nobody": ""}'
+SECRETS = {"the-tokens": TOKENS, "the-key": CAPABILITY_KEY}
+
+
+@contextmanager
+def imported(name: str) -> Iterator[ModuleType]:
+    """The module, its AWS clients pointed at nobody, its secrets known without asking."""
+    before = sys.modules.pop(name, None)
+    # Mangum takes the thread's event loop; where there is none it makes one that nobody closes.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    with closing(loop), pytest.MonkeyPatch.context() as patch:
+        aws_environment(patch)
+        patch.setenv("ACCESS_TOKEN_SECRET", "the-tokens")
+        patch.setenv("CAPABILITY_KEY_SECRET", "the-key")
+        patch.setenv("STREAM_URL", "https://stream.example/")
+        patch.setenv("STREAM_LIMIT_BYTES", "1000")
+        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sluice")
+        patch.setenv("POWERTOOLS_TRACE_DISABLED", "1")
+        try:
+            with replace_value.object(parameters, "get_secret", lambda name, **_: SECRETS[name]):
+                yield import_module(name)
+        finally:
+            asyncio.set_event_loop(None)
+            del sys.modules[name]
+            if before is not None:
+                sys.modules[name] = before

@@ -1,0 +1,240 @@
+import hashlib
+import io
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+from fastapi import Request
+from fastapi.testclient import TestClient
+
+from sluice import capabilities
+from sluice.capabilities import Use
+from sluice.files import File, Status, _to_item
+from tests.unit.core.records import a_file
+from tests.unit.functions.modules import CAPABILITY_KEY, imported
+
+DATA = b"The quick brown fox."
+LIMIT = 1000  # the STREAM_LIMIT_BYTES of the tests
+
+
+@pytest.fixture(scope="module")
+def stream() -> Iterator[ModuleType]:
+    with imported("functions.stream.app") as module:
+        yield module
+
+
+@pytest.fixture
+def dynamodb(stream: ModuleType) -> Iterator[Stubber]:
+    with Stubber(stream.files._client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def s3(stream: ModuleType) -> Iterator[Stubber]:
+    with Stubber(stream.objects._client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def client(stream: ModuleType, dynamodb: Stubber, s3: Stubber) -> TestClient:  # noqa: ARG001 - nothing is reached unseen
+    return TestClient(stream.app, raise_server_exceptions=False, follow_redirects=False)
+
+
+def a_ready_file(**changes: Any) -> File:
+    values = {
+        "status": Status.READY,
+        "size": len(DATA),
+        "etag": "abc-2",
+        "version_id": "v1",
+        "content_type": "text/plain",
+        "filename": "fox 🦊.txt",
+        "digests": {"sha-256": hashlib.sha256(DATA).hexdigest(), "md5": "0" * 32},
+    }
+    return a_file(**values | changes)
+
+
+def link(dynamodb: Stubber, file: File, use: Use = Use.CONTENT) -> str:
+    """The path that the API would hand out, and the record that it leads to."""
+    key = {"owner": {"S": file.owner}, "id": {"S": file.id}}
+    expected = {"TableName": "the-table", "Key": key, "ConsistentRead": True}
+    dynamodb.add_response("get_item", {"Item": _to_item(file)}, expected)
+    return f"/files/{file.id}/{use}?capability={capabilities.issue(CAPABILITY_KEY, file.owner, file.id, use, 60)}"
+
+
+def stored(s3: Stubber, data: bytes, **answer: str) -> None:
+    s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(data), len(data))} | answer)
+
+
+def test_the_whole_file_with_all_its_headers(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """200, the bytes, their length, the type exactly as declared, and the name as an attachment."""
+    stored(s3, DATA)
+    answer = client.get(link(dynamodb, a_ready_file()))
+    assert (answer.status_code, answer.content) == (200, DATA)
+    assert answer.headers["content-type"] == "text/plain"
+    assert answer.headers["content-length"] == str(len(DATA))
+    assert (
+        answer.headers["content-disposition"]
+        == "attachment; filename=\"fox _.txt\"; filename*=UTF-8''fox%20%F0%9F%A6%8A.txt"
+    )
+    assert answer.headers["etag"] == '"abc-2"'
+    assert answer.headers["repr-digest"].startswith("sha-256=:")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_head_is_get_without_the_bytes(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """The same headers, and S3 is not asked."""
+    file = a_ready_file()
+    head = client.head(link(dynamodb, file))
+    stored(s3, DATA)
+    get = client.get(link(dynamodb, file))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == get.headers
+
+
+@pytest.mark.parametrize("data", [DATA[:-1] + b"!", DATA[:-1]], ids=["altered", "short"])
+def test_other_bytes_than_the_hashed_ones_break_the_transfer(
+    stream: ModuleType, dynamodb: Stubber, s3: Stubber, data: bytes
+) -> None:
+    """A mismatch is an error of the transfer itself: it cannot end as if all were well."""
+    file = a_ready_file(size=len(data))
+    stored(s3, data)
+    with pytest.raises(stream.content.DigestMismatch):
+        TestClient(stream.app).get(link(dynamodb, file))
+
+
+def test_an_empty_file(client: TestClient, dynamodb: Stubber) -> None:
+    """200 with no bytes, without asking S3."""
+    file = a_ready_file(size=0, digests={"sha-256": hashlib.sha256().hexdigest()})
+    answer = client.get(link(dynamodb, file))
+    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
+
+
+def test_a_range(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """206, which bytes of how many, and S3 is asked for those alone."""
+    asked = {"Bucket": "the-bucket", "IfMatch": '"abc-2"', "VersionId": "v1", "Range": "bytes=4-8"}
+    file = a_ready_file()
+    body = StreamingBody(io.BytesIO(DATA[4:9]), 5)
+    s3.add_response("get_object", {"Body": body, "ContentRange": "bytes 4-8/20"}, asked | {"Key": file.key})
+    answer = client.get(link(dynamodb, file), headers={"Range": "bytes=4-8"})
+    assert (answer.status_code, answer.content) == (206, b"quick")
+    assert answer.headers["content-range"] == f"bytes 4-8/{len(DATA)}"
+    assert answer.headers["content-length"] == "5"
+
+
+def test_the_end_of_an_empty_file(client: TestClient, dynamodb: Stubber) -> None:
+    """200 with no bytes: it is shorter than what was asked for, and no range could say so."""
+    file = a_ready_file(size=0, digests={"sha-256": hashlib.sha256().hexdigest()})
+    answer = client.get(link(dynamodb, file), headers={"Range": "bytes=-500"})
+    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
+    assert "content-range" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_range_that_cannot_be_satisfied(client: TestClient, dynamodb: Stubber, method: str) -> None:
+    """416 that says how large the file is."""
+    answer = client.request(method, link(dynamodb, a_ready_file()), headers={"Range": "bytes=20-"})
+    assert answer.status_code == 416
+    assert answer.headers["content-range"] == "bytes */20"
+
+
+def test_a_known_file_is_a_304(client: TestClient, dynamodb: Stubber) -> None:
+    """Without a body."""
+    answer = client.get(link(dynamodb, a_ready_file()), headers={"If-None-Match": '"abc-2"'})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"abc-2"')
+
+
+def test_another_files_etag_is_a_412(client: TestClient, dynamodb: Stubber) -> None:
+    """A download that goes on from another file's beginning is refused."""
+    answer = client.get(link(dynamodb, a_ready_file()), headers={"If-Match": '"x"', "Range": "bytes=1-"})
+    assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+
+
+def test_more_than_lambda_streams_is_left_to_s3(client: TestClient, dynamodb: Stubber) -> None:
+    """307 to the same version under the same name, and nobody caches that."""
+    answer = client.get(link(dynamodb, a_ready_file(size=LIMIT + 1)))
+    assert answer.status_code == 307
+    assert answer.headers["cache-control"] == "no-store"
+    told = parse_qs(urlsplit(answer.headers["location"]).query)
+    assert told["versionId"] == ["v1"]
+    assert told["response-content-disposition"][0].startswith("attachment;")
+
+
+def test_a_small_range_of_a_large_file_is_streamed(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """The limit is for one response."""
+    stored(s3, b"x" * LIMIT, ContentRange=f"bytes 0-{LIMIT - 1}/{10 * LIMIT}")
+    headers = {"Range": f"bytes=0-{LIMIT - 1}"}
+    answer = client.get(link(dynamodb, a_ready_file(size=10 * LIMIT)), headers=headers)
+    assert (answer.status_code, answer.content) == (206, b"x" * LIMIT)
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.READY])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_only_a_verified_file_is_sent(client: TestClient, dynamodb: Stubber, status: Status, method: str) -> None:
+    """409 in every other state, whatever has arrived."""
+    answer = client.request(method, link(dynamodb, a_ready_file(status=status)))
+    assert answer.status_code == 409
+    if method == "GET":
+        assert (answer.json()["code"], answer.json()["state"]) == ("not_ready", status)
+
+
+@pytest.mark.parametrize("use", Use)
+@pytest.mark.parametrize("query", ["", "?capability=", "?capability=x", "?capability=a.b.c", "?capability=%00"])
+def test_no_link_without_a_capability(client: TestClient, use: Use, query: str) -> None:
+    """403 as a problem, before anything is read: an SSE stream never begins."""
+    answer = client.get(f"/files/{'0' * 26}/{use}{query}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "invalid_capability")
+
+
+def test_a_capability_opens_nothing_else(client: TestClient) -> None:
+    """Neither another file, nor another use, nor anything when its time is over."""
+    mine, other = "0" * 26, "1" * 26
+    capability = capabilities.issue(CAPABILITY_KEY, "alice", mine, Use.EVENTS, 60)
+    for path in (f"/files/{other}/events", f"/files/{mine}/content"):
+        assert client.get(f"{path}?capability={capability}").json()["code"] == "invalid_capability"
+    old = capabilities.issue(CAPABILITY_KEY, "alice", mine, Use.EVENTS, -1)
+    assert client.get(f"/files/{mine}/events?capability={old}").json()["code"] == "expired_capability"
+
+
+def test_a_deleted_files_link_is_a_404(client: TestClient, dynamodb: Stubber) -> None:
+    """A capability outlives its file, and then opens nothing."""
+    dynamodb.add_response("get_item", {})
+    capability = capabilities.issue(CAPABILITY_KEY, "alice", "0" * 26, Use.CONTENT, 60)
+    assert client.get(f"/files/{'0' * 26}/content?capability={capability}").status_code == 404
+
+
+def test_events_of_an_ended_file(client: TestClient, dynamodb: Stubber) -> None:
+    """text/event-stream with a retry, the one event with its id, and the end."""
+    answer = client.get(link(dynamodb, a_ready_file(revision=9), Use.EVENTS))
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    lines = answer.text.splitlines()
+    assert "retry: 1000" in lines
+    assert "event: ready" in lines
+    assert "id: 9" in lines
+    assert any(line.startswith('data: {"') for line in lines)
+
+
+@pytest.mark.parametrize("last", ["", "-1", "x", "1e3"])
+def test_a_strange_last_event_id_is_a_problem(client: TestClient, dynamodb: Stubber, last: str) -> None:
+    """Only what we once sent is understood."""
+    answer = client.get(link(dynamodb, a_ready_file(), Use.EVENTS), headers={"Last-Event-ID": last})
+    assert answer.status_code == 422
+
+
+def test_the_time_left_is_the_invocations(stream: ModuleType) -> None:
+    """The streaming runtime says it in the scope; without one there is no end."""
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 4_500)
+    assert stream.seconds_left(Request({"type": "http", "aws.context": context})) == 4.5
+    assert stream.seconds_left(Request({"type": "http"})) == float("inf")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_streams_are_only_read(client: TestClient, method: str) -> None:
+    """405 as a problem."""
+    answer = client.request(method, f"/files/{'0' * 26}/content")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
