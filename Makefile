@@ -15,6 +15,8 @@ SAM_ENV := .venv-sam/.synced
 
 # The instruction set that `make build` builds for: x86_64 or arm64.
 ARCH ?= x86_64
+# The web origins that `make deploy` lets in, comma-separated; empty for the template's default.
+ORIGINS ?=
 # The file that `make demo` sends; empty for 64 MiB of random bytes.
 FILE ?=
 # Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
@@ -69,6 +71,10 @@ build: $(DEV) $(SAM_ENV) ## Build what `sam deploy` uploads (ARCH=x86_64 or arm6
 	$(WITH_UV) $(SAM) build --parameter-overrides "Architecture=$(ARCH)"
 	@find .aws-sam/build -name __pycache__ -prune -exec rm -r {} +
 	@$(BIN)/python -m tests.sam.artifacts
+
+.PHONY: deploy
+deploy: build ## Deploy what was built to your AWS account (ORIGINS=https://your.page,...)
+	$(SAM) deploy --parameter-overrides "Architecture=$(ARCH)" $(if $(ORIGINS),"AllowedOrigins=$(ORIGINS)") $(ARGS)
 
 .PHONY: test-sam
 test-sam: build ## Invoke every function with every event in Docker, by `sam local invoke`

@@ -1,8 +1,9 @@
 """The S3 calls that Sluice uses, beside the IAM actions that they need.
 
 s3:PutObject (create_upload, complete, and whoever uses a URL of sign_part or sign_put), s3:AbortMultipartUpload
-(abort), s3:ListMultipartUploadParts (parts), s3:GetObject and s3:GetObjectVersion (head, read, sign_get), s3:ListBucket
-(so that a missing key is a 404), s3:ListBucketVersions, s3:DeleteObject and s3:DeleteObjectVersion (delete).
+(abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head; with a version, as read and sign_get always have in a
+versioned bucket, s3:GetObjectVersion instead), s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions and
+s3:DeleteObjectVersion (delete).
 """
 
 import time

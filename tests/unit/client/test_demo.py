@@ -109,11 +109,11 @@ def test_a_stack_that_does_not_start_shows_why(
 
 def test_a_stack_that_is_never_ready_is_ended(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time that a slow machine needs it is given up, and ended even when it does not want to."""
-    monkeypatch.setattr(demo, "START_SECONDS", 1)
+    monkeypatch.setattr(demo, "START_SECONDS", 3)
     monkeypatch.setattr(demo, "STOP_SECONDS", 0.1)
     program = "import os, pathlib, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     starting(root, program + "pathlib.Path('pid').write_text(str(os.getpid()))\nsignal.pause()")
-    with pytest.raises(DemoError, match="not ready after 1 s"):
+    with pytest.raises(DemoError, match="not ready after 3 s"):
         demo.run(root / "local" / "__main__.py", tmp_path)
     assert_gone(root)
 

@@ -285,6 +285,17 @@ def test_a_filtered_page_reads_many_records_at_once(table: Files) -> None:
     assert owned.limits[0] == files.FILTERED_READ == 100
 
 
+def test_a_filtered_page_is_cut_where_it_is_full(table: Files) -> None:
+    """One read may find more than a page: the rest comes with the next page, and none of it is lost."""
+    owned = Owned.of(*[Status.READY] * 5)
+    with answering(owned.query):
+        first, cursor = table.page("default", 2, None, Status.READY)
+        second, last = table.page("default", 3, cursor, Status.READY)
+    assert [len(first), len(second)] == [2, 3]
+    assert first + second == owned.records[::-1]
+    assert (cursor, last) == (first[-1].id, None)
+
+
 def test_a_filtered_page_gives_up_in_time(table: Files) -> None:
     """After ten reads without a find the page is empty and has a cursor: no answer reads a whole table."""
     owned = Owned.of(Status.FAILED, *[Status.READY] * (files.PAGE_READS * files.FILTERED_READ))

@@ -157,9 +157,9 @@ def test_timeout_ends_with_the_invocation() -> None:
     """An environment that has answered in time is not killed when its timeout would have come."""
 
     async def scenario() -> None:
-        async with pool(replace(FUNCTION, timeout=1)) as made:
+        async with pool(replace(FUNCTION, timeout=2)) as made:
             pid = await ask(made, "/pid")
-            end = asyncio.get_running_loop().time() + 1.2
+            end = asyncio.get_running_loop().time() + 2.4
             while asyncio.get_running_loop().time() < end:
                 assert await ask(made, "/pid") == pid
 
