@@ -81,7 +81,10 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
             closing.push_async_callback(pool.close)
         await asyncio.gather(*map(_warm, pools.values()))
 
-        parts: dict[asyncio.Task[Any], str] = {asyncio.create_task(moto.wait()): "moto, which plays the AWS services,"}
+        parts: dict[asyncio.Task[Any], str] = {
+            asyncio.create_task(moto.wait()): "moto, which plays the AWS services,",
+            asyncio.create_task(asyncio.to_thread(guard.wait)): "the guard, which lets no process outlive the stack,",
+        }
         for name, door in doors.declared(plan, resolver, pools).items():
             parts[asyncio.create_task(Server(door).serve([listeners[name]]))] = f"the door {name}"
             say(name, f"is at {addresses[name]}")

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,11 @@ def _layer(reference: Any, template: Template) -> Path:
 def _command(name: str, handler: str, wrapper: str | None, layers: list[Path]) -> tuple[str, ...]:
     managed = (sys.executable, "-m", "awslambdaric", handler)
     if wrapper is None:
+        if find_spec("awslambdaric") is None:
+            raise TemplateError(
+                f"{name} needs AWS's runtime client, which comes ready-made for Linux only. Elsewhere install CMake and "
+                "a C++ compiler, then `uv pip install awslambdaric` into this environment; or use a Linux machine"
+            )
         return managed
     # A later layer's files lie over those of an earlier one.
     for layer in reversed(layers):

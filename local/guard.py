@@ -35,13 +35,20 @@ class Guard:
         kill(group)
         self._tell(f"-{group}")
 
+    def wait(self) -> int:
+        """Return when the guard has ended, as it must not while the stack runs."""
+        return self._process.wait()
+
     def close(self) -> None:
-        self._pipe.close()
-        self._process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            self._pipe.close()
+        self.wait()
 
     def _tell(self, line: str) -> None:
-        self._pipe.write(f"{line}\n".encode())
-        self._pipe.flush()
+        # Without its guard the stack ends, and then sees to its processes itself.
+        with contextlib.suppress(BrokenPipeError):
+            self._pipe.write(f"{line}\n".encode())
+            self._pipe.flush()
 
 
 def kill(group: int) -> None:

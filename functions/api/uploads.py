@@ -37,6 +37,8 @@ class Uploads:
             )
         if wanted.fingerprint:
             known = self._files.find_unfinished(owner, wanted.fingerprint, wanted.size)
+            if known and wanted.digests:  # whoever resumes may know more by now
+                known = self._files.save(known, declared=known.declared | wanted.digests)
             if known:
                 return known, False
         single = wanted.size <= limits.MAX_SINGLE_PUT_BYTES
@@ -154,15 +156,18 @@ class Uploads:
         return self._files.save(file, status=Status.ASSEMBLING, received_bytes=file.size, expires_at=None)
 
     def _completed_before(self, file: File) -> File:
-        """S3 knows no such upload: a completion succeeded whose answer was lost, or the upload is gone."""
+        """S3 knows no such upload: it completed one whose answer was lost, is at it still, or the upload is gone.
+
+        While it is `assembling` only S3's event can tell, and it will: a large object takes minutes.
+        """
+        fresh = self._files.get(file.owner, file.id)
+        if fresh.status is not Status.UPLOADING:
+            return fresh
         try:
             self._objects.head(file.key)
         except ObjectMissing:
-            fresh = self._files.get(file.owner, file.id)
-            if fresh.status not in (Status.UPLOADING, Status.ASSEMBLING):
-                return fresh
             return self._files.save(fresh, status=Status.FAILED, reason="upload_missing")
-        return self._files.get(file.owner, file.id)
+        return fresh
 
     def _whole(self, file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
         """All parts in order, when they are there, of the right size and those that the client lists."""

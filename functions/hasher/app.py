@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from sluice import settings
 from sluice.files import Files, Status, owner_and_id
 from sluice.hashing import Job
 from sluice.objects import Objects, Version
@@ -23,6 +24,7 @@ tracer = Tracer()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 files = Files.connect()
 objects = Objects.connect()
+max_receives = settings.MAX_RECEIVES.read()
 
 
 @logger.inject_lambda_context
@@ -42,13 +44,14 @@ def take(record: SQSRecord, lambda_context: LambdaContext) -> None:
         return
     try:
         for created in S3Event(notification).records:
-            hash_one(created, lambda_context)
+            hash_one(created, lambda_context, last=int(record.attributes.approximate_receive_count) >= max_receives)
     except Exception:  # Powertools turns it into a batch item failure without a word
         logger.exception("message goes back to the queue", message_id=record.message_id)
         raise
 
 
-def hash_one(record: S3EventRecord, context: LambdaContext) -> None:
+def hash_one(record: S3EventRecord, context: LambdaContext, *, last: bool) -> None:
+    """Run the job of one event. When it fails the last time that its message comes, the file fails with it."""
     key = unquote_plus(record.s3.get_object.key)
     named = owner_and_id(key)
     ours = record.event_name.startswith("ObjectCreated:") and record.s3.bucket.name == objects.bucket
@@ -59,7 +62,12 @@ def hash_one(record: S3EventRecord, context: LambdaContext) -> None:
     told = record.s3.get_object
     version = Version(key, told.etag, told.size, told.version_id or None)
     job = Job(files, objects, context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
-    ended = job.run(owner, file_id, version)
+    try:
+        ended = job.run(owner, file_id, version)
+    except Exception:
+        if last:
+            job.give_up(owner, file_id)
+        raise
     if ended is None:
         logger.info("nothing to do", file_id=file_id, event_name=record.event_name)
         return

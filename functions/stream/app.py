@@ -14,7 +14,7 @@ from functions.stream.events import follow
 from sluice import capabilities, problems, reader, settings
 from sluice.capabilities import Use
 from sluice.errors import NotReady
-from sluice.files import File, Files, Status
+from sluice.files import ENDED, File, Files, Status
 from sluice.objects import Objects, Version
 
 SECRET_SECONDS = 300  # a replaced key counts at most so much later
@@ -51,7 +51,8 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))])
     headers = content.headers(file)
     if content.not_modified(file, request.headers):
         return Response(status_code=304, headers=headers)
-    ranged = content.byte_range(file, request.headers)
+    # RFC 9110, section 14.2: only GET has ranges.
+    ranged = content.byte_range(file, request.headers) if request.method == "GET" else None
     start, stop = ranged or (0, file.size)
     headers["Content-Length"] = str(stop - start)
     if ranged:
@@ -68,11 +69,28 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))])
     return StreamingResponse(whole, status, headers)
 
 
+class SeenToTheEnd(Exception):
+    """Who comes back has seen the last event already."""
+
+
+@app.exception_handler(SeenToTheEnd)
+def no_content(_: Request, __: SeenToTheEnd) -> Response:
+    return Response(status_code=204)  # the answer after which an EventSource does not come back
+
+
+LastEventId = Annotated[int | None, Header(alias="last-event-id", ge=0)]
+
+
+def watched(file: Annotated[File, Depends(allowed(Use.EVENTS))], last_event_id: LastEventId = None) -> File:
+    """The file, if there is still something to tell of it. Raises SeenToTheEnd."""
+    if file.status in ENDED and last_event_id is not None and last_event_id >= file.revision:
+        raise SeenToTheEnd
+    return file
+
+
 @app.get("/files/{id}/events", response_class=EventSourceResponse)
 async def events(
-    request: Request,
-    file: Annotated[File, Depends(allowed(Use.EVENTS))],
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    request: Request, file: Annotated[File, Depends(watched)], last_event_id: LastEventId = None
 ) -> AsyncIterator[ServerSentEvent]:
     ends = monotonic() + seconds_left(request) - EVENTS_MARGIN_SECONDS
     async for event in follow(files, objects, file, last_event_id, lambda: monotonic() > ends):

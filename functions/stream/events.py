@@ -1,5 +1,6 @@
 """The progress of one file as server-sent events, until it ends or the invocation must."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -9,11 +10,13 @@ from fastapi.sse import ServerSentEvent
 
 from sluice.errors import FileNotFound
 from sluice.files import ENDED, File, Files, Status
+from sluice.limits import LIST_PARTS_PAGE
 from sluice.objects import Objects, UploadMissing
 
 RETRY_MILLISECONDS = 1_000  # what a client waits before it comes back when we end first
-# While a file is hashed a read of the record costs less than the patience of who watches; parts arrive more slowly.
-HASHING_PAUSE_SECONDS, OTHER_PAUSE_SECONDS = 0.1, 0.5
+# A read of the record costs less than the patience of who watches. Parts are counted by S3's lists, which cost more the
+# more there are: the pause is for each list of 1,000.
+RECORD_PAUSE_SECONDS, LIST_PAUSE_SECONDS = 0.1, 0.5
 
 
 async def follow(
@@ -32,12 +35,18 @@ async def follow(
         if file.progress() != shown:
             shown = file.progress()
             yield ServerSentEvent(event="progress", data=shown, id=str(file.revision))
-        await sleep(HASHING_PAUSE_SECONDS if file.status is Status.HASHING else OTHER_PAUSE_SECONDS)
+        await sleep(_pause_seconds(file))
         try:
             file = await run_sync(lambda known: _counted(objects, files.get(known.owner, known.id)), file)
         except FileNotFound:
             file = replace(file, status=Status.ABORTED, reason="deleted")
     yield ServerSentEvent(event=file.status, data=file.public(), id=str(file.revision))
+
+
+def _pause_seconds(file: File) -> float:
+    if file.status is not Status.UPLOADING:
+        return RECORD_PAUSE_SECONDS
+    return LIST_PAUSE_SECONDS * math.ceil(file.part_count / LIST_PARTS_PAGE)
 
 
 def _counted(objects: Objects, file: File) -> File:

@@ -210,6 +210,17 @@ def test_same_fingerprint_resumes(api: httpx.Client, other: httpx.Client) -> Non
     assert journey.create(api, len(data), fingerprint=fingerprint)["id"] != file["id"]
 
 
+def test_resuming_client_may_declare_digests(api: httpx.Client) -> None:
+    """A digest that a client declares when it resumes counts as one that it declared at first."""
+    fingerprint = journey.random_bytes(8).hex()
+    first = journey.create(api, 3, fingerprint=fingerprint)
+    again = journey.create(api, 3, fingerprint=fingerprint, digests={"md5": "0" * 32})
+    assert again["id"] == first["id"]
+    journey.put_parts(again["parts"], b"abc")
+    shown = journey.ended(api, api.post(f"/files/{first['id']}/complete").json())
+    assert (shown["status"], shown["reason"]) == ("failed", "digest_mismatch")
+
+
 def test_parts_are_signed_on_demand(api: httpx.Client) -> None:
     """`numbers` takes numbers and ranges; without it the first missing parts come."""
     file = journey.create(api, 300 * 8 * MIB)

@@ -144,6 +144,26 @@ def test_s3_fails_without_end(here: World, fault: network.Fault, error: type[Exc
     assert ready(run(here.job("job-2"), file, version), SMALL)
 
 
+def test_a_file_that_no_job_could_read_fails(here: World) -> None:
+    """When its last message has failed too, who watches is told; what ended or is being read is left alone."""
+    file, version = here.arrived(SMALL)
+    here.proxy.fail_always("GetObject", network.slow_down)
+    job = here.job()
+    with pytest.raises(ClientError):
+        run(job, file, version)
+    job.give_up(file.owner, file.id)
+    given_up = here.now(file)
+    assert (given_up.status, given_up.reason) == (Status.FAILED, Reason.UNREADABLE)
+    job.give_up(file.owner, file.id)
+    job.give_up(file.owner, "0" * 26)
+    assert here.now(file) == given_up
+
+    held, _ = here.arrived(SMALL)
+    here.files.save(held, status=Status.HASHING, lease_holder="another", lease_until=int(time.time()) + 60)
+    job.give_up(held.owner, held.id)
+    assert here.now(held).status is Status.HASHING
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_something_in_between_forgets_the_range(here: World, times: int) -> None:
     """A whole object where its end was asked for is not read on as if it were the end: it is asked for again."""
@@ -467,6 +487,15 @@ def test_the_api_dies_after_s3_completed(here: World) -> None:
     assert again.status is Status.ASSEMBLING
     assert here.uploads.complete(again, None) == again
     assert ready(run(here.job(), again, here.near_objects.head(file.key)), LARGE)
+
+
+def test_s3_is_still_at_it(here: World) -> None:
+    """While parts are put together there may be neither upload nor object: the state stands, the event decides."""
+    file = here.sent(LARGE)
+    assert file.upload_id
+    assembling = here.files.save(file, status=Status.ASSEMBLING)
+    here.near_objects.abort(file.key, file.upload_id)
+    assert here.uploads.complete(assembling, None) == assembling
 
 
 def test_two_complete_at_once(here: World) -> None:

@@ -63,13 +63,20 @@ def test_nothing_is_left(busy: Running, number: signal.Signals, status: int) -> 
     assert_gone(pids)
 
 
-def test_services_that_end_end_the_stack(busy: Running) -> None:
-    """Without moto the stack says so and ends with status 1."""
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("local.aws", "moto, which plays the AWS services, ended"),
+        ("guard.py", "the guard, which lets no process outlive the stack, ended"),
+    ],
+)
+def test_part_that_ends_ends_the_stack(busy: Running, program: str, words: str) -> None:
+    """Without moto, or its guard, the stack says so, ends with status 1, and leaves nothing."""
     pids = descendants(busy.process.pid)
-    (moto,) = (pid for pid, text in alive(pids).items() if "local.aws" in text)
-    os.kill(moto, signal.SIGKILL)
+    (part,) = (pid for pid, text in alive(pids).items() if program in text)
+    os.kill(part, signal.SIGKILL)
     assert busy.process.wait(END_SECONDS) == 1
-    assert "[local] moto, which plays the AWS services, ended" in busy.log.read_text()
+    assert f"[local] {words}" in busy.log.read_text()
     assert_gone(pids)
 
 

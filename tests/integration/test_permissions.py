@@ -1,17 +1,18 @@
-"""Least privilege, exactly: what each function asks AWS for is what its policies in template.yaml allow, on what they name.
+"""Least privilege, exactly: what each function asks AWS for is what its policies in template.yaml allow it.
 
-The functions' real code runs here over moto, which checks no policy, and every operation is noted, presigned ones too:
-a presigned URL allows no more than its signer may do.
+The functions' real code runs here over moto, which checks no policy. Every operation is noted, presigned ones too: a
+presigned URL allows no more than its signer may do.
 """
 
+import asyncio
 import json
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from importlib import import_module
+from importlib.util import find_spec, module_from_spec
+from itertools import product
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,34 +20,374 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
+import httpx
 import pytest
 from aws_lambda_powertools.utilities import parameters
+from botocore import xform_name
 from botocore.model import OperationModel
 from fastapi.testclient import TestClient
 from samtranslator.yaml_helper import yaml_parse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from sluice.files import Status
+import sluice
+from sluice.files import File, Status
 from sluice.limits import MIB
-from tests.integration.world import BUCKET, KEYS, REGION, TABLE, TEMPLATE, World, content, environment, put, world
+from sluice.objects import Version
+from tests.integration.world import BUCKET, KEYS, TABLE, TEMPLATE, World, content, environment, put, world
 
-RESOURCES = yaml_parse(TEMPLATE.read_text())["Resources"]
-GLOBALS = yaml_parse(TEMPLATE.read_text())["Globals"]["Function"]
-FUNCTIONS = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"]
-
-# What the template's resources are called here.
+SOURCE = yaml_parse(TEMPLATE.read_text())
+FUNCTIONS = [name for name, one in SOURCE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
+# What the template's resources are called here, and the other way round.
 NAMES = {"FilesTable": TABLE, "FilesBucket": BUCKET, "AccessToken": "the-tokens", "CapabilityKey": "the-key"}
-SECRETS = {"the-tokens": '{"default": "token-of-default"}', "the-key": "k" * 64}
-STREAM_LIMIT = 6 * MIB
-SMALL, LARGE = content(1000), content(9 * MIB)
+LOGICAL = {name: logical for logical, name in NAMES.items()}
+SECRETS = {"the-tokens": '{"default": "the-token"}', "the-key": "k" * 64}
+STREAM_LIMIT = 2000  # bytes
+SMALL, REDIRECTED, PARTED = content(1000), content(STREAM_LIMIT + 1), content(9 * MIB)
 
-# Granted without a call of its own that needs it, and why.
-WITHOUT_A_CALL = {
-    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html: without it a missing object is a 403, not a 404.
-    "s3:ListBucket": "HeadObject and GetObject tell what is not there from what is forbidden",
+# Allowed although no call needs it. Whoever may list the bucket is told that an object is not there (404), others only
+# that they may not know (403): https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+MISSING_IS_404 = {"s3:ListBucket"}
+WITHOUT_A_CALL = dict.fromkeys(FUNCTIONS, MISSING_IS_404)
+
+# The operations that have another name than their permission, from
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+ACTIONS = {
+    "HeadObject": "GetObject",
+    "UploadPart": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "ListParts": "ListMultipartUploadParts",
+    "ListObjectVersions": "ListBucketVersions",
+    "DeleteObjects": "DeleteObject",
 }
-REASONS = {
-    ("ApiFunction", "s3:ListBucket"),
-    ("StreamFunction", "s3:ListBucket"),
-    ("HasherFunction", "s3:ListBucket"),
-}
+OF_A_VERSION = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
+
+Permission = tuple[
+    str, str
+]  # action, resource in the template's words: ("s3:PutObject", "${FilesBucket.Arn}/files/..")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation that a function asked for, or signed for somebody else to ask."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+
+    def needs(self) -> Iterator[Permission]:
+        """What AWS checks before it does this."""
+        told, action = self.parameters, ACTIONS.get(self.operation, self.operation)
+        match self.service:
+            case "s3" if "Delete" in told:
+                for item in told["Delete"]["Objects"]:
+                    # Deleting many asks for the permission to delete always, and for that to delete versions besides.
+                    yield f"s3:{action}", self._object(item["Key"])
+                    if "VersionId" in item:
+                        yield f"s3:{OF_A_VERSION[action]}", self._object(item["Key"])
+            case "s3" if "Key" in told:
+                # Reading a version asks for that permission instead of the plain one.
+                yield f"s3:{OF_A_VERSION[action] if 'VersionId' in told else action}", self._object(told["Key"])
+            case "s3":
+                yield f"s3:{action}", arn(told["Bucket"])
+            case "dynamodb":
+                index = f"/index/{told['IndexName']}" if "IndexName" in told else ""
+                yield f"dynamodb:{action}", arn(told["TableName"]) + index
+            case "secretsmanager":
+                yield f"secretsmanager:{action}", ref(LOGICAL[told["SecretId"]])
+            case _:
+                raise AssertionError(f"what does {self} need?")
+
+    def _object(self, key: str) -> str:
+        return f"{arn(self.parameters['Bucket'])}/{key}"
+
+
+def arn(name: str) -> str:
+    return ref(LOGICAL[name], "Arn")
+
+
+def ref(*names: str) -> str:
+    """As Fn::Sub has it."""
+    return f"${{{'.'.join(names)}}}"
+
+
+@dataclass
+class Deployed:
+    """The functions as the template sets them up, run here one at a time, and what each of them asked for."""
+
+    here: World
+    modules: dict[str, ModuleType] = field(default_factory=dict)
+    calls: dict[str, list[Call]] = field(default_factory=lambda: {name: [] for name in FUNCTIONS})
+    _running: str = "nobody"
+
+    def note(self, **event: Any) -> None:
+        """What botocore tells before it builds a request, to send or to sign it."""
+        params: Mapping[str, Any] = event["params"]
+        model: OperationModel = event["model"]
+        self.calls[self._running].append(Call(model.service_model.service_name, model.name, dict(params)))
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[ModuleType]:
+        """This function, with its own environment; the first time without the secrets that another one has read."""
+        properties = SOURCE["Resources"][name]["Properties"]
+        declared = SOURCE["Globals"]["Function"]["Environment"]["Variables"] | properties["Environment"]["Variables"]
+        variables = {variable: valued(value) for variable, value in declared.items()}
+        variables |= {"STREAM_LIMIT_BYTES": str(STREAM_LIMIT), "POWERTOOLS_TRACE_DISABLED": "1"}
+        with environment(self.here.proxy.url, **variables):
+            self._running = name
+            if name not in self.modules:
+                self.modules[name] = fresh(properties["Handler"].rpartition(".")[0])
+                forget_secrets()
+            yield self.modules[name]
+            self._running = "nobody"
+
+    def api(self, method: str, path: str, status: int, body: Mapping[str, Any] | None = None) -> Any:
+        with self.running("ApiFunction") as module:
+            client = TestClient(module.app, headers={"Authorization": "Bearer the-token"})
+            answer = client.request(method, path, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    def stream(self, link: str, status: int, **headers: str) -> httpx.Response:
+        """The answer to a link; who watches is sent away a tenth of a second later."""
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: 10_100)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await module.app({**scope, "aws.context": context}, receive, send)
+
+        parts = urlsplit(link)
+        with self.running("StreamFunction") as module:
+            client = TestClient(app, follow_redirects=False)
+            answer: httpx.Response = client.get(f"{parts.path}?{parts.query}", headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def hash(self, version: Version) -> None:
+        """S3's event about this version, by way of the queue."""
+        # The template's bucket is versioned: its events name one always, and the reads that follow.
+        told = {"key": version.key, "size": version.size, "eTag": version.etag, "versionId": version.version_id}
+        record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": BUCKET}, "object": told}}
+        message: dict[str, Any] = {"messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs"}
+        message["attributes"] = {"ApproximateReceiveCount": "1"}
+        context = SimpleNamespace(
+            function_name="hasher",
+            memory_limit_in_mb=3538,
+            invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:hasher",
+            aws_request_id="request-1",
+            get_remaining_time_in_millis=lambda: 600_000,
+        )
+        with self.running("HasherFunction") as module:
+            event = {"Records": [message | {"body": json.dumps({"Records": [record]})}]}
+            assert module.handler(event, context) == {"batchItemFailures": []}
+
+    def created(self, data: bytes, **wanted: str) -> Any:
+        return self.api("POST", "/files", 201, {"filename": "a.bin", "size": len(data)} | wanted)
+
+    def arrived(self, data: bytes) -> Any:
+        """A completed file."""
+        created = self.created(data)
+        for part in created["parts"]:
+            put(part, data)
+        return self.api("POST", f"/files/{created['id']}/complete", 202)
+
+    def record(self, file: Any) -> File:
+        return self.here.near_files.get("default", file["id"])
+
+    def version(self, file: Any) -> Version:
+        return self.here.near_objects.head(self.record(file).key)
+
+
+def valued(value: Any) -> str:
+    """A variable of the template as it would be deployed here."""
+    match value:
+        case {"Ref": logical}:
+            return NAMES[logical]
+        case {"Fn::GetAtt": ["StreamFunctionUrl", "FunctionUrl"]}:
+            return "https://stream.example/"
+        case _:
+            return str(value)
+
+
+def fresh(name: str) -> ModuleType:
+    """The module run anew, which nobody else gets to see: it is bound to this moto."""
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    # Mangum takes the thread's event loop; where there is none it makes one that nobody closes.
+    with closing(asyncio.new_event_loop()) as loop:
+        asyncio.set_event_loop(loop)
+        spec.loader.exec_module(module)
+        asyncio.set_event_loop(None)
+    return module
+
+
+def forget_secrets() -> None:
+    parameters.clear_caches()  # type: ignore[no-untyped-call]  # Powertools left its signature bare
+
+
+@pytest.fixture(scope="module")
+def calls() -> Iterator[Mapping[str, list[Call]]]:
+    """All that each function asked for while it did all that it can do."""
+    with world() as here, pytest.MonkeyPatch.context() as patch:
+        deployed = Deployed(here)
+        secrets = boto3.client("secretsmanager", endpoint_url=here.proxy.url, **KEYS)
+        for name, text in SECRETS.items():
+            secrets.create_secret(Name=name, SecretString=text)
+        new_session = botocore.session.get_session
+
+        def noting() -> botocore.session.Session:
+            session = new_session()
+            session.register("before-parameter-build", deployed.note)
+            return session
+
+        patch.setattr(botocore.session, "get_session", noting)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        upload_all_ways(deployed)
+        hash_and_stream_all_ways(deployed)
+        delete_in_every_state(deployed)
+        forget_secrets()
+        yield deployed.calls
+
+
+def upload_all_ways(deployed: Deployed) -> None:
+    """In one PUT and in parts, resumed, listed, completed too early, twice, and without its upload."""
+    single = deployed.created(SMALL)
+    deployed.api("POST", f"/files/{single['id']}/complete", 409)
+    deployed.api("GET", f"/files/{single['id']}/parts", 200)
+
+    large = deployed.created(PARTED, fingerprint="again")
+    put(large["parts"][0], PARTED)
+    resumed = deployed.api("POST", "/files", 200, {"filename": "a.bin", "size": len(PARTED), "fingerprint": "again"})
+    assert [part["number"] for part in resumed["received"]] == [1]
+    put(deployed.api("GET", f"/files/{large['id']}/parts?numbers=2", 200)["parts"][0], PARTED)
+    for _ in range(2):
+        assert deployed.api("POST", f"/files/{large['id']}/complete", 202)["status"] == "assembling"
+
+    gone = deployed.created(PARTED)
+    record = deployed.record(gone)
+    deployed.here.near_objects.abort(record.key, str(record.upload_id))
+    assert deployed.api("POST", f"/files/{gone['id']}/complete", 202)["reason"] == "upload_missing"
+
+    assert len(deployed.api("GET", "/files?limit=2", 200)["items"]) == 2
+    failed = deployed.api("GET", "/files?status=failed", 200)["items"]
+    assert [file["id"] for file in failed] == [gone["id"]]
+    deployed.api("GET", f"/files/{gone['id']}", 200)
+
+
+def hash_and_stream_all_ways(deployed: Deployed) -> None:
+    """An object that is there and one that is gone; whole, a range, by redirect, and watched in every state."""
+    uploading = deployed.created(PARTED)
+    assert "event: progress" in deployed.stream(uploading["links"]["events"], 200).text
+
+    for data in (SMALL, REDIRECTED):
+        file = deployed.arrived(data)
+        deployed.hash(deployed.version(file))
+        ready = deployed.api("GET", f"/files/{file['id']}", 200)
+        assert ready["status"] == "ready"
+        link = ready["links"]["content"]
+        assert deployed.stream(link, 206, Range="bytes=1-3").content == data[1:4]
+        if len(data) <= STREAM_LIMIT:
+            assert deployed.stream(link, 200).content == data
+        else:
+            assert "X-Amz-Signature" in deployed.stream(link, 307).headers["location"]
+        assert "event: ready" in deployed.stream(ready["links"]["events"], 200).text
+
+    hashing = deployed.arrived(SMALL)
+    deployed.here.near_files.save(deployed.record(hashing), status=Status.HASHING)
+    assert "event: progress" in deployed.stream(hashing["links"]["events"], 200).text
+
+    missing = deployed.arrived(SMALL)
+    version = deployed.version(missing)
+    deployed.here.near_objects.delete(version.key)
+    deployed.hash(version)
+    assert deployed.record(missing).reason == "object_missing"
+
+
+def delete_in_every_state(deployed: Deployed) -> None:
+    """Every file that is there by now, whatever became of it, and the aborted ones once more."""
+    left = deployed.api("GET", "/files?limit=100", 200)["items"]
+    assert {file["status"] for file in left} == set(Status) - {Status.ABORTED}
+    for file in left:
+        deployed.api("DELETE", f"/files/{file['id']}", 204)
+    aborted = deployed.api("GET", "/files?status=aborted", 200)["items"]
+    assert aborted
+    for file in aborted:
+        deployed.api("DELETE", f"/files/{file['id']}", 204)
+
+
+def policies(function: str) -> list[Mapping[str, Any]]:
+    """The statements of the function's role, but for those that Lambda itself acts on: logs, traces, the queue."""
+    role, _ = SOURCE["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"]
+    written = SOURCE["Resources"][role]["Properties"]["Policies"]
+    statements = [statement for policy in written for statement in policy["PolicyDocument"]["Statement"]]
+    return [statement for statement in statements if statement["Sid"] not in {"WriteLogs", "Trace", "TakeMessages"}]
+
+
+def allowed(function: str) -> list[Permission]:
+    return [
+        (action, in_words(resource))
+        for statement in policies(function)
+        for action, resource in product(listed(statement["Action"]), listed(statement["Resource"]))
+    ]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def in_words(resource: Any) -> str:
+    """`!Ref A` as ${A}, `!GetAtt A.Arn` as ${A.Arn}, `!Sub` as it is: what Fn::Sub makes the same ARN of."""
+    match resource:
+        case {"Ref": name}:
+            return ref(name)
+        case {"Fn::GetAtt": [*names]}:
+            return ref(*names)
+        case {"Fn::Sub": str(text)}:
+            return text
+        case _:
+            return str(resource)
+
+
+def needed(calls: Iterable[Call]) -> set[Permission]:
+    return {permission for call in calls for permission in call.needs()}
+
+
+def covers(granted: Permission, need: Permission) -> bool:
+    """As IAM compares: the action by its name, the resource with `*` for anything, slashes included."""
+    return granted[0] == need[0] and fnmatchcase(need[1], granted[1])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_a_function_asks_for_it_may(function: str, calls: Mapping[str, list[Call]]) -> None:
+    """On AWS none of its calls, and no URL that it signed, is refused."""
+    granted = allowed(function)
+    assert [need for need in sorted(needed(calls[function])) if not any(covers(one, need) for one in granted)] == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_a_function_may_it_asks_for(function: str, calls: Mapping[str, list[Call]]) -> None:
+    """Nothing is allowed on any resource that no call there makes use of, but for the reason written down above."""
+    needs = needed(calls[function])
+    unused = {granted[0] for granted in allowed(function) if not any(covers(granted, need) for need in needs)}
+    assert unused == WITHOUT_A_CALL[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_policies_allow_plainly(function: str) -> None:
+    """Without conditions that could not be judged here, on named resources, and of the bucket's objects only files."""
+    for statement in policies(function):
+        assert set(statement) == {"Sid", "Effect", "Action", "Resource"}
+        assert statement["Effect"] == "Allow"
+    for action, resource in allowed(function):
+        assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action)
+        assert re.fullmatch(r"\$\{\w+(\.Arn)?\}(/index/\w+|/files/\*)?", resource)
+
+
+def test_every_call_that_the_core_can_make_was_made(calls: Mapping[str, list[Call]]) -> None:
+    """So nothing above is vacuous: a call that somebody adds to the core has to be made here as well."""
+    source = "".join(path.read_text() for path in Path(*sluice.__path__).glob("*.py"))
+    direct = set(re.findall(r"_client\.(\w+)\(", source)) - {"get_paginator", "generate_presigned_url"}
+    indirect = re.findall(r"(?:get_paginator|_sign)\(\s*\"(\w+)\"", source)
+    made = {xform_name(call.operation) for noted in calls.values() for call in noted}
+    assert made == direct | {*indirect} | {"get_secret_value"}  # the last one by Powertools

@@ -44,7 +44,10 @@ def put(part: dict[str, Any], data: bytes) -> None:
     body = data[part["offset"] : part["offset"] + part["size"]]
     # urllib would call it a form, which moto then reads as one.
     headers = {"Content-Type": "application/octet-stream"} | part["headers"]
-    request = urllib.request.Request(part["url"], body, headers, method="PUT")
+    send(urllib.request.Request(part["url"], body, headers, method="PUT"))
+
+
+def send(request: urllib.request.Request) -> None:
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request):
         pass
 
@@ -113,6 +116,7 @@ def world() -> Iterator[World]:
     try:
         address = moto.get_host_and_port()
         near = f"http://127.0.0.1:{address[1]}"
+        send(urllib.request.Request(f"{near}/moto-api/reset", method="POST"))  # the process remembers former worlds
         properties = yaml_parse(TEMPLATE.read_text())["Resources"]["FilesTable"]["Properties"]
         schema = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")}
         dynamodb = boto3.client("dynamodb", endpoint_url=near, **KEYS)
@@ -128,6 +132,13 @@ def world() -> Iterator[World]:
 
 def connected(endpoint: str) -> tuple[Files, Objects]:
     """Connected as in Lambda, retries and time-outs included; the environment says where, and nothing is inherited."""
+    with environment(endpoint, TABLE_NAME=TABLE, BUCKET_NAME=BUCKET):
+        return Files.connect(), Objects.connect()
+
+
+@contextmanager
+def environment(endpoint: str, **variables: str) -> Iterator[None]:
+    """AWS at `endpoint`, as whom it may be, these variables, and nothing of the developer's own profile."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_DYNAMODB"):
             patch.delenv(name, raising=False)
@@ -137,6 +148,6 @@ def connected(endpoint: str) -> tuple[Files, Objects]:
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setenv("AWS_ACCESS_KEY_ID", KEYS["aws_access_key_id"])
         patch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["aws_secret_access_key"])
-        patch.setenv("TABLE_NAME", TABLE)
-        patch.setenv("BUCKET_NAME", BUCKET)
-        return Files.connect(), Objects.connect()
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield

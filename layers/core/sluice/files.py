@@ -36,7 +36,7 @@ class Status(StrEnum):
 # `uploading -> hashing` because S3's event proves that all bytes are there, even where nobody called `complete` (a
 # single PUT). A state leads to itself where only the progress moves on.
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
-    Status.UPLOADING: frozenset({Status.ASSEMBLING, Status.HASHING, Status.FAILED, Status.ABORTED}),
+    Status.UPLOADING: frozenset({Status.UPLOADING, Status.ASSEMBLING, Status.HASHING, Status.FAILED, Status.ABORTED}),
     Status.ASSEMBLING: frozenset({Status.HASHING, Status.FAILED}),
     Status.HASHING: frozenset({Status.HASHING, Status.READY, Status.FAILED}),
     Status.READY: frozenset(),

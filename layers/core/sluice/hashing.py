@@ -30,6 +30,7 @@ class Reason(StrEnum):
     OBJECT_MISSING = "object_missing"
     OBJECT_CHANGED = "object_changed"
     OUT_OF_TIME = "out_of_time"
+    UNREADABLE = "unreadable"
 
 
 class _OutOfTime(Exception):
@@ -54,7 +55,7 @@ class Job:
         """Hash the version; the file as it ended.
 
         None where there is nothing to do: no such record, another job at it, or an end already. Raises what the network
-        raised where S3 could not be read; the lease is given back, so that the next message begins at once.
+        raised where S3 could not be read; the lease is given back, so that the next message's job need not wait for it.
         """
         try:
             if not self._take(owner, file_id, version):
@@ -63,6 +64,13 @@ class Job:
         except (FileNotFound, Conflict):  # deleted, or taken over by a job that thought this one dead
             return None
         return self._file
+
+    def give_up(self, owner: str, file_id: str) -> None:
+        """End a file that no job could read, when no further message will come: who watches must not wait for ever."""
+        with suppress(FileNotFound, Conflict):
+            self._file = self._files.get(owner, file_id)
+            if self._file.status not in ENDED and self._file.lease_until <= time.time():
+                self._end(Status.FAILED, reason=Reason.UNREADABLE)
 
     def _take(self, owner: str, file_id: str, version: Version) -> bool:
         """Take the lease; False where the file has ended or another job holds it."""

@@ -1,9 +1,9 @@
 """The S3 calls that Sluice uses, beside the IAM actions that they need.
 
 s3:PutObject (create_upload, complete, and whoever uses a URL of sign_part or sign_put), s3:AbortMultipartUpload
-(abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head; with a version, as read and sign_get always have in a
-versioned bucket, s3:GetObjectVersion instead), s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions and
-s3:DeleteObjectVersion (delete).
+(abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head; with a version, as read and sign_get have it in a
+versioned bucket, s3:GetObjectVersion instead), s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions,
+s3:DeleteObject and s3:DeleteObjectVersion (delete).
 """
 
 import time
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 URL_SECONDS = 3600
 DELETE_PAGE = 1_000  # keys in one DeleteObjects call
+PASSING = {"InternalError", "ServiceUnavailable", "SlowDown"}  # what S3 may say of one key and not the next time
 
 
 class ObjectMissing(Exception):
@@ -184,8 +185,12 @@ class Objects:
             versions = [{"Key": key, "VersionId": item["VersionId"]} for item in found if item["Key"] == key]
             for start in range(0, len(versions), DELETE_PAGE):
                 batch: Any = {"Objects": versions[start : start + DELETE_PAGE], "Quiet": True}
-                refused = self._client.delete_objects(Bucket=self.bucket, Delete=batch).get("Errors")
-                if refused:  # S3 answers 200 all the same
+                # S3 answers 200 whatever became of each version.
+                errors = self._client.delete_objects(Bucket=self.bucket, Delete=batch).get("Errors", [])
+                refused = {error.get("Code", "") for error in errors}
+                if refused - PASSING:
+                    raise RuntimeError(f"S3 refuses to delete versions: {', '.join(sorted(refused))}")
+                if refused:
                     raise Busy("S3 did not delete every version; ask again.")
 
     def _sign(self, operation: str, params: dict[str, Any], headers: dict[str, str] | None = None) -> Signed:

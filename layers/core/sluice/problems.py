@@ -41,6 +41,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def _http(_: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
+        # FastAPI's word for JSON that Python does not hold: no UTF-8, numbers of thousands of digits.
+        if status is HTTPStatus.BAD_REQUEST:
+            return answer(InvalidJson("The request's body could not be parsed as JSON."))
         document = problem(status.name.lower(), status.value, status.phrase, str(error.detail))
         return _json(document, dict(error.headers or {}))
 

@@ -67,6 +67,9 @@ STREAM_LIMIT_BYTES = Setting(
     "The most bytes of one streamed response; more is answered by a redirect to S3. Lambda allows 200 MB.",
     str(190 * MIB),
 )
+MAX_RECEIVES = Setting(
+    "MAX_RECEIVES", positive, "How often the queue gives a message out before it goes to the dead letters.", "5"
+)
 
 ALL: tuple[Setting[str] | Setting[int], ...] = (
     TABLE_NAME,
@@ -76,4 +79,5 @@ ALL: tuple[Setting[str] | Setting[int], ...] = (
     STREAM_URL,
     CAPABILITY_SECONDS,
     STREAM_LIMIT_BYTES,
+    MAX_RECEIVES,
 )

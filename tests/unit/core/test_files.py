@@ -21,7 +21,7 @@ from tests.unit.core.records import a_file, client
 
 # The design's picture of the states, written out once more: arrow by arrow.
 ARROWS = {
-    "uploading": {"assembling", "hashing", "failed", "aborted"},
+    "uploading": {"uploading", "assembling", "hashing", "failed", "aborted"},
     "assembling": {"hashing", "failed"},
     "hashing": {"hashing", "ready", "failed"},
     "ready": set(),

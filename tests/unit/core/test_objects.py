@@ -272,6 +272,14 @@ def test_a_version_that_s3_kept_is_not_taken_for_deleted(objects: Objects, s3: S
         objects.delete(KEY)
 
 
+def test_a_version_that_may_not_be_deleted_is_our_failure(objects: Objects, s3: Stubber) -> None:
+    """A refusal that stays is not `busy`, which would have the client ask for ever."""
+    s3.add_response("list_object_versions", {"Versions": [listed(KEY, "v1")]})
+    s3.add_response("delete_objects", {"Errors": [listed(KEY, "v1") | {"Code": "AccessDenied", "Message": "no"}]})
+    with pytest.raises(RuntimeError, match="AccessDenied"):
+        objects.delete(KEY)
+
+
 def test_deleting_what_is_not_there_is_no_error(objects: Objects, s3: Stubber) -> None:
     """Nothing listed, nothing sent."""
     s3.add_response("list_object_versions", {})

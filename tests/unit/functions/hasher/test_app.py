@@ -53,14 +53,14 @@ def notification(key: str = KEY, *, event: str = "ObjectCreated:Put", bucket: st
     return {"Records": [record]}
 
 
-def handled(hasher: ModuleType, *bodies: str) -> list[str]:
-    """The ids of the messages, `0`, `1` ..., that have to come again."""
-    event = {
-        "Records": [
-            {"messageId": str(number), "receiptHandle": "r", "body": body, "eventSource": "aws:sqs", "attributes": {}}
-            for number, body in enumerate(bodies)
-        ]
+def handled(hasher: ModuleType, *bodies: str, receives: int = 1) -> list[str]:
+    """The ids of the messages, `0`, `1` ..., that have to come again; each is received for the `receives`-th time."""
+    message = {
+        "receiptHandle": "r",
+        "eventSource": "aws:sqs",
+        "attributes": {"ApproximateReceiveCount": str(receives)},
     }
+    event = {"Records": [message | {"messageId": str(number), "body": body} for number, body in enumerate(bodies)]}
     answer = hasher.handler(event, Context())
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
@@ -110,6 +110,22 @@ def test_every_way_to_create_an_object_counts(hasher: ModuleType, dynamodb: Stub
 def test_a_message_that_cannot_be_read_ends_as_a_dead_letter(hasher: ModuleType, body: str) -> None:
     """It fails alone: it comes again until the queue gives it up, and its neighbours are done."""
     assert handled(hasher, json.dumps(notification("else/x")), body, json.dumps({"Records": []})) == ["1"]
+
+
+@pytest.mark.parametrize(("receives", "ends"), [(4, False), (5, True)])
+def test_the_last_message_takes_its_file_along(
+    hasher: ModuleType, monkeypatch: pytest.MonkeyPatch, receives: int, ends: bool
+) -> None:
+    """What fails the last time that the queue gives it out ends the file; before that it may still succeed."""
+    given_up: list[str] = []
+
+    def run(*_: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(hasher.Job, "run", run)
+    monkeypatch.setattr(hasher.Job, "give_up", lambda _, __, file_id: given_up.append(file_id))
+    assert handled(hasher, json.dumps(notification()), receives=receives) == ["0"]
+    assert given_up == ([KEY.rpartition("/")[2]] if ends else [])
 
 
 def test_a_record_that_cannot_be_read_lets_the_message_come_again(hasher: ModuleType, dynamodb: Stubber) -> None:

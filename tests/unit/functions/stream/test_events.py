@@ -81,10 +81,10 @@ def test_every_change_is_told_until_the_end(dynamodb: Stubber) -> None:
 
 
 def test_what_did_not_change_is_not_repeated(dynamodb: Stubber, pauses: list[float]) -> None:
-    """Reading the same record again tells nothing; the pauses are the hashing ones."""
+    """Reading the same record again tells nothing; the pauses are the short ones."""
     then(dynamodb, hashing(), hashing(), hashing(revision=4, status=Status.FAILED, reason="size_mismatch"))
     assert [one.event for one in seen(hashing())] == ["progress", "failed"]
-    assert pauses == [events.HASHING_PAUSE_SECONDS] * 3
+    assert pauses == [events.RECORD_PAUSE_SECONDS] * 3
 
 
 def test_a_watcher_that_comes_back_is_not_told_again(dynamodb: Stubber) -> None:
@@ -129,7 +129,7 @@ def test_arriving_parts_are_progress(dynamodb: Stubber, s3: Stubber, pauses: lis
         ("progress", "1", 0),
         ("progress", "1", 8388608),
     ]
-    assert pauses == [events.OTHER_PAUSE_SECONDS] * 2
+    assert pauses == [events.LIST_PAUSE_SECONDS] * 2
 
 
 def test_an_upload_that_s3_has_just_completed_is_no_error(dynamodb: Stubber, s3: Stubber) -> None:
