@@ -100,8 +100,8 @@ def _command(name: str, handler: str, wrapper: str | None, layers: list[Path]) -
     if wrapper is None:
         if find_spec("awslambdaric") is None:
             raise TemplateError(
-                f"{name} needs AWS's runtime client, which comes ready-made for Linux only. Elsewhere install CMake and "
-                "a C++ compiler, then `uv pip install awslambdaric` into this environment; or use a Linux machine"
+                f"{name} needs AWS's runtime client, which comes ready-made for Linux only. Elsewhere install CMake "
+                "and a C++ compiler, then `uv pip install awslambdaric` into this environment; or use a Linux machine"
             )
         return managed
     # A later layer's files lie over those of an earlier one.
