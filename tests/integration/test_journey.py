@@ -67,13 +67,14 @@ def test_everything_listens_on_loopback_alone(stack: Stack) -> None:
         assert bound[urlsplit(url).port or 0] == "0100007F"
 
 
-def test_readme_shows_an_upload_with_curl_alone(stack: Stack, tmp_path: Path) -> None:
-    """The README's curl lines, run as they stand, upload, watch and take back a file."""
+@pytest.mark.parametrize("size", ["20000000", "1000"])
+def test_readme_shows_an_upload_with_curl_alone(stack: Stack, tmp_path: Path, size: str) -> None:
+    """The README's curl lines, run as they stand, upload, watch and take back a file; and a small one as well."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (script,) = [block for block in blocks if "curl -sf" in block]
     known = f"API={shlex.quote(stack.api)} TOKEN={shlex.quote(stack.token)}"
     done = subprocess.run(
-        ["bash", "-eu", "-c", f"{known}\n{script}"],
+        ["bash", "-eu", "-c", f"{known}\n{script.replace('20000000', size)}"],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
         capture_output=True,
