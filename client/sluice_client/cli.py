@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ import typer
 from sluice_client import errors
 from sluice_client.errors import Misuse, SluiceError
 from sluice_client.progress import complain, say
+from sluice_client.states import Status
 
 if TYPE_CHECKING:
     from sluice_client.commands import Commands
@@ -35,17 +35,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # the token is a local
 )
-
-
-class Status(StrEnum):
-    """The states of a file, from the contract."""
-
-    UPLOADING = "uploading"
-    ASSEMBLING = "assembling"
-    HASHING = "hashing"
-    READY = "ready"
-    FAILED = "failed"
-    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)

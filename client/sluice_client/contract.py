@@ -24,9 +24,6 @@ CONNECT_SECONDS = 10.0
 # The HTTP API itself gives up after 30 s; the event stream is never silent for more than 15 s.
 SILENCE_SECONDS = 60.0
 
-UPLOADING, READY, FAILED, ABORTED = "uploading", "ready", "failed", "aborted"
-ENDED = frozenset({READY, FAILED, ABORTED})
-
 HINTS = {
     401: "Set SLUICE_TOKEN to a token of this deployment.",
     404: "`sluice ls` shows your files.",

@@ -10,16 +10,17 @@ from typing import BinaryIO
 
 import httpx
 
-from sluice_client.contract import PASSING, READY, File, Sluice, problem, unreachable
+from sluice_client.contract import PASSING, File, Sluice, problem, unreachable
 from sluice_client.errors import Problem, SluiceError, Unverified
 from sluice_client.progress import Meter
+from sluice_client.states import Status
 
 # An attempt that brought this many bytes was worth it: only attempts in a row that did not count as failures.
 WORTHWHILE_BYTES = 8 * 1024 * 1024
 
 
 def check_ready(file: File) -> None:
-    if file.status != READY:
+    if file.status != Status.READY:
         why = f" ({file.reason})" if file.reason else ""
         raise SluiceError(f"{file.filename} is {file.status}{why}: only what is ready is served.")
     if "sha-256" not in file.digests or not file.content:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import httpx
 
-from sluice_client.contract import MAX_PARTS_ASKED, PASSING, UPLOADING, File, Part, Sluice, Upload, problem, unreachable
+from sluice_client.contract import MAX_PARTS_ASKED, PASSING, File, Part, Sluice, Upload, problem, unreachable
 from sluice_client.errors import Problem, SluiceError, Unverified
 from sluice_client.progress import Meter
 from sluice_client.sources import Source
+from sluice_client.states import Status
 from sluice_client.watching import follow
 
 # S3 answers 403 for a URL that has expired, 400 ExpiredToken when the credentials that signed it have.
@@ -47,7 +48,7 @@ async def put(sluice: Sluice, source: Source, meter: Meter, connections: int, di
     try:
         async with asyncio.TaskGroup() as group:
             hashed = group.create_task(source.digests(digests))
-            if upload.file.status == UPLOADING:
+            if upload.file.status == Status.UPLOADING:
                 await _Sending(sluice, source, meter, upload).run(connections)
         source.confirm()
     except (BaseExceptionGroup, Unverified) as failure:
@@ -82,7 +83,7 @@ async def _complete(sluice: Sluice, file_id: str) -> File:
         if isinstance(error, Problem) and error.status not in PASSING:
             raise
         file = await sluice.file(file_id)
-        if file.status == UPLOADING:
+        if file.status == Status.UPLOADING:
             raise error from None
         return file
 

@@ -6,9 +6,10 @@ import json
 import httpx
 from httpx_sse import SSEError, aconnect_sse
 
-from sluice_client.contract import ENDED, READY, File, Sluice
+from sluice_client.contract import File, Sluice
 from sluice_client.errors import SluiceError
 from sluice_client.progress import Meter
+from sluice_client.states import ENDED, Status
 
 LONGEST_RECONNECT_SECONDS = 30.0  # whatever the server's `retry:` asks for
 EVENTS = ENDED | {"progress"}
@@ -30,7 +31,7 @@ async def follow(sluice: Sluice, file: File, meter: Meter) -> File:
         silent = silent + 1 if watch.last_id == heard else 1
         await asyncio.sleep(max(watch.retry, sluice.retry.delay(silent)))
         file = await sluice.file(file.id)
-    if file.status != READY:
+    if file.status != Status.READY:
         why = f": {file.reason}" if file.reason else ""
         raise SluiceError(f"{file.filename}: the upload ended as {file.status}{why}.", "Upload it again.")
     meter.reach(file.size)

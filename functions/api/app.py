@@ -2,23 +2,22 @@
 
 import hmac
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities import parameters
 from fastapi import Body, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from mangum import Mangum
 
 from functions.api.models import CompleteFile, CreateFile
 from functions.api.uploads import FIRST_PARTS, Uploads, part_numbers
-from sluice import capabilities, problems, settings
+from sluice import capabilities, problems, secrets, settings
 from sluice.capabilities import Use
 from sluice.errors import Unauthorized
 from sluice.files import File, Files, Status
-from sluice.objects import Objects
+from sluice.objects import Objects, Part
 
-SECRET_SECONDS = 300  # a replaced token works, and the old one ends, at most so long after
 MAX_PAGE = 100  # files in one page of the list: about 100 KB of answer
 
 logger = Logger()
@@ -33,10 +32,10 @@ problems.install(app)
 
 def caller(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]) -> str:
     """The owner whose token the request carries. Raises Unauthorized."""
-    secret = parameters.get_secret(settings.ACCESS_TOKEN_SECRET.read(), max_age=SECRET_SECONDS)
+    tokens = json.loads(secrets.read(settings.ACCESS_TOKEN_SECRET))
     offered = credentials.credentials.encode() if credentials else b""
     # Every token is compared, each in constant time, so that the time tells nothing about any of them.
-    owners = [owner for owner, token in json.loads(secret).items() if hmac.compare_digest(token.encode(), offered)]
+    owners = [owner for owner, token in tokens.items() if hmac.compare_digest(token.encode(), offered)]
     if not (offered and owners):
         raise Unauthorized("Send `Authorization: Bearer <access token>`.")
     return str(owners[0])
@@ -55,7 +54,7 @@ Own = Annotated[File, Depends(own_file)]
 
 def shown(request: Request, file: File) -> dict[str, Any]:
     """The file as the contract shows it, with fresh links."""
-    key = parameters.get_secret(settings.CAPABILITY_KEY_SECRET.read(), max_age=SECRET_SECONDS)
+    key = secrets.read(settings.CAPABILITY_KEY_SECRET)
     links = {"self": f"{str(request.base_url).rstrip('/')}/files/{file.id}"}
     for use in Use:
         capability = capabilities.issue(key, file.owner, file.id, use, capability_seconds)
@@ -63,8 +62,15 @@ def shown(request: Request, file: File) -> dict[str, Any]:
     return file.public() | {"links": links}
 
 
-def received(file: File) -> list[dict[str, Any]]:
-    return [{"number": part.number, "size": part.size, "etag": part.etag} for part in uploads.received(file)]
+def transfer(file: File, arrived: Sequence[Part], numbers: str | None = None) -> dict[str, Any]:
+    """URLs for the parts asked for, without `numbers` for the first that are missing; and what has arrived."""
+    if numbers is None:
+        have = {part.number for part in arrived}
+        wanted = [number for number in range(1, file.part_count + 1) if number not in have][:FIRST_PARTS]
+    else:
+        wanted = part_numbers(numbers, file.part_count)
+    received = [{"number": part.number, "size": part.size, "etag": part.etag} for part in arrived]
+    return {"parts": uploads.sign(file, wanted), "received": received}
 
 
 @app.get("/healthz")
@@ -75,10 +81,7 @@ def health() -> dict[str, str]:
 @app.post("/files", status_code=201)
 def create(request: Request, response: Response, owner: Owner, wanted: CreateFile) -> dict[str, Any]:
     file, new = uploads.begin(owner, wanted)
-    arrived = [] if new else received(file)
-    have = {part["number"] for part in arrived}
-    first = [number for number in range(1, file.part_count + 1) if number not in have][:FIRST_PARTS]
-    answer = shown(request, file) | {"parts": uploads.sign(file, first), "received": arrived}
+    answer = shown(request, file) | transfer(file, [] if new else uploads.received(file))
     response.status_code = 201 if new else 200
     response.headers["Location"] = answer["links"]["self"]
     return answer
@@ -103,14 +106,7 @@ def show(request: Request, file: Own) -> dict[str, Any]:
 
 @app.get("/files/{id}/parts")
 def parts(file: Own, numbers: str | None = None) -> dict[str, Any]:
-    """URLs for the parts asked for; without `numbers` for the first that are missing."""
-    arrived = received(file)
-    if numbers is None:
-        have = {part["number"] for part in arrived}
-        wanted = [number for number in range(1, file.part_count + 1) if number not in have][:FIRST_PARTS]
-    else:
-        wanted = part_numbers(numbers, file.part_count)
-    return {"parts": uploads.sign(file, wanted), "received": arrived}
+    return transfer(file, uploads.received(file), numbers)
 
 
 @app.post("/files/{id}/complete", status_code=202)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from time import time
 from typing import Any
 
@@ -12,7 +11,7 @@ from botocore.exceptions import ClientError
 from functions.api.models import CompletedPart, CreateFile, check_filename
 from sluice import limits
 from sluice.errors import Busy, Conflict, InvalidPartNumber, PartsDiffer, PartsMissing, TooLarge, WrongState
-from sluice.files import File, Files, Mode, Status
+from sluice.files import File, Files, Mode, Status, rfc3339
 from sluice.objects import ObjectMissing, Objects, Part, UploadMissing
 
 FIRST_PARTS = 100  # signed along with a new file: 130 KB of answer, 800 MiB to begin with
@@ -51,7 +50,7 @@ class Uploads:
             part_size=limits.MAX_SINGLE_PUT_BYTES if single else limits.part_size(wanted.size),
             fingerprint=wanted.fingerprint,
             declared=wanted.digests,
-            expires_at=int(time()) + limits.UNFINISHED_DAYS * 86_400,
+            expires_at=_expiry(),
         )
         # S3 first: an upload that no record knows is aborted by the bucket's lifecycle rule, a record without its
         # upload would be a promise that cannot be kept.
@@ -76,9 +75,7 @@ class Uploads:
                 arrived = [Part(1, version.size, version.etag)]
         except (UploadMissing, ObjectMissing):
             return []
-        return [
-            part for part in arrived if part.number <= file.part_count and part.size == part_bytes(file, part.number)
-        ]
+        return _right(file, arrived)
 
     def complete(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
         """Make the parts one object, as often as a client asks. Raises PartsMissing, PartsDiffer, WrongState, Busy."""
@@ -118,8 +115,7 @@ class Uploads:
     def _delete(self, file: File) -> None:
         if file.status is Status.UPLOADING:
             # The record first: nothing can complete the upload any more while S3 forgets its parts.
-            expires_at = int(time()) + limits.UNFINISHED_DAYS * 86_400
-            file = self._files.save(file, status=Status.ABORTED, reason="aborted", expires_at=expires_at)
+            file = self._files.save(file, status=Status.ABORTED, reason="aborted", expires_at=_expiry())
         if file.upload_id:
             self._objects.abort(file.key, file.upload_id)
         self._objects.delete(file.key)
@@ -139,7 +135,7 @@ class Uploads:
             "size": size,
             "url": signed.url,
             "headers": signed.headers,
-            "expires_at": datetime.fromtimestamp(signed.expires_at, UTC).isoformat().replace("+00:00", "Z"),
+            "expires_at": rfc3339(signed.expires_at),
         }
 
     def _complete_single(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
@@ -171,7 +167,7 @@ class Uploads:
 
     def _whole(self, file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
         """All parts in order, when they are there, of the right size and those that the client lists."""
-        right = {part.number: part for part in arrived if part.size == part_bytes(file, part.number)}
+        right = {part.number: part for part in _right(file, arrived)}
         missing = [number for number in range(1, file.part_count + 1) if number not in right]
         if missing:
             raise PartsMissing(
@@ -180,9 +176,19 @@ class Uploads:
             )
         if listed is not None:
             named = {part.number: part.etag.strip('"') for part in listed}
-            if named != {number: part.etag for number, part in right.items() if number <= file.part_count}:
+            if named != {number: part.etag for number, part in right.items()}:
                 raise PartsDiffer("Leave `parts` out to let the server list them.")
         return [right[number] for number in range(1, file.part_count + 1)]
+
+
+def _expiry() -> int:
+    """When an upload that nobody goes on with is forgotten, in epoch seconds."""
+    return int(time()) + limits.UNFINISHED_DAYS * 86_400
+
+
+def _right(file: File, arrived: Sequence[Part]) -> list[Part]:
+    """Those parts that are the file's and of their right size."""
+    return [part for part in arrived if part.number <= file.part_count and part.size == part_bytes(file, part.number)]
 
 
 def part_bytes(file: File, number: int) -> int:

@@ -4,20 +4,18 @@ from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Annotated
 
-from aws_lambda_powertools.utilities import parameters
 from fastapi import Depends, FastAPI, Header, Path, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from functions.stream import content
 from functions.stream.events import follow
-from sluice import capabilities, problems, reader, settings
+from sluice import capabilities, problems, reader, secrets, settings
 from sluice.capabilities import Use
 from sluice.errors import NotReady
 from sluice.files import ENDED, File, Files, Status
 from sluice.objects import Objects, Version
 
-SECRET_SECONDS = 300  # a replaced key counts at most so much later
 # A watcher is sent away in order before the runtime cuts it off.
 EVENTS_MARGIN_SECONDS = 10.0
 
@@ -33,7 +31,7 @@ def allowed(use: Use) -> Callable[[str, str], File]:
     """The file in the path, for the holder of a capability of this use. Raises InvalidCapability, FileNotFound."""
 
     def file(file_id: Annotated[str, Path(alias="id")], capability: str = "") -> File:
-        key = parameters.get_secret(settings.CAPABILITY_KEY_SECRET.read(), max_age=SECRET_SECONDS)
+        key = secrets.read(settings.CAPABILITY_KEY_SECRET)
         return files.get(capabilities.owner_of(capability, key, file_id, use), file_id)
 
     return file

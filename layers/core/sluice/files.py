@@ -56,6 +56,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def rfc3339(epoch_seconds: int) -> str:
+    """A moment as RFC 3339 UTC with seconds."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
 # Crockford's base 32 sorts as the numbers do and has no letters that are mistaken for digits.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID = re.compile(f"[{_ALPHABET}]{{26}}")
@@ -112,7 +117,7 @@ class File:
         """What the file's owner may see: the HTTP contract's file without its links."""
         shown: dict[str, Any] = {name: getattr(self, name) for name in _PUBLIC}
         if self.expires_at is not None:
-            shown["expires_at"] = datetime.fromtimestamp(self.expires_at, UTC).isoformat().replace("+00:00", "Z")
+            shown["expires_at"] = rfc3339(self.expires_at)
         return shown
 
     def progress(self) -> dict[str, Any]:
@@ -207,22 +212,23 @@ class Files:
         after = cursor
         if after is not None and not ID.fullmatch(after):
             raise InvalidCursor("Take `next` of the page before as it is.")
-        # DynamoDB applies a filter after its limit, so a page of a filtered list is gathered from several larger reads.
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "#owner = :owner",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": {":owner": {"S": owner}},
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if status:
+            query["FilterExpression"] = "#status = :status"
+            query["ExpressionAttributeNames"]["#status"] = "status"
+            query["ExpressionAttributeValues"][":status"] = {"S": status}
+            # DynamoDB applies a filter after its limit: such a page is gathered from several larger reads.
+            query["Limit"] = max(limit, FILTERED_READ)
         for _ in range(PAGE_READS):
-            query: dict[str, Any] = {
-                "TableName": self._table,
-                "KeyConditionExpression": "#owner = :owner",
-                "ExpressionAttributeNames": {"#owner": "owner"},
-                "ExpressionAttributeValues": {":owner": {"S": owner}},
-                "ScanIndexForward": False,
-                "Limit": max(limit, FILTERED_READ) if status else limit,
-            }
             if after:
                 query["ExclusiveStartKey"] = {"owner": {"S": owner}, "id": {"S": after}}
-            if status:
-                query["FilterExpression"] = "#status = :status"
-                query["ExpressionAttributeNames"]["#status"] = "status"
-                query["ExpressionAttributeValues"][":status"] = {"S": status}
             answer = self._client.query(**query)
             found += map(_from_item, answer["Items"])
             after = answer.get("LastEvaluatedKey", {}).get("id", {}).get("S")

@@ -69,14 +69,14 @@ class Job:
         """End a file that no job could read, when no further message will come: who watches must not wait for ever."""
         with suppress(FileNotFound, Conflict):
             self._file = self._files.get(owner, file_id)
-            if self._file.status not in ENDED and self._file.lease_until <= time.time():
+            if self._free():
                 self._end(Status.FAILED, reason=Reason.UNREADABLE)
 
     def _take(self, owner: str, file_id: str, version: Version) -> bool:
         """Take the lease; False where the file has ended or another job holds it."""
         while True:
             self._file = self._files.get(owner, file_id)
-            if self._file.status in ENDED or self._file.lease_until > time.time():
+            if not self._free():
                 return False
             with suppress(Conflict):  # `complete` writes at about this time: the message must not be lost to that
                 self._save(
@@ -89,6 +89,10 @@ class Job:
                     **self._lease(),
                 )
                 return True
+
+    def _free(self) -> bool:
+        """Whether the file has not ended and no other job holds it."""
+        return self._file.status not in ENDED and self._file.lease_until <= time.time()
 
     def _verdict(self, version: Version) -> None:
         if version.size != self._file.size:

@@ -15,6 +15,8 @@ from sluice.errors import Busy, InvalidJson, InvalidRequest, Problem, problem
 MEDIA_TYPE = "application/problem+json"
 # A body of strange members would be answered at ten times its size, and beyond Lambda's 6 MB by a bare 502.
 FAULTS_SHOWN, FIELD_CHARACTERS = 20, 100
+NOT_JSON = "The request's body could not be parsed as JSON."
+AGAIN = "Try again in a moment."
 logger = Logger()
 
 
@@ -29,7 +31,7 @@ def install(app: FastAPI) -> None:
     def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         faults = error.errors()
         if any(fault["type"] == "json_invalid" for fault in faults):
-            return answer(InvalidJson("The request's body could not be parsed as JSON."))
+            return answer(InvalidJson(NOT_JSON))
         errors = [
             {"field": ".".join(map(str, fault["loc"]))[:FIELD_CHARACTERS], "message": fault["msg"]}
             for fault in faults[:FAULTS_SHOWN]
@@ -43,7 +45,7 @@ def install(app: FastAPI) -> None:
         status = HTTPStatus(error.status_code)
         # FastAPI's word for JSON that Python does not hold: no UTF-8, numbers of thousands of digits.
         if status is HTTPStatus.BAD_REQUEST:
-            return answer(InvalidJson("The request's body could not be parsed as JSON."))
+            return answer(InvalidJson(NOT_JSON))
         document = problem(status.name.lower(), status.value, status.phrase, str(error.detail))
         return _json(document, dict(error.headers or {}))
 
@@ -55,12 +57,12 @@ def install(app: FastAPI) -> None:
         if status < 500 and "Throttl" not in code and code != "ProvisionedThroughputExceededException":
             return _unexpected(request, error)
         logger.warning("AWS refused", operation=error.operation_name, error_code=code)
-        return answer(Busy("Try again in a moment."))
+        return answer(Busy(AGAIN))
 
     @app.exception_handler(BotoCoreError)
     def _unreachable(_: Request, error: BotoCoreError) -> JSONResponse:
         logger.warning("AWS could not be reached", error=str(error))
-        return answer(Busy("Try again in a moment."))
+        return answer(Busy(AGAIN))
 
     @app.exception_handler(Exception)
     def _unexpected(_: Request, error: Exception) -> JSONResponse:
