@@ -28,9 +28,13 @@ STREAMED_PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
 BUFFERED_RESPONSE_LIMIT = 6 * 1024 * 1024
 # Bytes of all trailers. The real API is a Go server, and Go refuses more (net/http transfer.go, seeUpcomingDoubleCRLF).
 TRAILER_LIMIT = 4096
-# How many pieces of READ_SIZE may wait for the consumer of a streamed response: one that nobody reads holds 8 x 64 KiB
-# here, and then the runtime's own writes block.
-PIECES_WAITING = 8
+# Bytes of a streamed response that may wait for its consumer: at 512 KiB the runtime's own writes block.
+WAITING_LIMIT = 8 * READ_SIZE
+# The same, once the end of its connection is looked for: more than both kernels' buffers (Linux: tcp_rmem, tcp_wmem)
+# hold, because the end comes after all that they hold.
+LOOK_AHEAD_LIMIT = 64 * 1024 * 1024
+# Seconds in which the end of a connection is seen here that the runtime has dropped before it asked for more.
+DROPPED_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Invocation:
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     trace_id: str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"
     client_context: str | None = None
+    cognito_identity: str | None = None
+    tenant_id: str | None = None
 
 
 class FunctionError(Exception):
@@ -71,6 +77,8 @@ class Response:
         self.content_type = content_type
         self.finished = asyncio.Event()
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._waiting = 0  # bytes in `_pieces`
+        self._limit = WAITING_LIMIT
         self._taken = asyncio.Event()
         self._discarding = False
         self._failure: Exception | None = None
@@ -78,6 +86,7 @@ class Response:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             while (piece := await self._pieces.get()) is not None:
+                self._waiting -= len(piece)
                 self._taken.set()
                 yield piece
             if self._failure is not None:
@@ -90,12 +99,20 @@ class Response:
         self._discarding = True
         self._taken.set()
 
+    def _look_ahead(self) -> None:
+        """Take what is on its way, read or not: only after all of it can be seen that the runtime has hung up."""
+        self._limit = LOOK_AHEAD_LIMIT
+        self._taken.set()
+
+    def _add(self, piece: bytes) -> None:
+        if not self._discarding:
+            self._pieces.put_nowait(piece)
+            self._waiting += len(piece)
+
     async def _feed(self, piece: bytes) -> None:
-        """Hand one piece over; wait while too many are waiting."""
-        if self._discarding:
-            return
-        self._pieces.put_nowait(piece)
-        while self._pieces.qsize() >= PIECES_WAITING and not self._discarding:
+        """Hand one piece over; wait while too much is waiting."""
+        self._add(piece)
+        while self._waiting >= self._limit and not self._discarding:
             self._taken.clear()
             await self._taken.wait()
 
@@ -112,6 +129,8 @@ class _Pending:
 
     invocation: Invocation
     answer: asyncio.Future[Response]
+    # The connection that it went out on, then the one that its answer comes in on.
+    carrier: Connection = field(init=False, repr=False)
     # Echoed by the runtime on its answer; tells one attempt of a request from the next.
     invocation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     response: Response | None = None
@@ -132,10 +151,12 @@ class RuntimeApi:
         # Set while a `/next` is open: only then is the environment free, and not as soon as it has answered.
         self.idle = asyncio.Event()
         self.init_error: FunctionError | None = None
+        self.restored = False
+        self.restore_error: FunctionError | None = None
         self.violations: list[str] = []
         self._max_concurrency = max_concurrency
         self._waiting: deque[_Pending] = deque()
-        self._asking: list[asyncio.Future[_Pending | None]] = []
+        self._asking: dict[Connection, asyncio.Future[_Pending | None]] = {}
         self._out: dict[str, _Pending] = {}
         self._over: Exception | None = None
         self._retired = False
@@ -190,13 +211,18 @@ class RuntimeApi:
     def _hand_out(self) -> None:
         """Give what waits to those who ask; None, when the environment is to go."""
         while self._asking and self._retired:
-            self._asking.pop(0).set_result(None)
+            self._first_asking()[1].set_result(None)
         while self._asking and self._waiting:
             pending = self._waiting.popleft()
             if not pending.answer.done():  # else whoever invoked has left meanwhile
                 self._out[pending.invocation.request_id] = pending
-                self._asking.pop(0).set_result(pending)
+                pending.carrier, ask = self._first_asking()
+                ask.set_result(pending)
         self._note_idle()
+
+    def _first_asking(self) -> tuple[Connection, asyncio.Future[_Pending | None]]:
+        first = next(iter(self._asking))
+        return first, self._asking.pop(first)
 
     def _note_idle(self) -> None:
         if self._asking:
@@ -222,20 +248,21 @@ class RuntimeApi:
             case "GET", ["invocation", "next"]:
                 await self._next(http)
             case "POST", ["invocation", request_id, "response"]:
-                await self._response(http, headers, self._pending(request_id, headers))
+                await self._response(http, headers, self._pending(http, request_id, headers))
             case "POST", ["invocation", request_id, "error"]:
-                await self._error(http, headers, self._pending(request_id, headers))
+                await self._error(http, headers, self._pending(http, request_id, headers))
             case "POST", ["init", "error"]:
                 await self._init_error(http, headers)
             case "GET", ["restore", "next"]:
                 await self._restore(http)
+            case "POST", ["restore", "error"]:
+                await self._restore_error(http, headers)
             case method, _:
                 raise Violation(HTTPStatus.NOT_FOUND, f"no such call: {method} {path}")
 
     async def _next(self, http: Connection) -> None:
         self.ready.set()
-        if len(self._asking) + len(self._out) >= self._max_concurrency:
-            raise Violation(HTTPStatus.FORBIDDEN, f"more than {self._max_concurrency} invocations asked for at once")
+        await self._make_room(http)
         pending = await self._ask(http)
         if pending is None:
             refusal = {"errorType": "Forbidden", "errorMessage": "State transition is not allowed"}
@@ -250,9 +277,40 @@ class RuntimeApi:
             ("Lambda-Runtime-Trace-Id", invocation.trace_id),
             ("Lambda-Runtime-Invocation-Id", pending.invocation_id),
         ]
-        if invocation.client_context is not None:
-            headers.append(("Lambda-Runtime-Client-Context", invocation.client_context))
+        optional = [
+            ("Lambda-Runtime-Client-Context", invocation.client_context),
+            ("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity),
+            ("Lambda-Runtime-Aws-Tenant-Id", invocation.tenant_id),
+        ]
+        headers += [(name, value) for name, value in optional if value is not None]
         await http.reply(HTTPStatus.OK, invocation.event, headers)
+
+    async def _make_room(self, http: Connection) -> None:
+        """Return when one more invocation may be asked for; raise `Violation` when too many are out.
+
+        A runtime that has lost a connection asks again on a new one: an invocation that it had there, and did not
+        answer, is over.
+        """
+        while len(self._asking) + len(self._out) >= self._max_concurrency:
+            lost = next((pending for pending in self._out.values() if pending.carrier.ended.done()), None)
+            if lost is not None:
+                self._settle(lost)
+                lost.fail(EnvironmentGone("the runtime lost its connection before it had answered"))
+            elif not await self._one_drops(http):
+                what = f"more than {self._max_concurrency} invocations asked for at once"
+                raise Violation(HTTPStatus.FORBIDDEN, what)
+
+    async def _one_drops(self, http: Connection) -> bool:
+        """Whether the runtime has hung up on a connection other than this one, which may take a moment to be seen."""
+        for pending in self._out.values():
+            if pending.response is not None:
+                pending.response._look_ahead()
+        carriers = {*self._asking, *(pending.carrier for pending in self._out.values())} - {http}
+        ends = [carrier.ended for carrier in carriers]
+        if not ends:
+            return False
+        dropped, _ = await asyncio.wait(ends, timeout=DROPPED_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        return bool(dropped)
 
     async def _ask(self, http: Connection) -> _Pending | None:
         """Wait for an invocation; None when the environment is to go.
@@ -260,15 +318,14 @@ class RuntimeApi:
         Raises `ConnectionError` when the runtime hangs up first, so that no invocation is handed to nobody.
         """
         ask: asyncio.Future[_Pending | None] = asyncio.get_running_loop().create_future()
-        self._asking.append(ask)
+        self._asking[http] = ask
         self._hand_out()
         hung_up = asyncio.ensure_future(http.hung_up())
         first: set[asyncio.Future[Any]] = {ask, hung_up}
         try:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if ask in self._asking:
-                self._asking.remove(ask)
+            self._asking.pop(http, None)
             self._note_idle()
             hung_up.cancel()
             await asyncio.wait({hung_up})
@@ -281,7 +338,7 @@ class RuntimeApi:
         hung_up.result()
         raise ConnectionError("the runtime hung up while it waited for an invocation")
 
-    def _pending(self, request_id: str, headers: dict[str, str]) -> _Pending:
+    def _pending(self, http: Connection, request_id: str, headers: dict[str, str]) -> _Pending:
         """The invocation that a response or error is for, still unanswered."""
         pending = self._out.get(request_id)
         if pending is None:
@@ -292,18 +349,19 @@ class RuntimeApi:
         if echoed != pending.invocation_id:
             what = f"Lambda-Runtime-Invocation-Id is {echoed}, not {pending.invocation_id}"
             raise Violation(HTTPStatus.BAD_REQUEST, what)
+        pending.carrier = http
         return pending
 
     async def _response(self, http: Connection, headers: dict[str, str], pending: _Pending) -> None:
         mode = headers.get("lambda-runtime-function-response-mode")
-        content_type = headers.get("content-type", "application/json")
         if mode is None:
-            await self._buffered(http, pending, content_type)
+            await self._buffered(http, pending, headers.get("content-type", "application/json"))
         elif mode != "streaming":
             raise Violation(HTTPStatus.BAD_REQUEST, f"unknown response mode {mode}")
         elif headers.get("transfer-encoding", "").lower() != "chunked":
             raise Violation(HTTPStatus.BAD_REQUEST, "a streamed response must be chunked")
         else:
+            content_type = headers.get("content-type", "application/octet-stream")
             await self._streamed(http, pending, content_type, headers.get("trailer", ""))
 
     async def _buffered(self, http: Connection, pending: _Pending, content_type: str) -> None:
@@ -317,7 +375,7 @@ class RuntimeApi:
             return
         response = Response(streaming=False, content_type=content_type)
         if body:
-            await response._feed(body)
+            response._add(body)
         response._finish()
         self._settle(pending)
         self._begin(pending, response)
@@ -340,6 +398,13 @@ class RuntimeApi:
         error = _posted_error(headers, await http.body(limit=BUFFERED_RESPONSE_LIMIT))
         self._settle(pending)
         pending.fail(error)
+        await http.reply(HTTPStatus.ACCEPTED, {"status": "OK"})
+
+    async def _restore_error(self, http: Connection, headers: dict[str, str]) -> None:
+        if not self.restored or self.ready.is_set():
+            raise Violation(HTTPStatus.FORBIDDEN, "a restore error that does not follow /restore/next")
+        self.restore_error = _posted_error(headers, await http.body(limit=BUFFERED_RESPONSE_LIMIT))
+        self._end(self.restore_error)
         await http.reply(HTTPStatus.ACCEPTED, {"status": "OK"})
 
     async def _restore(self, http: Connection) -> None:

@@ -30,6 +30,8 @@ class Connection:
         self._writer = writer
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         self.trailers: dict[str, str] = {}
+        # Done when nothing more is read from it or answered.
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def serve(
         self, answer: Callable[["Connection", h11.Request], Awaitable[None]], violations: list[str]
@@ -53,6 +55,8 @@ class Connection:
                 violations.append(f"not HTTP: {error}")
         except ConnectionError:
             return
+        finally:
+            self.ended.set_result(None)
 
     async def _event(self) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:

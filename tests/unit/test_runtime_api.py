@@ -5,13 +5,15 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from local import runtime_api
 from local.runtime_api import (
     BUFFERED_RESPONSE_LIMIT,
-    PIECES_WAITING,
     TRAILER_LIMIT,
+    WAITING_LIMIT,
     EnvironmentGone,
     FunctionError,
     Invocation,
@@ -26,11 +28,21 @@ FAILURE = json.dumps({"errorMessage": "no", "errorType": "Oops", "stackTrace": [
 
 
 class Wire:
-    """A runtime reduced to its bytes."""
+    """A connection of a runtime reduced to its bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+
+    @classmethod
+    async def to(cls, address: str) -> Self:
+        host, port = address.split(":")
+        return cls(*await asyncio.open_connection(host, int(port)))
+
+    async def another(self) -> "Wire":
+        """A second connection to the same Runtime API."""
+        host, port = self._writer.get_extra_info("peername")
+        return await Wire.to(f"{host}:{port}")
 
     async def send(self, *parts: bytes) -> None:
         for part in parts:
@@ -79,10 +91,20 @@ def trailers(error_type: str, body: bytes) -> bytes:
     return b"0\r\n" + lines.encode() + base64.b64encode(body) + b"\r\n\r\n"
 
 
+def a_call(method: str, path: str, body: bytes = b"") -> bytes:
+    head = f"{method} /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: lambda\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
 def an_invocation(event: object = None) -> Invocation:
     return Invocation(
         json.dumps(event).encode(), int(time.time() * 1000) + 5000, "arn:aws:lambda:eu-west-1:1:function:f"
     )
+
+
+async def read_into(received: bytearray, response: Response) -> None:
+    async for piece in response:
+        received += piece
 
 
 async def everything(response: Response) -> bytes:
@@ -103,15 +125,15 @@ async def api() -> AsyncIterator[RuntimeApi]:
 
 @pytest.fixture
 async def wire(api: RuntimeApi) -> AsyncIterator[Wire]:
-    host, port = (await api.start()).split(":")
-    wire = Wire(*await asyncio.open_connection(host, int(port)))
+    wire = await Wire.to(await api.start())
     yield wire
     wire.close()
 
 
 async def test_an_event_goes_out_with_all_that_lambda_says_of_it(api: RuntimeApi, wire: Wire) -> None:
-    """`/next` waits for an invocation and carries its id, deadline, function and trace."""
-    invoking = asyncio.create_task(api.invoke(Invocation(b'{"a": 1}', 12345, "arn:f", "r-1", "Root=1", "Y3R4")))
+    """`/next` waits for an invocation and carries its id, deadline, function and trace, and who asks for it."""
+    invocation = Invocation(b'{"a": 1}', 12345, "arn:f", "r-1", "Root=1", "Y3R4", '{"cognitoIdentityId": "i"}', "t-1")
+    invoking = asyncio.create_task(api.invoke(invocation))
     await wire.send(NEXT)
     status, headers, body = await wire.answer()
     assert (status, body) == (200, b'{"a": 1}')
@@ -120,6 +142,9 @@ async def test_an_event_goes_out_with_all_that_lambda_says_of_it(api: RuntimeApi
     assert headers["lambda-runtime-invoked-function-arn"] == "arn:f"
     assert headers["lambda-runtime-trace-id"] == "Root=1"
     assert headers["lambda-runtime-client-context"] == "Y3R4"
+    assert headers["lambda-runtime-cognito-identity"] == '{"cognitoIdentityId": "i"}'
+    assert headers["lambda-runtime-aws-tenant-id"] == "t-1"
+    assert headers["lambda-runtime-invocation-id"]
     assert api.ready.is_set()
     invoking.cancel()
 
@@ -190,8 +215,7 @@ async def test_a_posted_error_fails_the_invocation(api: RuntimeApi, wire: Wire) 
 async def test_an_init_error_fails_every_invocation(api: RuntimeApi, wire: Wire) -> None:
     """A function that cannot start fails those who wait already and those who come later."""
     waiting = asyncio.create_task(api.invoke(an_invocation()))
-    head = f"POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: lambda\r\nContent-Length: {len(FAILURE)}\r\n\r\n"
-    await wire.send(head.encode() + FAILURE)
+    await wire.send(a_call("POST", "init/error", FAILURE))
     assert (await wire.answer())[0] == 202
     for failing in (waiting, api.invoke(an_invocation())):
         with pytest.raises(FunctionError, match="Oops"):
@@ -221,7 +245,6 @@ async def test_a_reader_who_pauses_pauses_the_runtime(api: RuntimeApi, wire: Wir
         before = sent
         await asyncio.wait({streaming}, timeout=0.2)
     assert not streaming.done()
-    assert response._pieces.qsize() <= PIECES_WAITING
     assert sum([len(piece) async for piece in response]) == size
     await streaming
     assert (await wire.answer())[0] == 202
@@ -233,8 +256,8 @@ async def test_a_reader_who_leaves_does_not_stop_the_function(api: RuntimeApi, w
     await wire.begin(await wire.next(), "response", *STREAMED)
     response = await invoking
     response.discard()
-    for _ in range(2 * PIECES_WAITING):
-        await wire.send(chunk(bytes(1 << 20)))
+    for _ in range(4):
+        await wire.send(chunk(bytes(WAITING_LIMIT)))
     assert not response.finished.is_set()
     await wire.send(b"0\r\n\r\n")
     assert (await wire.answer())[0] == 202
@@ -282,11 +305,10 @@ async def test_a_runtime_that_hangs_up_while_it_waits_costs_no_invocation(api: R
     await wire.send(NEXT)
     await api.ready.wait()
     wire.close()
-    await asyncio.wait(api._connections)
+    again = await wire.another()
+    asking = asyncio.create_task(again.next())
     invoking = asyncio.create_task(api.invoke(an_invocation()))
-    assert api._server is not None
-    again = Wire(*await asyncio.open_connection(*api._server.sockets[0].getsockname()))
-    call = await again.next()
+    call = await asking
     await again.begin(call, "response", "Content-Length: 2")
     await again.send(b"{}")
     assert await everything(await invoking) == b"{}"
@@ -332,9 +354,8 @@ async def test_an_answer_needs_an_open_invocation_and_its_echo(api: RuntimeApi, 
     """An unknown request id and a wrong Lambda-Runtime-Invocation-Id are refused."""
     invoking = asyncio.create_task(api.invoke(an_invocation()))
     call = await wire.next()
-    host, port = api._server.sockets[0].getsockname() if api._server else ("", 0)
     for wrong in ("lambda-runtime-aws-request-id", "lambda-runtime-invocation-id"):
-        other = Wire(*await asyncio.open_connection(host, port))
+        other = await wire.another()
         await other.begin({**call, wrong: "other"}, "response", "Content-Length: 0")
         assert (await other.answer())[0] == 400
         other.close()
@@ -366,6 +387,177 @@ async def test_one_invocation_at_a_time_unless_more_are_allowed(wire: Wire, api:
     assert (await wire.answer())[0] == 403
     assert len(api.violations) == 1
     invoking.cancel()
+
+
+async def test_a_second_connection_is_no_second_place(
+    wire: Wire, api: RuntimeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the first connection lives, its invocation is out, and more is not to be had on another."""
+    monkeypatch.setattr(runtime_api, "DROPPED_SECONDS", 0.01)
+    invoking = asyncio.create_task(api.invoke(an_invocation()))
+    await wire.next()
+    other = await wire.another()
+    await other.send(NEXT)
+    assert (await other.answer())[0] == 403
+    assert len(api.violations) == 1
+    other.close()
+    invoking.cancel()
+
+
+async def test_an_invocation_is_over_when_its_connection_was_lost(api: RuntimeApi, wire: Wire) -> None:
+    """The runtime that comes back on a new connection gets the next one; whoever invoked the first is told."""
+    lost = asyncio.create_task(api.invoke(an_invocation("lost")))
+    await wire.next()
+    wire.close()
+    invoking = asyncio.create_task(api.invoke(an_invocation("next")))
+    again = await wire.another()
+    call = await again.next()
+    with pytest.raises(EnvironmentGone):
+        await lost
+    await again.begin(call, "response", "Content-Length: 2")
+    await again.send(b"{}")
+    assert await everything(await invoking) == b"{}"
+    assert api.violations == []
+    again.close()
+
+
+async def test_an_answer_may_come_on_another_connection(api: RuntimeApi, wire: Wire) -> None:
+    """A runtime may lose an idle connection while it works: as long as it asks for nothing more, nothing is over."""
+    invoking = asyncio.create_task(api.invoke(an_invocation()))
+    call = await wire.next()
+    again = await wire.another()
+    wire.close()
+    await again.begin(call, "response", "Content-Length: 2")
+    await again.send(b"{}")
+    assert await everything(await invoking) == b"{}"
+    assert api.violations == []
+    again.close()
+
+
+async def test_a_response_that_nobody_reads_may_break_too(api: RuntimeApi, wire: Wire) -> None:
+    """Its end lies behind bytes that nobody takes; it is seen when the runtime asks for more, and what came is kept."""
+    invoking = asyncio.create_task(api.invoke(an_invocation()))
+    await wire.begin(await wire.next(), "response", *STREAMED)
+    response = await invoking
+    await wire.send(chunk(bytes(3 * WAITING_LIMIT)))
+    wire.close()
+    assert not response.finished.is_set()
+    again = await wire.another()
+    await again.send(NEXT)
+    await api.idle.wait()
+    assert response.finished.is_set()
+    received = bytearray()
+    with pytest.raises(EnvironmentGone):
+        await read_into(received, response)
+    assert received == bytes(3 * WAITING_LIMIT)
+    assert api.violations == []
+    again.close()
+
+
+async def test_an_invocation_has_one_answer(api: RuntimeApi, wire: Wire) -> None:
+    """A response or an error after either of them is refused."""
+    for first in ("response", "error"):
+        for second in ("response", "error"):
+            once = await wire.another()
+            invoking = asyncio.create_task(api.invoke(an_invocation()))
+            call = await once.next()
+            for what, status in ((first, 202), (second, 400)):
+                await once.begin(call, what, f"Content-Length: {len(FAILURE)}")
+                await once.send(FAILURE)
+                assert (await once.answer())[0] == status
+            await asyncio.wait({invoking})
+            assert isinstance(invoking.exception(), FunctionError) == (first == "error")
+            once.close()
+    assert len(api.violations) == 4
+
+
+async def test_an_error_has_no_place_in_a_response(api: RuntimeApi, wire: Wire) -> None:
+    """Once its first byte is out, a response fails by its trailers or its connection."""
+    invoking = asyncio.create_task(api.invoke(an_invocation()))
+    call = await wire.next()
+    await wire.begin(call, "response", *STREAMED)
+    response = await invoking
+    other = await wire.another()
+    await other.begin(call, "error", f"Content-Length: {len(FAILURE)}")
+    await other.send(FAILURE)
+    assert (await other.answer())[0] == 400
+    await wire.send(chunk(b"whole"), b"0\r\n\r\n")
+    assert await everything(response) == b"whole"
+    assert len(api.violations) == 1
+    other.close()
+
+
+async def test_a_request_waits_for_its_turn(api: RuntimeApi, wire: Wire) -> None:
+    """Nothing is sent behind an open `/next`."""
+    await wire.send(NEXT)
+    await api.idle.wait()
+    await wire.send(NEXT)
+    assert (await wire.answer())[0] == 400
+    assert len(api.violations) == 1
+
+
+@pytest.mark.parametrize("call", [("GET", "restore/next"), ("POST", "restore/error"), ("POST", "init/error")])
+async def test_what_belongs_before_the_first_next_is_refused_after_it(
+    api: RuntimeApi, wire: Wire, call: tuple[str, str]
+) -> None:
+    """An environment is initialized, restored, and then it works: never the other way round."""
+    await wire.send(NEXT)
+    await api.ready.wait()
+    other = await wire.another()
+    await other.send(a_call(*call, FAILURE))
+    assert (await other.answer())[0] == 403
+    assert len(api.violations) == 1
+    other.close()
+
+
+async def test_a_restore_that_fails_fails_every_invocation(api: RuntimeApi, wire: Wire) -> None:
+    """`/restore/error` follows `/restore/next` and nothing else."""
+    await wire.send(a_call("GET", "restore/next"))
+    assert (await wire.answer())[0] == 200
+    assert api.restored
+    await wire.send(a_call("POST", "restore/error", FAILURE))
+    assert (await wire.answer())[0] == 202
+    with pytest.raises(FunctionError, match="Oops"):
+        await api.invoke(an_invocation())
+    assert api.restore_error is not None
+    assert api.violations == []
+
+
+async def test_a_restore_error_needs_a_restore(api: RuntimeApi, wire: Wire) -> None:
+    """Without a snapshot nothing can fail after it."""
+    await wire.send(a_call("POST", "restore/error", FAILURE))
+    assert (await wire.answer())[0] == 403
+    assert len(api.violations) == 1
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "invocation/next"), ("GET", "init/error"), ("GET", "nothing")])
+async def test_no_other_calls_are_known(api: RuntimeApi, wire: Wire, method: str, path: str) -> None:
+    """A wrong method or path is a 404 and the end of the connection."""
+    await wire.send(a_call(method, path))
+    status, headers, _ = await wire.answer()
+    assert (status, headers["connection"]) == (404, "close")
+    assert len(api.violations) == 1
+
+
+async def test_chunk_extensions_say_nothing(api: RuntimeApi, wire: Wire) -> None:
+    """HTTP has whoever does not know them ignore them (RFC 9112, 7.1.1). A stream without a type is one of bytes."""
+    invoking = asyncio.create_task(api.invoke(an_invocation()))
+    await wire.begin(await wire.next(), "response", *STREAMED[:2])
+    await wire.send(b"5;name=value\r\nwhole\r\n0;last\r\n\r\n")
+    response = await invoking
+    assert response.content_type == "application/octet-stream"
+    assert await everything(response) == b"whole"
+    assert (await wire.answer())[0] == 202
+    assert api.violations == []
+
+
+@pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", NEXT.replace(b" HTTP", b"  HTTP")])
+async def test_what_is_not_http_is_noted(api: RuntimeApi, wire: Wire, sent: bytes) -> None:
+    """Nonsense, a missing Host, a request line that is not one: the connection ends without an answer."""
+    await wire.send(sent)
+    with pytest.raises(asyncio.IncompleteReadError):
+        await wire.answer()
+    assert len(api.violations) == 1
 
 
 HANDLER = """
