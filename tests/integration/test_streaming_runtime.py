@@ -5,213 +5,14 @@ import hashlib
 import json
 import os
 import signal
-import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local.runtime_api import EnvironmentGone, FunctionError, Invocation, Response, RuntimeApi
+from local.runtime_api import EnvironmentGone, FunctionError
+from tests.integration.runtime_process import APPS, environment, read_into, until
 
 pytestmark = pytest.mark.anyio
-
-LAYER = Path(__file__).parents[2] / "layers" / "streaming_runtime"
-
-APP = """
-import asyncio
-import hashlib
-import logging
-import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-
-from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
-from fastapi.sse import EventSourceResponse, ServerSentEvent
-from starlette.background import BackgroundTask
-from starlette.middleware.gzip import GZipMiddleware
-
-logger = logging.getLogger("app")
-done = []
-
-
-@asynccontextmanager
-async def lifespan(app):
-    print("startup", flush=True)
-    yield {"pool": "open"}
-    print("shutdown", flush=True)
-
-
-app = FastAPI(lifespan=lifespan)
-app.add_middleware(GZipMiddleware, minimum_size=500)
-
-
-@app.get("/state")
-async def state(request: Request) -> dict[str, object]:
-    context = request.scope["aws.context"]
-    logger.warning("asked for state")
-    return {"pool": request.state.pool, "id": context.aws_request_id, "function": context.function_name, "done": done}
-
-
-@app.get("/gated")
-async def gated(gate: str) -> StreamingResponse:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield b"first"
-        with await asyncio.to_thread(open, gate) as opened:  # blocks until the client opens its end
-            yield opened.read().encode()
-    return StreamingResponse(chunks())
-
-
-@app.get("/threads", response_class=StreamingResponse)
-def threads() -> Iterator[bytes]:
-    for number in range(5):
-        yield b"%d\\n" % number
-
-
-@app.get("/lines")
-async def lines() -> AsyncIterator[dict[str, int]]:
-    for number in range(3):
-        yield {"number": number}
-
-
-@app.get("/events", response_class=EventSourceResponse)
-async def events() -> AsyncIterator[ServerSentEvent]:
-    for number in range(3):
-        yield ServerSentEvent(data={"number": number}, event="progress", id=str(number))
-
-
-@app.get("/file")
-async def file() -> FileResponse:
-    return FileResponse(__file__)
-
-
-@app.get("/background")
-async def background() -> StreamingResponse:
-    return StreamingResponse(iter([b"x"]), background=BackgroundTask(done.append, "background"))
-
-
-@app.post("/echo")
-async def echo(request: Request) -> StreamingResponse:
-    return StreamingResponse(request.stream(), headers={"x-size": request.headers["content-length"]})
-
-
-@app.get("/cookies")
-async def cookies(request: Request) -> RedirectResponse:
-    response = RedirectResponse("/state", status_code=307)
-    for name, value in request.cookies.items():
-        response.set_cookie(name, value * 2)
-    return response
-
-
-@app.get("/raise")
-async def raising() -> None:
-    raise LookupError("before")
-
-
-@app.get("/break", response_class=StreamingResponse)
-async def breaking() -> AsyncIterator[bytes]:
-    yield b"half"
-    raise LookupError("after")
-
-
-@app.get("/big")
-async def big(mib: int, seed: int = 0) -> StreamingResponse:
-    async def chunks() -> AsyncIterator[bytes]:
-        for number in range(mib):
-            yield hashlib.sha256(b"%d %d" % (seed, number)).digest() * (1 << 15)
-    return StreamingResponse(chunks(), headers={"content-encoding": "identity"})
-
-
-@app.get("/rss")
-async def rss() -> int:
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-
-
-@app.get("/forever", response_class=StreamingResponse)
-async def forever() -> AsyncIterator[bytes]:
-    try:
-        yield b"begun"
-        await asyncio.Event().wait()
-    finally:
-        print("cleaned up", flush=True)
-"""
-
-
-class Environment:
-    """A process under the exec wrapper, and the Runtime API that it talks to."""
-
-    def __init__(self, api: RuntimeApi, process: asyncio.subprocess.Process) -> None:
-        self.api = api
-        self.process = process
-
-    async def invoke(self, path: str, method: str = "GET", seconds: float = 30, **event: Any) -> Response:
-        path, _, query = path.partition("?")
-        event = {
-            "version": "2.0",
-            "rawPath": path,
-            "rawQueryString": query,
-            "requestContext": {"http": {"method": method, "path": path, "sourceIp": "192.0.2.1"}, "stage": "$default"},
-            "isBase64Encoded": False,
-            **event,
-            "headers": {"host": "127.0.0.1", **event.get("headers", {})},
-        }
-        deadline_ms = int((time.time() + seconds) * 1000)
-        return await self.api.invoke(
-            Invocation(json.dumps(event).encode(), deadline_ms, "arn:aws:lambda:x:1:function:f")
-        )
-
-    async def request(self, path: str, method: str = "GET", **event: Any) -> tuple[dict[str, Any], bytes]:
-        """The prelude's fields and the body."""
-        prelude, body = (await everything(await self.invoke(path, method, **event))).split(bytes(8), 1)
-        return json.loads(prelude), body
-
-    async def end(self) -> str:
-        """Wait for the process to leave; what it printed."""
-        out, _ = await self.process.communicate()
-        return out.decode()
-
-
-async def everything(response: Response) -> bytes:
-    return b"".join([piece async for piece in response])
-
-
-async def read_into(received: bytearray, response: Response) -> None:
-    async for piece in response:
-        received += piece
-
-
-@asynccontextmanager
-async def environment(folder: Path, handler: str = "stream_app.app", **variables: str) -> AsyncIterator[Environment]:
-    """Start a process as Lambda starts it: `<wrapper> <python> <the managed runtime's arguments>`."""
-    (folder / "stream_app.py").write_text(APP)
-    api = RuntimeApi(int(variables.get("AWS_LAMBDA_MAX_CONCURRENCY", "1")))
-    process = await asyncio.create_subprocess_exec(
-        LAYER / "streaming-bootstrap", sys.executable, "/var/runtime/bootstrap.py",
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(LAYER),
-            "PYTHONWARNINGS": "error",
-            "AWS_LAMBDA_RUNTIME_API": await api.start(),
-            "AWS_LAMBDA_FUNCTION_NAME": "stream",
-            "AWS_LAMBDA_LOG_FORMAT": "JSON",
-            "LAMBDA_TASK_ROOT": str(folder),
-            "_HANDLER": handler,
-            **variables,
-        },
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        yield Environment(api, process)
-        assert api.violations == []
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-        await api.close()
 
 
 @pytest.fixture
@@ -223,18 +24,16 @@ async def test_a_chunk_reaches_the_client_before_the_next_is_produced(tmp_path: 
     """The app opens a pipe after its first chunk, and the client opens the other end only when it has that chunk."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    async with environment(tmp_path) as stream:
+    async with environment() as stream:
         pieces = aiter(await stream.invoke(f"/gated?gate={gate}"))
-        received = b""
-        while not received.endswith(b"first"):
-            received += await anext(pieces)
+        await until(pieces, b"first")
         await asyncio.to_thread(gate.write_text, "second")
         assert b"".join([piece async for piece in pieces]) == b"second"
 
 
-async def test_the_shapes_of_fastapi_and_starlette(tmp_path: Path) -> None:
+async def test_the_shapes_of_fastapi_and_starlette() -> None:
     """Threads, JSON lines, events, files, redirects with cookies, bodies, background tasks: as under any server."""
-    async with environment(tmp_path) as stream:
+    async with environment() as stream:
         assert (await stream.request("/threads"))[1] == b"0\n1\n2\n3\n4\n"
         head, body = await stream.request("/lines")
         assert head["headers"]["content-type"] == "application/jsonl"
@@ -243,13 +42,14 @@ async def test_the_shapes_of_fastapi_and_starlette(tmp_path: Path) -> None:
         assert head["headers"]["content-type"].startswith("text/event-stream")
         assert body.decode().count("event: progress\n") == 3
         head, body = await stream.request("/file")
-        assert body == APP.encode()
+        whole = (APPS / "stream_app.py").read_bytes()
+        assert body == whole
         assert head["headers"]["content-length"] == str(len(body))
         head, body = await stream.request("/file", "HEAD")
         assert (head["statusCode"], body) == (405, b"")
         head, body = await stream.request("/file", headers={"accept-encoding": "gzip"})
         assert head["headers"]["content-encoding"] == "gzip"
-        assert len(body) < len(APP)
+        assert len(body) < len(whole)
         head, _ = await stream.request("/cookies", cookies=["a=1", "b=2"])
         assert (head["statusCode"], head["headers"]["location"]) == (307, "/state")
         assert [cookie.partition(";")[0] for cookie in head["cookies"]] == ["a=11", "b=22"]
@@ -258,13 +58,14 @@ async def test_the_shapes_of_fastapi_and_starlette(tmp_path: Path) -> None:
         )
         assert (head["headers"]["x-size"], body.decode()) == ("2", "é")
         await stream.request("/background")
-        body = (await stream.request("/state"))[1]
-        assert json.loads(body) | {"id": ""} == {"pool": "open", "id": "", "function": "stream", "done": ["background"]}
+        state = json.loads((await stream.request("/state"))[1])
+        assert (state["pool"], state["function"], state["done"]) == ("open", "stream", ["background"])
+        assert 0 < state["left_ms"] <= 30_000
 
 
-async def test_failures_before_and_after_the_first_byte(tmp_path: Path) -> None:
+async def test_failures_before_and_after_the_first_byte() -> None:
     """Starlette answers 500 before the first byte; after it the stream fails. Both are in the log, with request id."""
-    async with environment(tmp_path) as stream:
+    async with environment() as stream:
         head, body = await stream.request("/raise")
         assert (head["statusCode"], body) == (500, b"Internal Server Error")
         response = await stream.invoke("/break")
@@ -279,9 +80,9 @@ async def test_failures_before_and_after_the_first_byte(tmp_path: Path) -> None:
     assert all(len(failure["requestId"]) == 36 for failure in failures)
 
 
-async def test_a_large_body_is_whole_and_memory_stays_flat(tmp_path: Path) -> None:
+async def test_a_large_body_is_whole_and_memory_stays_flat() -> None:
     """192 MiB to a reader who pauses: the bytes are right, and the process holds a few of its chunks at most."""
-    async with environment(tmp_path) as stream:
+    async with environment() as stream:
         await stream.request("/big?mib=4")
         before = int((await stream.request("/rss"))[1])
         digest = hashlib.sha256()
@@ -301,13 +102,11 @@ async def test_a_large_body_is_whole_and_memory_stays_flat(tmp_path: Path) -> No
     assert after - before < 8 * 1024
 
 
-async def test_sigterm_cleans_up_and_shuts_the_app_down(tmp_path: Path) -> None:
+async def test_sigterm_cleans_up_and_shuts_the_app_down() -> None:
     """A stream under way fails, its `finally` runs, then the lifespan's end, and the process leaves with 0."""
-    async with environment(tmp_path) as stream:
+    async with environment() as stream:
         pieces = aiter(await stream.invoke("/forever"))
-        received = b""
-        while not received.endswith(b"begun"):
-            received += await anext(pieces)
+        await until(pieces, b"begun")
         stream.process.send_signal(signal.SIGTERM)
         with pytest.raises(FunctionError, match=r"Runtime\.Shutdown"):
             await anext(pieces)
@@ -317,25 +116,25 @@ async def test_sigterm_cleans_up_and_shuts_the_app_down(tmp_path: Path) -> None:
     assert printed == ["startup", "cleaned up", "shutdown"]
 
 
-async def test_an_environment_without_more_work_leaves(tmp_path: Path) -> None:
+async def test_an_environment_without_more_work_leaves() -> None:
     """403 on `/next`: shutdown, exit status 0, no second request."""
-    async with environment(tmp_path) as stream:
+    async with environment() as stream:
         await stream.api.ready.wait()
         stream.api.retire()
         assert (await stream.end()).split() == ["startup", "shutdown"]
         assert stream.process.returncode == 0
 
 
-async def test_a_snapshot_is_taken_between_startup_and_work(tmp_path: Path) -> None:
+async def test_a_snapshot_is_taken_between_startup_and_work() -> None:
     """With SnapStart `/restore/next` comes after the app's startup and before the first `/next`."""
-    async with environment(tmp_path, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as stream:
+    async with environment(AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as stream:
         assert json.loads((await stream.request("/state"))[1])["pool"] == "open"
         assert stream.api.restored
 
 
-async def test_without_the_runtime_api_the_process_ends(tmp_path: Path) -> None:
+async def test_without_the_runtime_api_the_process_ends() -> None:
     """A lost API is looked for a few times, then the process leaves with 1: it never spins."""
-    async with environment(tmp_path) as stream:
+    async with environment() as stream:
         await stream.api.ready.wait()
         await stream.api.close()
         log = await stream.end()
@@ -347,26 +146,24 @@ async def test_without_the_runtime_api_the_process_ends(tmp_path: Path) -> None:
     ("handler", "error_type"),
     [("nowhere.app", "Runtime.ImportModuleError"), ("stream_app.nothing", "Runtime.HandlerNotFound")],
 )
-async def test_an_app_that_cannot_be_imported_is_an_init_error(tmp_path: Path, handler: str, error_type: str) -> None:
+async def test_an_app_that_cannot_be_imported_is_an_init_error(handler: str, error_type: str) -> None:
     """The invocation that waits for the environment gets the reason; the process leaves with 1."""
-    async with environment(tmp_path, handler) as stream:
+    async with environment(handler) as stream:
         with pytest.raises(FunctionError) as failed:
             await stream.invoke("/")
         assert failed.value.error_type == error_type
         assert json.loads(failed.value.payload)["errorMessage"]
-        await stream.end()
+        assert "ResourceWarning" not in await stream.end()
         assert stream.process.returncode == 1
 
 
-async def test_two_hundred_streams_in_one_environment(tmp_path: Path) -> None:
+async def test_two_hundred_streams_in_one_environment() -> None:
     """With AWS_LAMBDA_MAX_CONCURRENCY they are all open at once, and each ends as itself."""
-    async with environment(tmp_path, AWS_LAMBDA_MAX_CONCURRENCY="200") as stream:
+    async with environment(AWS_LAMBDA_MAX_CONCURRENCY="200") as stream:
         responses = await asyncio.gather(*(stream.invoke("/forever", seconds=8) for _ in range(199)))
         streams = [aiter(response) for response in responses]
         for pieces in streams:
-            received = b""
-            while not received.endswith(b"begun"):
-                received += await anext(pieces)
+            await until(pieces, b"begun")
         assert json.loads((await stream.request("/state"))[1])["pool"] == "open"
         stream.process.terminate()
         ends = await asyncio.gather(*(anext(pieces) for pieces in streams), return_exceptions=True)
@@ -374,13 +171,11 @@ async def test_two_hundred_streams_in_one_environment(tmp_path: Path) -> None:
         await stream.end()
 
 
-async def test_a_killed_process_breaks_its_stream(tmp_path: Path) -> None:
+async def test_a_killed_process_breaks_its_stream() -> None:
     """Half a body is never taken for a whole one."""
-    async with environment(tmp_path) as stream:
+    async with environment() as stream:
         pieces = aiter(await stream.invoke("/forever"))
-        received = b""
-        while not received.endswith(b"begun"):
-            received += await anext(pieces)
+        await until(pieces, b"begun")
         stream.process.kill()
         with pytest.raises(EnvironmentGone):
             await anext(pieces)

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import NoReturn
 
-from .connection import Answer, Connection
+from .connection import Answer, Buffer, Connection
 from .errors import BODY_TRAILER, TYPE_HEADER, Document
 
 logger = logging.getLogger(__name__)
@@ -14,17 +15,17 @@ ROOT = "/2018-06-01/runtime"
 # Seconds to wait before each new attempt after a lost connection; awslambdaric tries five times, with the same pauses.
 RECONNECT_DELAYS = (0.1, 0.2, 0.4, 0.8)
 
-# Chunks after which a stream lets the other tasks of the event loop have a turn: an app that never waits for anything
-# but a fast reader would otherwise keep its own deadline, and the other invocations, from being seen.
-CHUNKS_PER_TURN = 64
+# Writes after which a stream lets the other tasks of the event loop have a turn: an app that never waits for anything
+# but a fast reader would otherwise keep its own deadline, the other invocations and a refusal from being seen.
+WRITES_PER_TURN = 64
 
 
 class EnvironmentRetired(Exception):
     """Lambda has no more work for this environment."""
 
 
-class ApiError(Exception):
-    """The Runtime API refused a call."""
+class ApiError(OSError):
+    """The Runtime API refused a call. To an app that is sending it is an `OSError`, as any client is that has left."""
 
     def __init__(self, call: str, answer: Answer) -> None:
         super().__init__(f"{call} was answered {answer.status}: {answer.body[:500].decode('utf-8', 'replace')}")
@@ -92,14 +93,18 @@ class Client:
 
     async def post_error(self, invocation: Invocation, error: Document) -> None:
         """Answer an invocation with a failure; only as long as no response was begun."""
-        await self._post_error(invocation.path("error"), error, invocation.echo)
+        await self._post_error(invocation.path("error"), error, error.header_type, invocation.echo)
 
-    async def post_init_error(self, error: Document) -> None:
+    async def post_init_error(self, error: Document, error_type: str | None = None) -> None:
         """Say that the app cannot be started."""
-        await self._post_error(f"{ROOT}/init/error", error, {})
+        await self._post_error(f"{ROOT}/init/error", error, error_type or error.header_type, {})
 
-    async def _post_error(self, path: str, error: Document, echo: dict[str, str]) -> None:
-        headers = {"Content-Type": "application/json", TYPE_HEADER: error.header_type, **echo}
+    async def post_restore_error(self, error: Document, error_type: str) -> None:
+        """Say that the environment cannot go on from its snapshot."""
+        await self._post_error(f"{ROOT}/restore/error", error, error_type, {})
+
+    async def _post_error(self, path: str, error: Document, error_type: str, echo: dict[str, str]) -> None:
+        headers = {"Content-Type": "application/json", TYPE_HEADER: error_type, **echo}
         answer = await self._call("POST", path, headers, error.json())
         if answer.status != 202:
             raise ApiError(f"POST {path}", answer)
@@ -147,7 +152,8 @@ class ResponseStream:
     def __init__(self, connection: Connection, invocation: Invocation) -> None:
         self._connection = connection
         self._path = invocation.path("response")
-        self._chunks = 0
+        self._sending = asyncio.Lock()
+        self._writes = 0
         self._unsent: tuple[bytes, ...] = (
             connection.head(
                 "POST",
@@ -162,14 +168,16 @@ class ResponseStream:
             ),
         )
 
-    async def write(self, *chunks: bytes) -> None:
+    async def write(self, *chunks: Buffer) -> None:
         """Send the chunks at once. Returns when the kernel has them; raises `OSError` when nobody takes them."""
         await self._send(chunks, b"")
-        self._chunks += 1
-        if self._chunks % CHUNKS_PER_TURN == 0:
+        self._writes += 1
+        if self._writes % WRITES_PER_TURN == 0:
             await asyncio.sleep(0)
+            if self._connection.answered:
+                await self._refused()
 
-    async def end(self, *chunks: bytes) -> None:
+    async def end(self, *chunks: Buffer) -> None:
         """Send the last chunks and the end, and wait until Lambda has accepted the response."""
         await self._send(chunks, b"0\r\n\r\n")
         await self._accepted()
@@ -180,13 +188,20 @@ class ResponseStream:
         await self._send((), b"0\r\n" + lines.encode("ascii") + b"\r\n")
         await self._accepted()
 
-    async def _send(self, chunks: tuple[bytes, ...], tail: bytes) -> None:
-        parts, self._unsent = [*self._unsent], ()
+    async def _send(self, chunks: tuple[Buffer, ...], tail: bytes) -> None:
+        parts: list[Buffer] = [*self._unsent]
+        self._unsent = ()
         for chunk in chunks:
             if chunk:  # a chunk of no bytes would end the body
                 parts += (b"%x\r\n" % len(chunk), chunk, b"\r\n")
         parts.append(tail)
-        await self._connection.write(*parts)
+        async with self._sending:  # an app may send from several tasks, and a chunk must stay in one piece
+            if not await self._connection.write(*parts):
+                await self._refused()
+
+    async def _refused(self) -> NoReturn:
+        """Say why the response is not wanted: the answer to it came before its end."""
+        raise ApiError(f"POST {self._path}", await self._connection.answer())
 
     async def _accepted(self) -> None:
         answer = await self._connection.answer()

@@ -1,15 +1,22 @@
-"""A kept-alive HTTP/1.1 connection, no more of it than the Runtime API needs."""
+"""A kept-alive HTTP/1.1 connection, no more of it than the Runtime API needs, on a bare socket.
+
+asyncio's streams would copy each chunk and keep in memory what the kernel does not take. Here the kernel is the only
+buffer: a chunk leaves by one `sendmsg` from where the app made it, and a slow reader is felt at once.
+"""
 
 import asyncio
 import platform
+import socket
 from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 # Bytes of an answer's head. The largest header that Lambda sends is the client context, 3,583 bytes in base64.
 HEAD_LIMIT = 64 * 1024
 
-# Bytes up to which parts are joined: below it one system call is worth the copy.
-JOIN_LIMIT = 256 * 1024
+# Bytes asked of the socket at a time, as long as an answer's length is not known.
+RECEIVE_SIZE = 64 * 1024
+
+Buffer = bytes | memoryview
 
 USER_AGENT = f"streaming-runtime (Python {platform.python_version()})"
 
@@ -25,29 +32,42 @@ class Answer(NamedTuple):
 class Connection:
     """One connection, one request at a time. Every failure of it is an `OSError`."""
 
-    def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, host: str, sock: socket.socket) -> None:
         self._host = host
-        self._reader = reader
-        self._writer = writer
+        self._socket = sock
+        self._fd = sock.fileno()  # asyncio formats the whole socket into an exception each time that it looks one up
+        self._loop = asyncio.get_running_loop()
+        self._received = bytearray()
+        self._unsent: tuple[Buffer, ...] = ()
         self._busy = False
+        self._waiter: asyncio.Future[None] | None = None
 
     @classmethod
     async def open(cls, address: str) -> Self:
         """Connect to `host:port`, or to port 80 of `host`."""
         host, _, port = address.partition(":")
-        reader, writer = await asyncio.open_connection(host, int(port or 80), limit=HEAD_LIMIT)
-        # No buffer beside the kernel's: a write is done when the kernel has the bytes, so a slow reader slows the app.
-        writer.transport.set_write_buffer_limits(high=0)
-        return cls(address, reader, writer)
+        sock = socket.socket()
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a chunk waits for no acknowledgement
+            await asyncio.get_running_loop().sock_connect(sock, (host, int(port or 80)))
+        except BaseException:
+            sock.close()
+            raise
+        return cls(address, sock)
 
     @property
     def usable(self) -> bool:
         """Whether another request may be sent: nothing is under way, and the other side has not hung up."""
-        return not (self._busy or self._reader.at_eof() or self._writer.is_closing())
+        return not (self._busy or self._unsent or self.answered)
 
     def close(self) -> None:
-        """Drop the connection, and what is not sent yet with it."""
-        self._writer.transport.abort()
+        """Drop the connection. Whoever is in the middle of using it gets a `ConnectionAbortedError`."""
+        self._busy = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(ConnectionAbortedError("the connection was closed on this side"))
+        self._forget_waiter()
+        self._socket.close()
 
     async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """Send a whole request and read the answer to it."""
@@ -59,22 +79,45 @@ class Connection:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
-    async def write(self, *parts: bytes) -> None:
-        """Send the parts in one go, and wait until the kernel has taken all of them."""
+    async def write(self, *parts: Buffer) -> bool:
+        """Send the parts. Returns True when the kernel has taken all of them, False when an answer came before that.
+
+        What a cancelled call leaves behind goes out before the parts of the next: half a chunk would break the framing.
+        """
         self._busy = True
-        # Not writelines(): in 3.12.0 to 3.12.8 and 3.13.0 to 3.13.1 it never pauses (gh-127655), so that a slow reader
-        # would find the whole stream in our memory.
-        if sum(map(len, parts)) <= JOIN_LIMIT:
-            parts = (b"".join(parts),)
-        for part in parts:
-            self._writer.write(part)
-        await self._writer.drain()
+        unsent: tuple[Buffer, ...] = (*self._unsent, *parts)
+        left = sum(map(len, unsent))
+        while True:
+            try:
+                sent = self._socket.sendmsg(unsent)
+            except BlockingIOError:
+                sent = 0
+            left -= sent
+            self._unsent = unsent = _after(unsent, sent) if left else ()
+            if not left:
+                return True
+            await self._wait(writable=True)
+            if self.answered:
+                return False
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is something to read: an answer, or the news that the other side has hung up."""
+        if self._received:
+            return True
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # reading it raises the same again
+        return True
 
     async def answer(self) -> Answer:
         """Read the answer to what was sent."""
         try:
             return await self._read_answer()
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
+        except ValueError as error:
             raise ConnectionError(f"no HTTP answer came: {error}") from error
 
     async def _read_answer(self) -> Answer:
@@ -84,13 +127,13 @@ class Connection:
         if headers.get("transfer-encoding", "").lower() == "chunked":
             body = await self._read_chunks()
         else:
-            body = await self._reader.readexactly(int(headers.get("content-length", 0)))
+            body = await self._read(int(headers.get("content-length", 0)))
         self._busy = headers.get("connection", "").lower() == "close"
         return Answer(status, headers, body)
 
     async def _read_head(self) -> tuple[int, dict[str, str]]:
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        start, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
+        head = (await self._read_until(b"\r\n\r\n")).decode("latin-1")
+        start, *lines = head.split("\r\n")
         version, status, *_ = start.split(" ", 2)
         if not version.startswith("HTTP/1."):
             raise ValueError(f"it begins with {start[:80]!r}")
@@ -99,9 +142,68 @@ class Connection:
 
     async def _read_chunks(self) -> bytes:
         body = bytearray()
-        while size := int((await self._reader.readuntil(b"\r\n")).partition(b";")[0], 16):
-            body += await self._reader.readexactly(size)
-            await self._reader.readexactly(2)
-        while await self._reader.readuntil(b"\r\n") != b"\r\n":
+        while size := int((await self._read_until(b"\r\n")).partition(b";")[0], 16):
+            body += await self._read(size)
+            await self._read_until(b"\r\n")
+        while await self._read_until(b"\r\n"):
             continue  # a trailer, of which the Runtime API has none that matter
         return bytes(body)
+
+    async def _read_until(self, end: bytes) -> bytes:
+        """What comes before `end`, which is taken as well."""
+        while (length := self._received.find(end)) < 0:
+            if len(self._received) > HEAD_LIMIT:
+                raise ValueError(f"no end of a head within {HEAD_LIMIT} bytes")
+            self._received += await self._receive()
+        taken = bytes(self._received[:length])
+        del self._received[: length + len(end)]
+        return taken
+
+    async def _read(self, size: int) -> bytes:
+        while len(self._received) < size:
+            self._received += await self._receive()
+        taken = bytes(self._received[:size])
+        del self._received[:size]
+        return taken
+
+    async def _receive(self) -> bytes:
+        while True:
+            try:
+                data = self._socket.recv(RECEIVE_SIZE)
+            except BlockingIOError:
+                await self._wait(writable=False)
+                continue
+            if not data:
+                raise ConnectionResetError("the other side hung up")
+            return data
+
+    async def _wait(self, *, writable: bool) -> None:
+        """Wait until something can be read or, when `writable`, written."""
+        self._waiter = self._loop.create_future()
+        self._loop.add_reader(self._fd, _wake, self._waiter)
+        if writable:
+            self._loop.add_writer(self._fd, _wake, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            self._forget_waiter()
+
+    def _forget_waiter(self) -> None:
+        if self._waiter is not None:
+            self._waiter = None
+            self._loop.remove_writer(self._fd)
+            self._loop.remove_reader(self._fd)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _after(parts: tuple[Buffer, ...], sent: int) -> tuple[Buffer, ...]:
+    """What is left of the parts after so many bytes."""
+    for index, part in enumerate(parts):
+        if sent < len(part):
+            return (memoryview(part)[sent:], *parts[index + 1 :])
+        sent -= len(part)
+    return ()

@@ -34,10 +34,10 @@ def _client_context(header: str | None) -> SimpleNamespace | None:
     """What a caller of the Invoke API passed along: client, custom, env."""
     if header is None:
         return None
-    fields: dict[str, Any] = json.loads(header)
+    fields = _object(header)
     client = fields.get("client")
     return SimpleNamespace(
-        client=None if client is None else SimpleNamespace(**client),
+        client=SimpleNamespace(**client) if isinstance(client, dict) else None,
         custom=fields.get("custom"),
         env=fields.get("env"),
     )
@@ -45,8 +45,17 @@ def _client_context(header: str | None) -> SimpleNamespace | None:
 
 def _identity(header: str | None) -> SimpleNamespace:
     """The Cognito identity of a mobile caller, if any."""
-    fields: dict[str, Any] = {} if header is None else json.loads(header)
+    fields = _object(header or "{}")
     return SimpleNamespace(
         cognito_identity_id=fields.get("cognitoIdentityId"),
         cognito_identity_pool_id=fields.get("cognitoIdentityPoolId"),
     )
+
+
+def _object(header: str) -> dict[str, Any]:
+    """The JSON object in a header; empty where it is none: callers write it, and must not break the environment."""
+    try:
+        fields = json.loads(header)
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}

@@ -5,6 +5,7 @@ import logging
 
 from . import asgi
 from .client import Client, Invocation, ResponseStream
+from .connection import Buffer
 from .errors import Document, Fault
 from .prelude import prelude
 
@@ -32,23 +33,29 @@ class Cycle:
         # Bytes of the body still to come, where the app declared a Content-Length.
         self._missing: int | None = None
         self._answered = False
+        # Why Lambda did not take the response, or not all of it.
+        self._lost: OSError | None = None
+        # Whether the app has been told, by an OSError, that nobody takes what it sends: how it ends then is no failure.
+        self._left = False
         self._disconnected = asyncio.Event()
         self._interruption: Fault | None = None
 
     async def run(self, app: asgi.App) -> None:
-        """Call the app. Raises `OSError` and `ApiError` when Lambda takes no answer."""
+        """Call the app. Raises `OSError` when Lambda takes no answer, or not the one that it got (`ApiError`)."""
+        failure: Exception
         try:
             await app(self._scope, self.receive, self.send)
         except asyncio.CancelledError:
-            await self.fail(self._interruption or Fault("Runtime.Cancelled", "The app cancelled its own task."))
+            failure = Fault("Runtime.Cancelled", "The app cancelled its own task.")
         except Exception as error:
-            logger.exception("The app failed%s.", " after its response" if self._answered else "")
-            await self.fail(self._interruption or error)
+            failure = error
+            if not self._left:
+                logger.exception("The app failed%s.", " after its response" if self._answered else "")
         else:
-            await self.fail(
-                self._interruption
-                or Fault("Runtime.IncompleteResponse", "The app returned before it had completed its response.")
-            )
+            failure = Fault("Runtime.IncompleteResponse", "The app returned before it had completed its response.")
+        if self._lost is not None:
+            raise self._lost
+        await self.fail(self._interruption or failure)
 
     def interrupt(self, reason: Fault) -> None:
         """Tell the app that its client is as good as gone. What it leaves undone fails for this reason."""
@@ -67,8 +74,8 @@ class Cycle:
             await self._stream.fail(document)
 
     async def receive(self) -> asgi.Message:
-        """The request, whole; after that `http.disconnect`, once the response has ended or was interrupted."""
-        if self._request is not None:
+        """The request, whole, and then `http.disconnect`; that first when the response has ended or is interrupted."""
+        if self._request is not None and not self._disconnected.is_set():
             request, self._request = self._request, None
             return request
         await self._disconnected.wait()
@@ -86,21 +93,26 @@ class Cycle:
 
     def _begin(self, message: asgi.Message) -> None:
         status, headers = message["status"], [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
-        self._head = prelude(status, headers)
+        head = prelude(status, headers)
         self._bodiless = self._bodiless or status in BODILESS
         lengths = [value for name, value in headers if name.lower() == b"content-length"]
         if lengths and not self._bodiless:
             self._missing = int(lengths[0])
+        self._head = head
 
-    async def _send_body(self, head: bytes, body: bytes, more: bool) -> None:
+    async def _send_body(self, head: bytes, body: Buffer, more: bool) -> None:
+        if self._answered:
+            if self._bodiless and not more:
+                return
+            # An endless stream that was asked for its head alone would go on to the deadline, and be paid for.
+            self._left = self._bodiless
+            raise OSError("the response has ended")
         if self._bodiless:
             body, more = b"", False
-        if self._answered:
-            if self._bodiless:
-                return  # the client has its answer; what the app still says of a body has no place
-            raise OSError("the response has ended")
+        if type(body) is not bytes:
+            body = memoryview(body).cast("B")  # a TypeError for what are no bytes, before anything is sent
         self._count(len(body), more)
-        chunks = [body]
+        chunks: list[Buffer] = [body]
         if self._stream is None:
             self._stream = await self._client.respond(self._invocation)
             chunks = [head, body]
@@ -111,7 +123,7 @@ class Cycle:
                 self._over()
                 await self._stream.end(*chunks)
         except OSError as error:
-            logger.warning("The connection to the Runtime API was lost in the middle of a response: %r", error)
+            self._lost, self._left = error, True
             self._over()
             self._client.close()
             raise
@@ -120,11 +132,12 @@ class Cycle:
         """Hold the app to its Content-Length: a client that waits for the rest, or gets too much, sees no error."""
         if self._missing is None:
             return
-        self._missing -= sent
-        if self._missing < 0:
+        missing = self._missing - sent
+        if missing < 0:
             raise RuntimeError("the response body is longer than its Content-Length")
-        if self._missing and not more:
-            raise RuntimeError(f"the response body ended {self._missing} bytes short of its Content-Length")
+        if missing and not more:
+            raise RuntimeError(f"the response body ended {missing} bytes short of its Content-Length")
+        self._missing = missing
 
     def _over(self) -> None:
         self._answered = True

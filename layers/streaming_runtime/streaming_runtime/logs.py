@@ -2,6 +2,7 @@
 
 import json
 import logging
+import struct
 import sys
 import time
 import traceback
@@ -14,20 +15,25 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 TEXT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
 
+# The type of a frame: its sign, whether it holds JSON or text, and the level in the bits between.
+_FRAME = 0xA55A0002
+_FRAME_OF_TEXT = 1
+_FRAME_LEVELS = {logging.DEBUG: 2, logging.INFO: 3, logging.WARNING: 4, logging.ERROR: 5, logging.CRITICAL: 6}
+
 # What every record has; anything else came in by `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "aws_request_id"}
 
 
 def configure(environ: Mapping[str, str]) -> None:
-    """Log to stdout as AWS_LAMBDA_LOG_FORMAT and AWS_LAMBDA_LOG_LEVEL say."""
+    """Log as AWS_LAMBDA_LOG_FORMAT and AWS_LAMBDA_LOG_LEVEL say, to Lambda's own pipe or, without one, to stdout."""
     # A pipe would be written only when 8 KiB are full, and an environment is frozen between invocations.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
-    handler = logging.StreamHandler(sys.stdout)
+    in_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+    pipe = environ.get("_LAMBDA_TELEMETRY_LOG_FD")
+    handler = FrameHandler(int(pipe), in_json=in_json) if pipe else logging.StreamHandler(sys.stdout)
     handler.addFilter(_add_request_id)
-    handler.setFormatter(
-        JsonFormatter() if environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON" else TextFormatter()
-    )
+    handler.setFormatter(JsonFormatter() if in_json else TextFormatter())
     root = logging.getLogger()
     root.addHandler(handler)
     level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
@@ -38,6 +44,27 @@ def configure(environ: Mapping[str, str]) -> None:
 def _add_request_id(record: logging.LogRecord) -> bool:
     record.aws_request_id = request_id.get() or ""
     return True
+
+
+class FrameHandler(logging.Handler):
+    """Writes each record as one frame, so that one of several lines stays one entry of the log.
+
+    The pipe and its frames are those of Lambda's managed runtimes (awslambdaric, `FramedTelemetryLogSink`), all numbers
+    big-endian: 4 bytes of type, 4 of length, 8 of time (epoch microseconds), then the text in UTF-8.
+    """
+
+    def __init__(self, pipe: int, *, in_json: bool) -> None:
+        super().__init__()
+        self._pipe = open(pipe, "wb", buffering=0, closefd=False)  # noqa: SIM115 - as long as the environment lives
+        self._type = _FRAME if in_json else _FRAME | _FRAME_OF_TEXT
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record).encode("utf-8", "replace")
+            kind = self._type | _FRAME_LEVELS.get(record.levelno, 0) << 2
+            self._pipe.write(struct.pack(">IIQ", kind, len(text), int(record.created * 1e6)) + text)
+        except Exception:  # noqa: BLE001 - logging's own rule: a record that cannot be written must not stop the app
+            self.handleError(record)
 
 
 class TextFormatter(logging.Formatter):

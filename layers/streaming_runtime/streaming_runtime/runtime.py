@@ -1,12 +1,13 @@
 """The life of one execution environment: start the app, carry invocations to it, leave."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import time
 
-from . import asgi
+from . import asgi, snapshot
 from .client import ApiError, Client, EnvironmentRetired, Invocation
 from .context import LambdaContext
 from .cycle import Cycle
@@ -29,27 +30,43 @@ CLEAN_UP_SHARE = 0.4
 
 async def run(settings: Settings) -> int:
     """Serve until Lambda has no more work or says SIGTERM; the exit status of the process."""
-    client = Client(settings.api)
     try:
-        app = load(settings.handler)
+        return await _live(settings, Client(settings.api))
+    except* OSError as failures:
+        logger.exception("The Runtime API failed: %s", failures.exceptions[0])
+    return 1
+
+
+async def _live(settings: Settings, client: Client) -> int:
+    """From the app's startup to its shutdown. Raises `OSError`, or a group of them, when the Runtime API fails."""
+    try:
+        app = _load(settings.handler)
         lifespan = Lifespan(app)
         await lifespan.startup()
     except Exception as error:
         logger.exception("The app cannot be started.")
         await client.post_init_error(Document(error))
         return 1
-    if settings.snap_start:
-        await client.restored()
-    client.close()
+    finally:
+        client.close()
     try:
-        await _serve([Worker(settings, app, lifespan) for _ in range(settings.concurrency)])
-    except* (OSError, ApiError) as failures:
-        logger.exception("The Runtime API failed: %s", failures.exceptions[0])
-        status = 1
-    else:
-        status = 0
-    await lifespan.shutdown(SHUTDOWN_SECONDS)
-    return status
+        status = await snapshot.take(client) if settings.snap_start else 0
+        client.close()
+        if status == 0:
+            await _serve([Worker(settings, app, lifespan) for _ in range(settings.concurrency)])
+        return status
+    finally:
+        await lifespan.shutdown(SHUTDOWN_SECONDS)
+
+
+def _load(handler: str) -> asgi.App:
+    # Nothing that an import makes is garbage, and looking through it again and again costs 4 % of a cold start.
+    gc.disable()
+    try:
+        return load(handler)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 async def _serve(workers: list["Worker"]) -> None:
@@ -78,7 +95,7 @@ class Worker:
         self._stuck: set[asyncio.Task[None]] = set()
 
     async def work(self) -> None:
-        """Work until there is no more. Raises `OSError` and `ApiError` when the Runtime API cannot be worked with."""
+        """Work until there is no more. Raises `OSError` when the Runtime API cannot be worked with."""
         try:
             while True:
                 await self._answer(await self._client.next())
@@ -93,12 +110,12 @@ class Worker:
         self._set_trace(invocation.trace_id)
         try:
             await self._carry(invocation)
-        except OSError as error:
-            logger.warning("The answer could not be delivered: %r", error)
         except ApiError as error:
             logger.warning("%s", error)
             if error.status >= 500:  # "Container error. Non-recoverable state. Runtime should exit promptly."
                 raise
+        except OSError as error:
+            logger.warning("The answer could not be delivered: %r", error)
         finally:
             self._set_trace(None)
             request_id.reset(token)

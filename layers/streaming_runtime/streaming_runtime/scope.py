@@ -1,14 +1,15 @@
 """An HTTP event as an ASGI scope and a body: Function URLs and HTTP APIs (payload 2.0), REST APIs (1.0).
 
-Mangum's handlers do the work; what they leave out is set here.
+https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads,
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
+https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
 """
 
+import base64
 import json
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote, unquote
-
-from mangum.handlers.api_gateway import APIGateway, HTTPGateway
-from mangum.types import LambdaConfig
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from . import asgi
 from .context import LambdaContext
@@ -16,50 +17,105 @@ from .errors import Fault
 
 # Characters of a path that stand for themselves (RFC 3986, 3.3), and the sign of those that are encoded.
 _PATH_SAFE = "/:@!$&'()*+,;=~%"
-
-_CONFIG = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_headers=[])
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def http_request(payload: bytes, context: LambdaContext) -> tuple[asgi.Scope, bytes]:
     """The scope and the body of an event in JSON. Raises `Fault` when the event is no HTTP request."""
     try:
         event = json.loads(payload)
-        handler = _handler(event, context)
-        scope, body = dict(handler.scope), handler.body
-        raw_path, root_path = _raw_path(event)
+        request = event["requestContext"]
+        http = _version_2(event, request) if event.get("version") == "2.0" else _version_1(event, request)
+        headers = [(name.lower().encode(), value.encode()) for name, value in http["headers"]]
+        scope = {
+            "type": "http",
+            "asgi": asgi.VERSION,
+            "http_version": (http["protocol"] or "HTTP/1.1").removeprefix("HTTP/"),
+            "method": http["method"].upper(),
+            **_paths(http["path"], http["prefix"]),
+            "query_string": http["query"].encode(),
+            "headers": headers,
+            **_addresses(dict(headers), http["source_ip"]),
+            "aws.event": event,
+            "aws.context": context,
+        }
+        return scope, _body(event)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Fault(
             "Runtime.NotAnHttpRequest",
             "This function answers HTTP requests: the event must be one of a Function URL, an HTTP API or a REST API. "
             f"({type(error).__name__}: {error})",
         ) from None
-    scope |= {
-        "asgi": asgi.VERSION,
-        # ASGI wants the prefix in both: Mangum's path of a REST API lacks the stage.
-        "path": unquote(raw_path),
-        "raw_path": raw_path.encode("ascii"),
-        "root_path": root_path,
-        "headers": [(name, value) for name, value in scope["headers"]],
+
+
+def _version_2(event: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """What payload 2.0 says: values of a repeated header are joined already, cookies apart from them."""
+    http, headers = request["http"], dict(event.get("headers") or {})
+    if event.get("cookies"):
+        headers["cookie"] = "; ".join(event["cookies"])
+    stage = request.get("stage", "$default")
+    return {
+        "method": http["method"],
+        "path": event["rawPath"],
+        "prefix": "" if stage == "$default" else f"/{stage}",
+        "query": event.get("rawQueryString") or "",
+        "headers": headers.items(),
+        "protocol": http.get("protocol"),
+        "source_ip": http.get("sourceIp"),
     }
-    return scope, body
 
 
-def _handler(event: Any, context: Any) -> HTTPGateway | APIGateway:
-    for handler in (HTTPGateway, APIGateway):
-        if handler.infer(event, context, _CONFIG):
-            return handler(event, context, _CONFIG)
-    raise KeyError("requestContext")
+def _version_1(event: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """What payload 1.0 says: the query is decoded, and what repeats is in lists."""
+    path = request.get("path") or event["path"]
+    return {
+        "method": event["httpMethod"],
+        "path": path,
+        "prefix": path.removesuffix(event["path"]),
+        "query": urlencode(
+            event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}, doseq=True
+        ),
+        "headers": _repeated({**(event.get("headers") or {}), **(event.get("multiValueHeaders") or {})}),
+        "protocol": request.get("protocol"),
+        "source_ip": (request.get("identity") or {}).get("sourceIp"),
+    }
 
 
-def _raw_path(event: dict[str, Any]) -> tuple[str, str]:
-    """The path as the client sent it, percent-encoded, and the part of it that is the stage and not the app's."""
-    request = event["requestContext"]
-    if event.get("version") == "2.0":
-        raw_path = event["rawPath"]
-        prefix = "" if request.get("stage", "$default") == "$default" else "/" + request["stage"]
-    else:
-        raw_path = request.get("path") or event["path"]
-        prefix = raw_path.removesuffix(event["path"])
+def _repeated(headers: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, values in headers.items():
+        if isinstance(values, str):
+            yield name, values
+        elif name.lower() == "cookie":  # the one that is put together again before an app sees it (RFC 9113, 8.2.3)
+            yield name, "; ".join(values)
+        else:
+            for value in values:
+                yield name, value
+
+
+def _paths(path: str, prefix: str) -> asgi.Scope:
+    """The path as the client sent it and decoded, and the part of it that is the stage and not the app's."""
     # Some doors decode the path and some do not. What is encoded already stays as it is.
-    raw_path = quote(raw_path or "/", safe=_PATH_SAFE)
-    return raw_path, prefix if raw_path == prefix or raw_path.startswith(prefix + "/") else ""
+    raw_path = quote(path or "/", safe=_PATH_SAFE)
+    return {
+        "path": unquote(raw_path),  # ASGI wants the prefix in both
+        "raw_path": raw_path.encode("ascii"),
+        "root_path": prefix if raw_path == prefix or raw_path.startswith(prefix + "/") else "",
+    }
+
+
+def _addresses(headers: dict[bytes, bytes], source_ip: str | None) -> asgi.Scope:
+    """Who asked whom, by which scheme: the front door says it in headers."""
+    scheme = headers.get(b"x-forwarded-proto", b"https").decode()
+    try:
+        host = urlsplit("//" + headers.get(b"host", b"").decode())
+        port = host.port or int(headers.get(b"x-forwarded-port", 0)) or _DEFAULT_PORTS.get(scheme)
+    except ValueError:  # the client's own words, and no reason to refuse what it asks
+        server = None
+    else:
+        server = (host.hostname, port) if host.hostname else None
+    return {"scheme": scheme, "server": server, "client": (source_ip, 0) if source_ip else None}
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()

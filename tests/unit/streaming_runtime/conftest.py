@@ -46,11 +46,8 @@ def function_url_event(path: str = "/", method: str = "GET", **overrides: Any) -
 
 
 @asynccontextmanager
-async def carry(
-    app: asgi.App, concurrency: int = 1, margin: float = 1.0, broken_off: int = 0
-) -> AsyncIterator[Environment]:
-    # A response that is broken off while nobody reads it stays out until somebody does.
-    api = RuntimeApi(concurrency + broken_off)
+async def carry(app: asgi.App, concurrency: int = 1, margin: float = 1.0) -> AsyncIterator[Environment]:
+    api = RuntimeApi(concurrency)
     address = await api.start()
     settings = Settings(address, "", ".", concurrency, snap_start=False, deadline_margin=margin)
     workers = [Worker(settings, app, Lifespan(app)) for _ in range(concurrency)]

@@ -35,3 +35,12 @@ def test_the_remaining_time_runs_down_to_zero(ahead_ms: int, least: int, most: i
     deadline_ms = int(time.time() * 1000) + ahead_ms
     context = LambdaContext(Invocation("r", b"", deadline_ms, "arn:f", None, None, None, None, None))
     assert least <= context.get_remaining_time_in_millis() <= most
+
+
+@pytest.mark.parametrize("header", ["no JSON", "[]", '"text"', "null", '{"client": 1}'])
+def test_a_caller_cannot_break_the_environment(header: str) -> None:
+    """Callers write the client context and the identity; what is no JSON object says nothing."""
+    context = LambdaContext(Invocation("r-1", b"{}", 0, "arn", None, header, header, None, None))
+    assert context.client_context is not None
+    assert context.client_context.client is None
+    assert context.identity.cognito_identity_id is None

@@ -2,7 +2,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import pytest
@@ -68,28 +68,127 @@ async def test_a_chunk_reaches_the_client_before_the_next_is_produced(carry: Car
         assert b"".join([piece async for piece in pieces]) == b"second"
 
 
-@given(
-    chunks=st.lists(st.binary(max_size=100) | st.integers(0, 300_000).map(bytes), max_size=20),
-    declared=st.booleans(),
-    last_is_empty=st.booleans(),
+class Model:
+    """What ASGI and the runtime's README say of a sequence of messages; one that is refused changes nothing."""
+
+    def __init__(self, method: str) -> None:
+        self.received = b""
+        self.over = False
+        self._head: bytes | None = None
+        self._bodiless = method == "HEAD"
+        self._length: int | None = None
+        self._body = b""
+
+    def takes(self, message: Message) -> bool:
+        """Whether the message is in its place; what the client has by then is in `received`."""
+        match message:
+            case {"type": "http.response.start", "status": int(status)} if self._head is None:
+                return self._begin(status, dict(message.get("headers", ())))
+            case {"type": "http.response.body"} if self._head is not None and not self.over:
+                return self._add(self._head, message.get("body", b""), message.get("more_body", False))
+        return False
+
+    def _begin(self, status: int, headers: dict[bytes, bytes]) -> bool:
+        length = headers.get(b"content-length")
+        bodiless = self._bodiless or status in {204, 304}
+        if length is not None and not bodiless:
+            if not length.isdigit():
+                return False
+            self._length = int(length)
+        self._bodiless = bodiless
+        fields = {name.decode(): value.decode() for name, value in headers.items()}
+        self._head = json.dumps({"statusCode": status, "headers": fields, "cookies": []}).encode() + bytes(8)
+        return True
+
+    def _add(self, head: bytes, data: object, more: bool) -> bool:
+        if self._bodiless:
+            data = b""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            return False
+        whole = self._body + bytes(data)
+        last = self._bodiless or not more
+        if self._length is not None and (len(whole) > self._length or (last and len(whole) < self._length)):
+            return False
+        self._body, self.over = whole, last
+        self.received = head + whole
+        return True
+
+
+CHUNK = st.binary(max_size=100) | st.integers(0, 300_000).map(bytes)
+LENGTH = st.integers(0, 12).map(lambda length: b"%d" % length) | st.just(b"many")
+START = st.builds(start, st.sampled_from([200, 204, 304])) | st.builds(
+    lambda length: start(200, (b"content-length", length)), LENGTH
 )
-@settings(max_examples=40, deadline=None)
-def test_every_sequence_of_chunks_arrives_byte_for_byte(
-    carry: Carry, chunks: list[bytes], declared: bool, last_is_empty: bool
+# Starlette passes on whatever kind of bytes an app yields.
+KIND = st.sampled_from([bytes, bytes, bytearray, memoryview])
+BODY = st.builds(lambda kind, data, more: body(kind(data), more), KIND, CHUNK | st.binary(max_size=6), st.booleans())
+ODD = st.sampled_from(
+    [
+        {},
+        {"type": "http.response.start"},
+        {"type": "http.response.body"},
+        {"type": "http.response.body", "more_body": True},
+        {"type": "http.response.body", "body": "text"},
+        {"type": "http.response.trailers"},
+        {"type": "websocket.accept"},
+    ]
+)
+STOP = st.sampled_from([LookupError("stop"), asyncio.CancelledError()])
+# Most apps begin with a start; what follows may be anything, in any order.
+STEPS = st.builds(
+    lambda first, then: [*first, *then],
+    st.lists(START, max_size=1),
+    st.lists(BODY | BODY | BODY | START | ODD | STOP, max_size=12),
+)
+
+
+@given(steps=STEPS, method=st.sampled_from(["GET", "GET", "HEAD"]), stubborn=st.booleans())
+@settings(max_examples=200)
+def test_every_sequence_of_messages_has_its_one_end(
+    carry: Carry, steps: list[Message | BaseException], method: str, stubborn: bool
 ) -> None:
-    """Whatever the sizes, empty ones among them, the body is the chunks in a row, in one whole response."""
-    whole = b"".join(chunks)
-    headers = [(b"content-length", b"%d" % len(whole))] if declared else []
-    said = [body(chunk, more=True) for chunk in chunks]
-    said = [*said, body()] if last_is_empty or not said else [*said[:-1], body(chunks[-1])]
+    """Legal or not: a whole response, byte for byte, or a failure after the bytes that were taken; then the next one.
+
+    A stubborn app ignores that a message was refused, and goes on.
+    """
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        for step in steps if scope["path"] == "/" else [start(), body(b"next")]:
+            if isinstance(step, BaseException):
+                raise step
+            with suppress(*([Exception] if stubborn else [])):
+                await send(step)
 
     async def main() -> None:
-        async with carry(saying(start(200, *headers), *said)) as environment:
-            assert (await environment.get())[1] == whole
-            # A second one over the same connection: the first left nothing behind.
-            assert (await environment.get())[1] == whole
+        async with carry(app) as environment:
+            assert await end_of(environment, event_of("/", method)) == expected(steps, method, stubborn)
+            assert (await environment.get("/next"))[1] == b"next"
 
     asyncio.run(main())
+
+
+def expected(steps: list[Message | BaseException], method: str, stubborn: bool) -> tuple[bytes, str]:
+    """The bytes that a client gets, and how they end: whole, or failed, and why where the app itself said so."""
+    model = Model(method)
+    end = "Runtime.IncompleteResponse"
+    for step in steps:
+        if isinstance(step, BaseException):
+            end = "LookupError" if isinstance(step, LookupError) else "Runtime.Cancelled"
+            break
+        if not model.takes(step) and not stubborn:
+            end = "refused"
+            break
+    return model.received, "whole" if model.over else end
+
+
+async def end_of(environment: Any, event: dict[str, Any]) -> tuple[bytes, str]:
+    received = bytearray()
+    try:
+        await read_into(received, await environment.invoke(event))
+    except FunctionError as error:
+        own = {"LookupError", "Runtime.Cancelled", "Runtime.IncompleteResponse"}
+        return bytes(received), error.error_type if error.error_type in own else "refused"
+    return bytes(received), "whole"
 
 
 async def test_the_prelude_has_status_headers_and_cookies(carry: Carry) -> None:

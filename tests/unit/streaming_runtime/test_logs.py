@@ -1,8 +1,11 @@
 import io
 import json
 import logging
+import os
 import re
+import struct
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -55,3 +58,41 @@ def test_text_lines_carry_level_time_and_request(root_logger: logging.Logger, mo
     logs.request_id.reset(token)
     root_logger.info("unseen")
     assert re.fullmatch(r"\[WARNING\]\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\tr-1\tCareful\.\n", out.getvalue())
+
+
+def frames(data: bytes) -> Iterator[tuple[int, str]]:
+    """Type and text of each frame; the time of each must be now."""
+    while data:
+        kind, length, microseconds = struct.unpack(">IIQ", data[:16])
+        assert abs(microseconds / 1e6 - time.time()) < 60
+        yield kind, data[16 : 16 + length].decode()
+        data = data[16 + length :]
+
+
+@pytest.mark.parametrize(("log_format", "kinds"), [("JSON", (0xA55A0016, 0xA55A0002)), ("", (0xA55A0017, 0xA55A0003))])
+def test_a_record_of_several_lines_is_one_frame(
+    root_logger: logging.Logger, log_format: str, kinds: tuple[int, int]
+) -> None:
+    """Lambda's own pipe, where it gives one, takes types, lengths and times beside the text."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe:
+        logs.configure({"AWS_LAMBDA_LOG_FORMAT": log_format, "_LAMBDA_TELEMETRY_LOG_FD": str(writing)})
+        root_logger.error("two\nlines \N{SNOWMAN}\ud800")
+        root_logger.log(logging.WARNING + 1, "a level without a name")
+        os.close(writing)
+        first, second = frames(pipe.read())
+    assert (first[0], second[0]) == kinds
+    assert "\N{SNOWMAN}" in first[1]
+    assert "a level without a name" in second[1]
+
+
+def test_a_pipe_that_is_gone_does_not_stop_the_app(
+    root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be logged is said on stderr, as `logging` does it."""
+    reading, writing = os.pipe()
+    logs.configure({"_LAMBDA_TELEMETRY_LOG_FD": str(writing)})
+    os.close(reading)
+    root_logger.error("unheard")
+    os.close(writing)
+    assert "Broken pipe" in capsys.readouterr().err

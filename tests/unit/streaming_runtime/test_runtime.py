@@ -113,11 +113,11 @@ async def test_a_reader_who_never_reads_costs_no_more_than_the_invocation(carry:
             await send(body(bytes(1 << 20), more=True))
         await send(body())
 
-    async with carry(app, margin=0.2, broken_off=1) as environment:
+    async with carry(app, margin=0.2) as environment:
         response = await environment.invoke(event("/big"), seconds=0.6)
         assert len((await environment.get("/small"))[1]) == 1 << 20
-        assert not response.finished.is_set()
-        with pytest.raises(EnvironmentGone):
+        # Whether the kernel still had room for the trailers is for the kernel to say.
+        with pytest.raises((EnvironmentGone, FunctionError)):
             [piece async for piece in response]
 
 

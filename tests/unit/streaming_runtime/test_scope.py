@@ -1,11 +1,13 @@
 import base64
 import json
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mangum.handlers.api_gateway import APIGateway, HTTPGateway
+from mangum.types import LambdaConfig
 
 from streaming_runtime.asgi import Scope
 from streaming_runtime.client import Invocation
@@ -67,12 +69,12 @@ def test_a_function_urls_event_becomes_a_scope() -> None:
 
 
 def test_a_rest_apis_event_becomes_a_scope() -> None:
-    """Payload 1.0: multi-value headers and query; the stage is the root path and part of the path."""
+    """Payload 1.0: repeated headers and query keys stay apart; the stage is the root path and part of the path."""
     scope, _ = request(version_1())
     assert scope["method"] == "GET"
     assert (scope["path"], scope["root_path"]) == ("/prod/files", "/prod")
     assert scope["query_string"] == b"a=1&a=2"
-    assert (b"accept", b"a, b") in scope["headers"]
+    assert [value for name, value in scope["headers"] if name == b"accept"] == [b"a", b"b"]
     assert scope["client"] == ("192.0.2.1", 0)
 
 
@@ -111,6 +113,60 @@ def test_a_base64_body_arrives_as_its_bytes(data: bytes) -> None:
 def test_a_text_body_arrives_as_utf_8() -> None:
     """A body that the door took for text."""
     assert request(version_2(body="grün"))[1] == "grün".encode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "server", "scheme"),
+    [
+        ({"host": "example.org"}, ("example.org", 443), "https"),
+        ({"host": "example.org", "x-forwarded-proto": "http"}, ("example.org", 80), "http"),
+        ({"host": "example.org:8443"}, ("example.org", 8443), "https"),
+        ({"host": "[2001:db8::1]:8443"}, ("2001:db8::1", 8443), "https"),
+        ({"host": "example.org", "x-forwarded-port": "8080"}, ("example.org", 8080), "https"),
+        ({"host": "example.org:eighty"}, None, "https"),
+        ({}, None, "https"),
+    ],
+)
+def test_the_server_is_whom_the_client_named(
+    headers: dict[str, str], server: tuple[str, int] | None, scheme: str
+) -> None:
+    """A Host header that makes no sense is no reason to refuse the request."""
+    scope, _ = request(version_2(headers=headers))
+    assert (scope["server"], scope["scheme"]) == (server, scheme)
+
+
+def mangums(handler: type[HTTPGateway | APIGateway], event: dict[str, Any]) -> Scope:
+    config = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_headers=[])
+    return dict(handler(event, cast(Any, CONTEXT), config).scope)
+
+
+def test_a_function_urls_scope_is_mangums_and_more() -> None:
+    """Mangum's lacks the raw path, and takes the port of a host without one for 80."""
+    event = version_2("/files/a%20b")
+    ours, theirs = request(event)[0], mangums(HTTPGateway, event)
+    differing = {key for key in ours if ours[key] != theirs.get(key)}
+    assert differing == {"raw_path", "server", "asgi", "headers"}
+    assert ours["headers"] == [tuple(pair) for pair in theirs["headers"]]
+    assert (theirs["raw_path"], theirs["server"][1]) == (None, 80)
+
+
+def test_where_mangums_scope_of_a_rest_api_falls_short() -> None:
+    """Repeated cookies become one that no parser reads, and the stage is lost, so that the app's links are wrong."""
+    event = version_1()
+    event["multiValueHeaders"]["Cookie"] = ["s=1", "t=2"]
+    ours, theirs = request(event)[0], mangums(APIGateway, event)
+    assert [value for name, value in ours["headers"] if name == b"cookie"] == [b"s=1; t=2"]
+    assert [value for name, value in theirs["headers"] if name == b"cookie"] == [b"s=1, t=2"]
+    assert (ours["path"], ours["root_path"]) == ("/prod/files", "/prod")
+    assert (theirs["path"], theirs["root_path"]) == ("/files", "")
+
+
+def test_a_host_that_mangum_cannot_read() -> None:
+    """A literal IPv6 address has more than one colon."""
+    event = version_2(headers={"host": "[2001:db8::1]:8443"})
+    assert request(event)[0]["server"] == ("2001:db8::1", 8443)
+    with pytest.raises(ValueError, match="too many values"):
+        mangums(HTTPGateway, event)
 
 
 @pytest.mark.parametrize(
