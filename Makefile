@@ -12,6 +12,11 @@ SAM := .venv-sam/bin/sam
 WITH_UV := PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH"
 DEV := .venv/.synced
 SAM_ENV := .venv-sam/.synced
+BENCH_ENV := .venv-bench/.synced
+
+# What the streaming runtime is measured against; `bench/carriers.py` looks for it there.
+LWA_VERSION := 1.0.0-rc1
+LWA := .tools/lwa-$(LWA_VERSION)/bin/lambda-adapter
 
 # The instruction set that `make build` builds for: x86_64 or arm64.
 ARCH ?= x86_64
@@ -80,6 +85,14 @@ deploy: build ## Deploy what was built to your AWS account (ORIGINS=https://your
 test-sam: build ## Invoke every function with every event in Docker, by `sam local invoke`
 	$(WITH_UV) $(BIN)/python -m pytest tests/sam -v -rs -o faulthandler_timeout=900 $(ARGS)
 
+.PHONY: test-rie
+test-rie: $(DEV) $(SAM_ENV) ## Run the streaming runtime under AWS's Runtime Interface Emulator (Linux)
+	$(BIN)/python -m pytest tests/rie -v -rs $(ARGS)
+
+.PHONY: bench
+bench: $(BENCH_ENV) $(if $(shell command -v cargo),$(LWA)) ## Measure, side by side with what else there is (ARGS="--help" says how)
+	@.venv-bench/bin/python -m bench $(ARGS)
+
 .PHONY: doctor
 doctor: $(DEV) $(SAM_ENV) ## Say what this machine has of what Sluice can use
 	@$(BIN)/python --version
@@ -99,7 +112,7 @@ lock: $(UV) ## Lock again after a change of dependencies (ARGS="--upgrade" for n
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-sam .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-bench .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 # ---------------------------------------------------------------- the environments
@@ -120,3 +133,11 @@ $(DEV): uv.lock pyproject.toml | $(UV)
 $(SAM_ENV): uv.lock | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-sam $(UV) sync --quiet --frozen --only-group sam
 	@touch $@
+
+# uvicorn takes uvloop and httptools when it finds them, and only the measurements are to find them.
+$(BENCH_ENV): uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-bench $(UV) sync --quiet --frozen --group bench
+	@touch $@
+
+$(LWA):
+	cargo install lambda_web_adapter --version $(LWA_VERSION) --locked --quiet --root .tools/lwa-$(LWA_VERSION)
