@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.runtime_api import EnvironmentGone, FunctionError
-from tests.integration.runtime_process import APPS, environment, read_into, until
+from tests.integration.runtime_process import APPS, environment, everything, read_into, until
 
 pytestmark = pytest.mark.anyio
 
@@ -179,3 +179,21 @@ async def test_a_killed_process_breaks_its_stream() -> None:
         stream.process.kill()
         with pytest.raises(EnvironmentGone):
             await anext(pieces)
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "403"])
+async def test_the_process_ends_whatever_hangs_in_it(tmp_path: Path, end: str) -> None:
+    """A thread that never returns, and tasks that ignore their cancellation, are left behind."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    async with environment() as stream:
+        held = asyncio.create_task(everything(await stream.invoke(f"/gated?gate={gate}", seconds=1.5)))
+        if end == "403":
+            stream.api.retire()
+        else:
+            stream.process.terminate()
+        with pytest.raises(FunctionError):
+            await held
+        async with asyncio.timeout(20):
+            await stream.end()
+        assert stream.process.returncode == 0

@@ -3,9 +3,14 @@
 import asyncio
 import os
 import sys
+import threading
+import time
 
 from . import logs, runtime
 from .settings import Settings
+
+# Seconds that what is left of the app has to end by itself: the rest of the 2 s that Lambda gives after SIGTERM.
+EXIT_SECONDS = 0.1
 
 
 def main() -> int:
@@ -15,7 +20,19 @@ def main() -> int:
     # The managed runtime's order: the function first, its own libraries (boto3) last.
     sys.path.insert(0, settings.task_root)
     sys.path.append(os.environ.get("LAMBDA_RUNTIME_DIR", "/var/runtime"))
-    return asyncio.run(runtime.run(settings))
+    return asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    status = await runtime.run(settings)
+    # Left to itself, Python would wait for every task that ignores its cancellation and for every thread.
+    threading.Thread(target=_exit_at_last, args=(status,), daemon=True).start()
+    return status
+
+
+def _exit_at_last(status: int) -> None:
+    time.sleep(EXIT_SECONDS)
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,11 @@ ROOT = "/2018-06-01/runtime"
 RECONNECT_DELAYS = (0.1, 0.2, 0.4, 0.8)
 
 # Writes after which a stream lets the other tasks of the event loop have a turn: an app that never waits for anything
-# but a fast reader would otherwise keep its own deadline, the other invocations and a refusal from being seen.
+# but a fast reader would otherwise keep its own deadline, and the other invocations, from being seen.
 WRITES_PER_TURN = 64
+
+# Seconds of writing after which a stream looks whether it has been refused.
+LOOK_SECONDS = 0.1
 
 
 class EnvironmentRetired(Exception):
@@ -147,13 +150,16 @@ class Client:
 
 
 class ResponseStream:
-    """A chunked response. `end` makes it whole, `fail` says in its trailers that it is not."""
+    """A chunked response. `end` makes it whole, `fail` says in its trailers that it is not. One caller at a time.
+
+    A call that is cancelled has taken its chunks nevertheless: what is left of them goes out before anything else.
+    """
 
     def __init__(self, connection: Connection, invocation: Invocation) -> None:
         self._connection = connection
         self._path = invocation.path("response")
-        self._sending = asyncio.Lock()
         self._writes = 0
+        self._looked = asyncio.get_running_loop().time()
         self._unsent: tuple[bytes, ...] = (
             connection.head(
                 "POST",
@@ -168,18 +174,31 @@ class ResponseStream:
             ),
         )
 
+    async def flush(self) -> None:
+        """Send what a cancelled call has left."""
+        if not await self._connection.flush():
+            await self._refused()
+
     async def write(self, *chunks: Buffer) -> None:
         """Send the chunks at once. Returns when the kernel has them; raises `OSError` when nobody takes them."""
         await self._send(chunks, b"")
         self._writes += 1
         if self._writes % WRITES_PER_TURN == 0:
             await asyncio.sleep(0)
+        now = asyncio.get_running_loop().time()
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
             if self._connection.answered:
                 await self._refused()
 
     async def end(self, *chunks: Buffer) -> None:
         """Send the last chunks and the end, and wait until Lambda has accepted the response."""
         await self._send(chunks, b"0\r\n\r\n")
+        await self._accepted()
+
+    async def finish(self) -> None:
+        """Go on with an `end` that was cancelled."""
+        await self.flush()
         await self._accepted()
 
     async def fail(self, error: Document) -> None:
@@ -195,9 +214,8 @@ class ResponseStream:
             if chunk:  # a chunk of no bytes would end the body
                 parts += (b"%x\r\n" % len(chunk), chunk, b"\r\n")
         parts.append(tail)
-        async with self._sending:  # an app may send from several tasks, and a chunk must stay in one piece
-            if not await self._connection.write(*parts):
-                await self._refused()
+        if not await self._connection.write(*parts):
+            await self._refused()
 
     async def _refused(self) -> NoReturn:
         """Say why the response is not wanted: the answer to it came before its end."""

@@ -82,23 +82,30 @@ class Connection:
     async def write(self, *parts: Buffer) -> bool:
         """Send the parts. Returns True when the kernel has taken all of them, False when an answer came before that.
 
-        What a cancelled call leaves behind goes out before the parts of the next: half a chunk would break the framing.
+        Cancelled, it leaves what is not sent to the next call: half a chunk would break the framing.
         """
         self._busy = True
-        unsent: tuple[Buffer, ...] = (*self._unsent, *parts)
-        left = sum(map(len, unsent))
-        while True:
+        if self._unsent and not await self.flush():
+            return False
+        self._unsent = parts
+        return await self.flush()
+
+    async def flush(self) -> bool:
+        """Send what is left. Returns as `write` does."""
+        left = sum(map(len, self._unsent))
+        while left:
             try:
-                sent = self._socket.sendmsg(unsent)
+                sent = self._socket.sendmsg(self._unsent)
             except BlockingIOError:
                 sent = 0
             left -= sent
-            self._unsent = unsent = _after(unsent, sent) if left else ()
-            if not left:
-                return True
-            await self._wait(writable=True)
-            if self.answered:
-                return False
+            self._unsent = _after(self._unsent, sent) if left else ()
+            if left:
+                await self._wait(writable=True)
+                if self.answered:
+                    return False
+        self._unsent = ()
+        return True
 
     @property
     def answered(self) -> bool:
@@ -121,52 +128,61 @@ class Connection:
             raise ConnectionError(f"no HTTP answer came: {error}") from error
 
     async def _read_answer(self) -> Answer:
-        status, headers = await self._read_head()
+        """Takes nothing from what was received before all of the answer is there: a cancelled call can be repeated."""
+        status, headers, begin = await self._read_head()
         while 100 <= status < 200:
-            status, headers = await self._read_head()
+            del self._received[:begin]
+            status, headers, begin = await self._read_head()
         if headers.get("transfer-encoding", "").lower() == "chunked":
-            body = await self._read_chunks()
+            body, end = await self._read_chunks(begin)
         else:
-            body = await self._read(int(headers.get("content-length", 0)))
+            end = begin + int(headers.get("content-length", 0))
+            body = await self._read(begin, end)
+        del self._received[:end]
         self._busy = headers.get("connection", "").lower() == "close"
         return Answer(status, headers, body)
 
-    async def _read_head(self) -> tuple[int, dict[str, str]]:
-        head = (await self._read_until(b"\r\n\r\n")).decode("latin-1")
-        start, *lines = head.split("\r\n")
+    async def _read_head(self) -> tuple[int, dict[str, str], int]:
+        """Status, headers, and where the body begins."""
+        end = await self._find(b"\r\n\r\n", 0)
+        start, *lines = self._received[:end].decode("latin-1").split("\r\n")
         version, status, *_ = start.split(" ", 2)
         if not version.startswith("HTTP/1."):
             raise ValueError(f"it begins with {start[:80]!r}")
         headers = (line.partition(":") for line in lines)
-        return int(status), {name.lower(): value.strip() for name, _, value in headers}
+        return int(status), {name.lower(): value.strip() for name, _, value in headers}, end + 4
 
-    async def _read_chunks(self) -> bytes:
+    async def _read_chunks(self, begin: int) -> tuple[bytes, int]:
+        """The body, and where it ends."""
         body = bytearray()
-        while size := int((await self._read_until(b"\r\n")).partition(b";")[0], 16):
-            body += await self._read(size)
-            await self._read_until(b"\r\n")
-        while await self._read_until(b"\r\n"):
-            continue  # a trailer, of which the Runtime API has none that matter
-        return bytes(body)
+        while True:
+            line = await self._find(b"\r\n", begin)
+            size = int(self._received[begin:line].partition(b";")[0], 16)
+            begin = line + 2
+            if not size:
+                break
+            body += await self._read(begin, begin + size)
+            begin += size + 2
+        while (line := await self._find(b"\r\n", begin)) > begin:
+            begin = line + 2  # a trailer, of which the Runtime API has none that matter
+        return bytes(body), line + 2
 
-    async def _read_until(self, end: bytes) -> bytes:
-        """What comes before `end`, which is taken as well."""
-        while (length := self._received.find(end)) < 0:
-            if len(self._received) > HEAD_LIMIT:
+    async def _find(self, mark: bytes, begin: int) -> int:
+        """Where the mark is, at `begin` or after it."""
+        while (found := self._received.find(mark, begin)) < 0:
+            if len(self._received) - begin > HEAD_LIMIT:
                 raise ValueError(f"no end of a head within {HEAD_LIMIT} bytes")
-            self._received += await self._receive()
-        taken = bytes(self._received[:length])
-        del self._received[: length + len(end)]
-        return taken
+            await self._receive()
+        return found
 
-    async def _read(self, size: int) -> bytes:
-        while len(self._received) < size:
-            self._received += await self._receive()
-        taken = bytes(self._received[:size])
-        del self._received[:size]
-        return taken
+    async def _read(self, begin: int, end: int) -> bytes:
+        while len(self._received) < end:
+            await self._receive()
+        with memoryview(self._received) as received:
+            return bytes(received[begin:end])
 
-    async def _receive(self) -> bytes:
+    async def _receive(self) -> None:
+        """Wait until more has been received."""
         while True:
             try:
                 data = self._socket.recv(RECEIVE_SIZE)
@@ -175,7 +191,8 @@ class Connection:
                 continue
             if not data:
                 raise ConnectionResetError("the other side hung up")
-            return data
+            self._received += data
+            return
 
     async def _wait(self, *, writable: bool) -> None:
         """Wait until something can be read or, when `writable`, written."""

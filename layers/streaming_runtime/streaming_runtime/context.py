@@ -56,6 +56,6 @@ def _object(header: str) -> dict[str, Any]:
     """The JSON object in a header; empty where it is none: callers write it, and must not break the environment."""
     try:
         fields = json.loads(header)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}

@@ -14,6 +14,11 @@ BODY_TRAILER = "Lambda-Runtime-Function-Error-Body"
 # What is left of it for the JSON: base64 turns 3 bytes into 4; the names, the type and the line ends take up to 512.
 _TRAILED_JSON_LIMIT = (TRAILER_LIMIT - 512) // 4 * 3
 _TYPE_LIMIT = 128
+# More frames than that do not fit, whatever they say.
+_TRAILED_FRAMES = 64
+
+# Characters of a message. An exception may carry a whole document; Lambda takes 6 MB, and the log is paid by the byte.
+MESSAGE_LIMIT = 256 * 1024
 
 # Files whose frames are not the app's: this package, and the import system.
 _NOT_THE_APPS = (__file__.rpartition("/")[0], "<frozen importlib", importlib.__file__)
@@ -27,6 +32,13 @@ class Fault(Exception):
         self.error_type = error_type
 
 
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)[:MESSAGE_LIMIT]
+    except Exception as unspeakable:  # noqa: BLE001 - the app's own code, and its invocation must be answered
+        return f"its message cannot be shown: {type(unspeakable).__name__}"
+
+
 class Document:
     """One failure as Lambda takes it, in the body of a request or in trailers.
 
@@ -36,7 +48,7 @@ class Document:
 
     def __init__(self, error: BaseException, request_id: str = "") -> None:
         self.error_type = error.error_type if isinstance(error, Fault) else type(error).__name__
-        self.message = str(error)
+        self.message = _words(error)
         self.request_id = request_id
         frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
         self.stack_trace = traceback.StackSummary.from_list(
@@ -48,7 +60,7 @@ class Document:
 
     def trailers(self) -> dict[str, str]:
         """The failure as trailers, shortened to what fits: outer frames go first, then the end of the message."""
-        message, frames = self.message, self.stack_trace
+        message, frames = self.message[:_TRAILED_JSON_LIMIT], self.stack_trace[-_TRAILED_FRAMES:]
         while len(encoded := self._json(message, frames)) > _TRAILED_JSON_LIMIT:
             if frames:
                 frames = frames[1:]

@@ -47,7 +47,7 @@ class Lifespan:
         try:
             await self._app(scope, self._to_app.get, self._from_app.put)
         except Exception as error:  # noqa: BLE001 - how an app says that it knows no lifespan is not specified
-            logger.info("The app's lifespan ended: %r", error)
+            logger.warning("The app's lifespan ended: %r", error)
 
     async def _tell(self, task: asyncio.Task[None], kind: str) -> asgi.Message | None:
         """Send one message and wait for its answer; None when the app ends without one."""

@@ -12,16 +12,20 @@ UNSAFE = frozenset("\r\n\0")
 
 
 def prelude(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The prelude for an ASGI status and headers. Raises `ValueError` for a header that HTTP forbids.
+    """The prelude for an ASGI status and headers. Raises `ValueError` for what HTTP forbids.
 
     Headers that repeat are joined as RFC 9110, 5.3 has it; cookies, which cannot be, have a list of their own.
     """
+    if not isinstance(status, int):
+        raise ValueError(f"the response status {status!r} is no number")  # noqa: TRY004 - one error for all of it
     joined: dict[str, str] = {}
     cookies: list[str] = []
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         if not UNSAFE.isdisjoint(name) or not UNSAFE.isdisjoint(value):
             raise ValueError(f"the response header {name!r} holds a line break or a NUL")
+        if name == "content-length" and name in joined:
+            raise ValueError("the response has more than one Content-Length")
         if name == "set-cookie":
             cookies.append(value)
         elif name not in HOP_BY_HOP:

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import time
+from contextlib import suppress
 
 from . import asgi, snapshot
 from .client import ApiError, Client, EnvironmentRetired, Invocation
@@ -20,11 +21,14 @@ from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Seconds for the app's shutdown. Lambda gives an environment at most 2 s in all after SIGTERM:
+# Lambda gives an environment 2 s in all after SIGTERM:
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
+# Seconds of them for the app's clean-up under a response, and then again for the sending of its failure.
+CLEAN_UP_SECONDS = 0.4
+# Seconds of them for the app's shutdown.
 SHUTDOWN_SECONDS = 1.0
 
-# The part of the deadline's margin that the app's own clean-up gets, and then again the sending of its failure.
+# The part of the deadline's margin that the app's clean-up gets before a deadline, and then again the sending.
 CLEAN_UP_SHARE = 0.4
 
 
@@ -32,13 +36,13 @@ async def run(settings: Settings) -> int:
     """Serve until Lambda has no more work or says SIGTERM; the exit status of the process."""
     try:
         return await _live(settings, Client(settings.api))
-    except* OSError as failures:
-        logger.exception("The Runtime API failed: %s", failures.exceptions[0])
-    return 1
+    except OSError:
+        logger.exception("The Runtime API failed.")
+        return 1
 
 
 async def _live(settings: Settings, client: Client) -> int:
-    """From the app's startup to its shutdown. Raises `OSError`, or a group of them, when the Runtime API fails."""
+    """From the app's startup to its shutdown. Raises `OSError` when the Runtime API fails."""
     try:
         app = _load(settings.handler)
         lifespan = Lifespan(app)
@@ -70,17 +74,21 @@ def _load(handler: str) -> asgi.App:
 
 
 async def _serve(workers: list["Worker"]) -> None:
-    """Let all workers work, each on one invocation at a time, until they leave or SIGTERM comes."""
+    """Let all workers work until they leave, SIGTERM comes, or one of them fails; its `OSError` is raised."""
     loop = asyncio.get_running_loop()
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(worker.work()) for worker in workers]
 
-        def stop() -> None:
-            for task in tasks:
-                task.cancel()
+    def stop() -> None:
+        for worker in workers:
+            worker.leave()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    tasks = [loop.create_task(worker.work()) for worker in workers]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    stop()
+    for failure in await asyncio.gather(*tasks, return_exceptions=True):
+        if failure is not None:
+            raise failure
 
 
 class Worker:
@@ -91,21 +99,37 @@ class Worker:
         self._app = app
         self._lifespan = lifespan
         self._client = Client(settings.api)
+        self._leaving = asyncio.get_running_loop().create_future()
+        # The task that waits for an event, while it does.
+        self._asking: asyncio.Task[None] | None = None
         # Apps that would not stop. The loop itself holds tasks weakly only.
         self._stuck: set[asyncio.Task[None]] = set()
+
+    def leave(self) -> None:
+        """Stop the invocation at hand, if any, and take no more. To say it again changes nothing."""
+        if not self._leaving.done():
+            self._leaving.set_result(None)
+            if self._asking is not None:
+                self._asking.cancel()
 
     async def work(self) -> None:
         """Work until there is no more. Raises `OSError` when the Runtime API cannot be worked with."""
         try:
-            while True:
-                await self._answer(await self._client.next())
+            while not self._leaving.done():
+                self._asking = asyncio.current_task()
+                invocation = await self._client.next()
+                self._asking = None
+                await self._answer(invocation)
         except EnvironmentRetired:
             return
+        except asyncio.CancelledError:
+            if not self._leaving.done():
+                raise
         finally:
             self._client.close()
 
     async def _answer(self, invocation: Invocation) -> None:
-        """One invocation, under its own request id; what Lambda does not take costs this invocation alone."""
+        """One invocation, under its own request id; whatever goes wrong costs this invocation alone."""
         token = request_id.set(invocation.request_id)
         self._set_trace(invocation.trace_id)
         try:
@@ -116,6 +140,10 @@ class Worker:
                 raise
         except OSError as error:
             logger.warning("The answer could not be delivered: %r", error)
+        except Exception as error:
+            logger.exception("The runtime failed.")
+            with suppress(OSError):
+                await self._client.post_error(invocation, Document(error, invocation.request_id))
         finally:
             self._set_trace(None)
             request_id.reset(token)
@@ -134,27 +162,34 @@ class Worker:
         left = max(0.0, invocation.deadline_ms / 1000 - time.time())
         # An invocation so short that the margin would eat it up keeps half of its time.
         margin = min(self._settings.deadline_margin, left / 2)
-        reason = Fault("Runtime.Shutdown", "The environment was shut down before the response was complete.")
         try:
-            await asyncio.wait({running}, timeout=left - margin)
-            reason = Fault("Runtime.DeadlineReached", f"The app was stopped {margin:.1f} s before its deadline.")
-        finally:
-            if not running.done():
-                await self._stop(cycle, running, reason, margin * CLEAN_UP_SHARE)
+            await asyncio.wait({running, self._leaving}, timeout=left - margin, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
         if running.done():
+            pass
+        elif self._leaving.done():
+            reason = Fault("Runtime.Shutdown", "The environment was shut down before the response was complete.")
+            await self._stop(cycle, running, reason, min(CLEAN_UP_SECONDS, margin * CLEAN_UP_SHARE))
+        else:
+            reason = Fault("Runtime.DeadlineReached", f"The app was stopped {margin:.1f} s before its deadline.")
+            await self._stop(cycle, running, reason, margin * CLEAN_UP_SHARE)
+        if running.done() and not running.cancelled():
             running.result()
 
     async def _stop(self, cycle: Cycle, running: asyncio.Task[None], reason: Fault, grace: float) -> None:
-        """Cancel the app, and answer in its place when it does not end within `grace` seconds."""
+        """Cancel the app, and see to the answer in its place when it does not within `grace` seconds."""
         logger.error("%s", reason)
         cycle.interrupt(reason)
         running.cancel()
         await asyncio.wait({running}, timeout=grace)
-        if running.done():
+        if running.done() and not running.cancelled():
             return
-        logger.error("It is not done with that in time; the invocation ends without it.")
-        self._stuck.add(running)
-        running.add_done_callback(self._forget)
+        if not running.done():
+            logger.error("It is not done with that in time; the invocation ends without it.")
+            self._stuck.add(running)
+            running.add_done_callback(self._forget)
         try:
             async with asyncio.timeout(grace):
                 await cycle.fail(reason)

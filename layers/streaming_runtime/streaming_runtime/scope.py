@@ -25,6 +25,8 @@ def http_request(payload: bytes, context: LambdaContext) -> tuple[asgi.Scope, by
     try:
         event = json.loads(payload)
         request = event["requestContext"]
+        if "elb" in request or event.get("type") == "REQUEST":
+            raise ValueError("it is of a load balancer, or asks an authorizer")
         http = _version_2(event, request) if event.get("version") == "2.0" else _version_1(event, request)
         headers = [(name.lower().encode(), value.encode()) for name, value in http["headers"]]
         scope = {
@@ -40,7 +42,7 @@ def http_request(payload: bytes, context: LambdaContext) -> tuple[asgi.Scope, by
             "aws.context": context,
         }
         return scope, _body(event)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise Fault(
             "Runtime.NotAnHttpRequest",
             "This function answers HTTP requests: the event must be one of a Function URL, an HTTP API or a REST API. "

@@ -190,3 +190,32 @@ async def test_a_stream_that_lost_its_connection_raises_oserror() -> None:
         stream = await client.respond(INVOCATION)
         with pytest.raises(OSError, match=r".*"):
             await stream.end(b"x")
+
+
+async def test_a_stream_that_writes_little_sees_its_refusal_soon() -> None:
+    """Long before `WRITES_PER_TURN`: an event a second would go on for a minute."""
+    refused = asyncio.Event()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        await refused.wait()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    client = Client(f"{host}:{port}")
+    stream = await client.respond(INVOCATION)
+
+    async def write_a_little() -> None:
+        for _ in range(client_module.WRITES_PER_TURN - 1):
+            await stream.write(b"event")
+            await asyncio.sleep(client_module.LOOK_SECONDS / 5)
+
+    with pytest.raises(ApiError) as error:
+        await write_a_little()
+    assert error.value.status == 413
+    refused.set()
+    client.close()
+    server.close()

@@ -331,3 +331,93 @@ def event_of(path: str, method: str = "GET") -> dict[str, Any]:
         "headers": {},
         "requestContext": {"http": {"method": method, "path": path, "sourceIp": "192.0.2.1"}},
     }
+
+
+async def test_whoever_cancels_his_sending_when_the_client_leaves_loses_nothing(carry: Carry) -> None:
+    """Some frameworks race the two: `http.disconnect` comes only when the last byte has been delivered."""
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(start())
+        sending = asyncio.ensure_future(send(body(bytes(8 << 20))))
+        listening = asyncio.ensure_future(receive())
+        _, pending = await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
+        for one in pending:
+            one.cancel()
+
+    async with carry(app) as environment:
+        assert len((await environment.get())[1]) == 8 << 20
+
+
+async def test_a_send_that_was_cancelled_while_it_waited_for_another_was_never_made(carry: Carry) -> None:
+    """So the response is short of its Content-Length, and fails: what ends whole has no hole in it."""
+    size = 16 << 20
+    blocked = asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start(200, (b"content-length", b"%d" % (size + 10))))
+        large = asyncio.ensure_future(send(body(bytes(size), more=True)))
+        while not large.done() and not blocked.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(send(body(b"0123456789", more=True)), 0.01)
+            blocked.set()
+        await large
+        await send(body())
+
+    async with carry(app) as environment:
+        response = await environment.invoke(event_of("/"))
+        await blocked.wait()
+        received = bytearray()
+        with pytest.raises(FunctionError, match="RuntimeError") as failed:
+            await read_into(received, response)
+        assert b"10 bytes short" in failed.value.payload
+
+
+async def test_sends_that_are_cancelled_again_and_again_pile_nothing_up(carry: Carry) -> None:
+    """A frame is taken when those before it have left; the others are not, however often the app tries."""
+    tried = asyncio.Event()
+    taken = bytearray()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(bytes(16 << 20), more=True))
+        for _ in range(1100):  # more than the kernel takes in one call, were each kept
+            with suppress(TimeoutError):
+                await asyncio.wait_for(send(body(b"frame", more=True)), 0.0001)
+        tried.set()
+        await send(body(b"end"))
+
+    async with carry(app) as environment:
+        reading = asyncio.ensure_future(environment.invoke(event_of("/")))
+        response = await reading
+        await asyncio.wait({asyncio.ensure_future(read_into(taken, response)), asyncio.ensure_future(tried.wait())})
+    assert taken.endswith(b"end")
+
+
+@pytest.mark.parametrize("stage", [b"", b"half"])
+async def test_what_is_no_exception_costs_its_invocation_alone(carry: Carry, stage: bytes) -> None:
+    """A panic of a native extension, say; and an exception that cannot even be shown."""
+
+    class Panic(BaseException):
+        pass
+
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        if stage:
+            await send(body(stage, more=True))
+        match scope["path"]:
+            case "/panic":
+                raise Panic
+            case "/unspeakable":
+                raise Unspeakable
+        await send(body(b"whole"))
+
+    async with carry(app) as environment:
+        for path, kind in (("/panic", "Panic"), ("/unspeakable", "Unspeakable")):
+            with pytest.raises(FunctionError, match=kind):
+                await environment.get(path)
+        assert (await environment.get("/next"))[1] == stage + b"whole"

@@ -4,7 +4,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming_runtime.errors import BODY_TRAILER, TRAILER_LIMIT, TYPE_HEADER, Document, Fault
+from streaming_runtime.errors import BODY_TRAILER, MESSAGE_LIMIT, TRAILER_LIMIT, TYPE_HEADER, Document, Fault
 
 
 def raised(error: Exception, depth: int = 0) -> Exception:
@@ -68,3 +68,8 @@ def test_the_type_is_always_a_header(error_type: str) -> None:
     """A type's name ends no header line."""
     assert Document(Fault(error_type, "")).header_type.isascii()
     assert not {"\r", "\n", "\0"} & set(Document(Fault(error_type, "")).header_type)
+
+
+def test_a_message_without_end_is_cut() -> None:
+    """An exception may carry a whole document; its beginning says what it is."""
+    assert len(Document(ValueError("x" * 10_000_000)).json()) < MESSAGE_LIMIT + 1000

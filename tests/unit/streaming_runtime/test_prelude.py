@@ -42,3 +42,11 @@ def test_a_header_that_would_forge_another_is_refused(header: tuple[bytes, bytes
     """Line breaks and NULs raise instead of reaching Lambda."""
     with pytest.raises(ValueError, match="line break or a NUL"):
         prelude(200, [header])
+
+
+def test_a_status_is_a_number_and_a_length_stands_once() -> None:
+    """Anything else would be a prelude that Lambda cannot read, or that clients read in two ways."""
+    with pytest.raises(ValueError, match="no number"):
+        prelude(None, [])  # type: ignore[arg-type]  # an app may say anything
+    with pytest.raises(ValueError, match="more than one"):
+        prelude(200, [(b"content-length", b"5"), (b"Content-Length", b"5")])

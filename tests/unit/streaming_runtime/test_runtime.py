@@ -1,16 +1,20 @@
 import asyncio
+import json
 import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import pytest
 
-from local.runtime_api import EnvironmentGone, FunctionError
+from local.runtime_api import EnvironmentGone, FunctionError, Invocation, RuntimeApi
 from streaming_runtime.asgi import Message, Receive, Scope, Send
+from streaming_runtime.lifespan import Lifespan
 from streaming_runtime.logs import request_id
+from streaming_runtime.runtime import Worker
+from streaming_runtime.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -180,3 +184,110 @@ async def test_state_is_shared_by_copy(carry: Carry) -> None:
     async with carry(app) as environment:
         for _ in range(2):
             assert (await environment.get())[1] == b"{}"
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 100_000])
+async def test_an_event_that_cannot_be_parsed_costs_its_invocation_alone(carry: Carry, event: Event, deep: str) -> None:
+    """Whoever may invoke the function directly may send what he likes; the neighbour's stream goes on."""
+    go_on = asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(body(b"begun", more=True))
+        await go_on.wait()
+        await send(body(b"ended"))
+
+    async with carry(app, concurrency=2) as environment:
+        neighbour = await environment.invoke(event("/"))
+        arn = "arn:aws:lambda:eu-west-1:1:function:f"
+        deadline_ms = int((time.time() + 10) * 1000)
+        for context in (None, deep[:3500]):
+            bad = Invocation(deep.encode(), deadline_ms, arn, client_context=context)
+            with pytest.raises(FunctionError, match=r"Runtime\.NotAnHttpRequest"):
+                await environment.api.invoke(bad)
+        go_on.set()
+        assert b"".join([piece async for piece in neighbour]).endswith(b"begunended")
+
+
+async def test_a_deadline_in_the_last_message_still_delivers_it(carry: Carry, event: Event) -> None:
+    """The app has ended its stream itself, and the reader has only now the time to take it."""
+    size = 16 << 20
+    stopped = asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        try:
+            await send(body(bytes(size)))
+        finally:
+            stopped.set()
+
+    async with carry(app, margin=2.0) as environment:
+        response = await environment.invoke(event("/"), seconds=3)
+        await stopped.wait()
+        assert len(b"".join([piece async for piece in response]).split(bytes(8), 1)[1]) == size
+        assert (await environment.get())[1] == bytes(size)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_leaving_ends_a_worker_whatever_the_app_does(event: Event, reads: bool) -> None:
+    """An app that ignores its cancellation, and a task of it that writes to a reader who does not read."""
+    begun = asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+
+        async def pump() -> None:
+            with suppress(OSError):
+                while True:
+                    await send(body(bytes(1 << 20), more=True))
+                    begun.set()
+
+        pumping = asyncio.create_task(pump())
+        while not pumping.done():
+            try:
+                await asyncio.wait({pumping})
+            except asyncio.CancelledError:
+                continue
+
+    api = RuntimeApi()
+    settings = Settings(await api.start(), "", ".", 1, snap_start=False, deadline_margin=1.0)
+    worker = Worker(settings, app, Lifespan(app))
+    working = asyncio.create_task(worker.work())
+    payload = json.dumps(event("/")).encode()
+    response = await api.invoke(Invocation(payload, int((time.time() + 60) * 1000), "arn"))
+    if reads:
+        response.discard()
+    await begun.wait()
+    worker.leave()
+    worker.leave()
+    await working
+    await api.close()
+
+
+async def test_leaving_twice_does_not_break_off_what_the_app_still_says(event: Event) -> None:
+    """SIGTERM may come during a deadline's stop, and may come again: the stop goes on."""
+    cleaning, go_on = asyncio.Event(), asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(body(b"hello ", more=True))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaning.set()
+            await go_on.wait()
+            await send(body(b"and bye"))
+
+    api = RuntimeApi()
+    settings = Settings(await api.start(), "", ".", 1, snap_start=False, deadline_margin=1.5)
+    worker = Worker(settings, app, Lifespan(app))
+    working = asyncio.create_task(worker.work())
+    payload = json.dumps(event("/")).encode()
+    response = await api.invoke(Invocation(payload, int((time.time() + 2) * 1000), "arn"))
+    await cleaning.wait()
+    worker.leave()
+    worker.leave()
+    go_on.set()
+    assert b"".join([piece async for piece in response]).endswith(b"hello and bye")
+    await working
+    await api.close()

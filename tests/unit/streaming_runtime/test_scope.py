@@ -172,7 +172,8 @@ def test_a_host_that_mangum_cannot_read() -> None:
 @pytest.mark.parametrize(
     "event",
     [None, 1, "version requestContext", [], {}, {"Records": []}, {"version": "2.0", "requestContext": {}},
-     {"requestContext": {"elb": {}}, "httpMethod": "GET"}],
+     {"requestContext": {"elb": {}}, "httpMethod": "GET"},
+     {**version_1(), "requestContext": {"elb": {"targetGroupArn": "arn"}}}, {**version_2(), "type": "REQUEST"}],
 )  # fmt: skip
 def test_another_event_is_refused_in_words(event: object) -> None:
     """A direct invocation or a wrong trigger is told what this function takes."""
