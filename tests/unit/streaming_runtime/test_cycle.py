@@ -357,6 +357,7 @@ async def test_a_send_that_was_cancelled_while_it_waited_for_another_was_never_m
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send(start(200, (b"content-length", b"%d" % (size + 10))))
         large = asyncio.ensure_future(send(body(bytes(size), more=True)))
+        await asyncio.sleep(0)  # it goes first
         while not large.done() and not blocked.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(send(body(b"0123456789", more=True)), 0.01)
