@@ -38,7 +38,7 @@ export FILE ARCH
 
 .PHONY: help
 help: ## List the targets (this)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # ---------------------------------------------------------------- run it
 
@@ -62,7 +62,8 @@ lint: $(DEV) ## Style, types, and that lock and layer requirements are fresh
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(UV) lock --check
-	$(EXPORT_LAYER) | diff layers/core/requirements.txt -
+	$(EXPORT) layer | diff layers/core/requirements.txt -
+	$(EXPORT) hasher | diff layers/hasher/requirements.txt -
 
 .PHONY: validate
 validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform makes of it
@@ -89,6 +90,11 @@ test-sam: build ## Invoke every function with every event in Docker, by `sam loc
 test-rie: $(DEV) $(SAM_ENV) ## Run the streaming runtime under AWS's Runtime Interface Emulator (Linux)
 	$(BIN)/python -m pytest tests/rie -v -rs $(ARGS)
 
+.PHONY: test-endurance
+test-endurance: $(DEV) ## Run what takes longer: a hasher killed ten times, 48.8 TiB, a connection cut at every byte
+	$(BIN)/python -m pytest tests/endurance -v $(ARGS)
+	CONFORMANCE_STEP=1 $(BIN)/python -m pytest tests/integration/test_runtime_conformance.py -v -o faulthandler_timeout=600
+
 .PHONY: bench
 bench: $(BENCH_ENV) $(if $(shell command -v cargo),$(LWA)) ## Measure, side by side with what else there is (ARGS="--help" says how)
 	@.venv-bench/bin/python -m bench $(ARGS)
@@ -103,12 +109,13 @@ doctor: $(DEV) $(SAM_ENV) ## Say what this machine has of what Sluice can use
 
 # ---------------------------------------------------------------- keep it
 
-EXPORT_LAYER := $(UV) export --quiet --frozen --only-group layer --no-emit-project
+EXPORT := $(UV) export --quiet --frozen --no-emit-project --only-group
 
 .PHONY: lock
 lock: $(UV) ## Lock again after a change of dependencies (ARGS="--upgrade" for newer versions)
 	$(UV) lock $(ARGS)
-	$(EXPORT_LAYER) > layers/core/requirements.txt
+	$(EXPORT) layer > layers/core/requirements.txt
+	$(EXPORT) hasher > layers/hasher/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that make made
