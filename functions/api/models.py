@@ -15,7 +15,16 @@ _CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(; ?{_TOKEN}={_TOKEN})*")
 # Unicode's embeddings, overrides and isolates make a name look like another one (`exe.gnp`): UTS 55, section 3.
 # The plain marks (U+200E, U+200F, U+061C) only order honest right-to-left text and are kept.
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_DIGEST_CHARACTERS = {"sha-256": 64, "md5": 32}
+# What the hasher can compute (sluice.digests.SUPPORTED, which this function need not load), in hex.
+_DIGEST_CHARACTERS = {
+    "sha-256": 64,
+    "md5": 32,
+    "sha": 40,
+    "sha-512": 128,
+    "crc32": 8,
+    "crc32c": 8,
+    "crc64nvme": 16,
+}
 
 
 def check_filename(name: str) -> str:

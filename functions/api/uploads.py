@@ -71,7 +71,7 @@ class Uploads:
             if file.upload_id:
                 arrived = self._objects.parts(file.key, file.upload_id)
             else:
-                version = self._objects.head(file.key)
+                version = self._objects.head(file.key).version
                 arrived = [Part(1, version.size, version.etag)]
         except (UploadMissing, ObjectMissing):
             return []
@@ -140,7 +140,7 @@ class Uploads:
 
     def _complete_single(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
         try:
-            version = self._objects.head(file.key)
+            version = self._objects.head(file.key).version
         except ObjectMissing:
             raise PartsMissing("The PUT has not arrived.", missing=[1]) from None
         self._whole(file, [Part(1, version.size, version.etag)], listed)

@@ -1,12 +1,14 @@
 """The data plane: streams contents and progress to whoever holds a link that allows it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from functools import partial
 from time import monotonic
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, Path, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.types import Receive, Scope, Send
 
 from functions.stream import content
 from functions.stream.events import follow
@@ -14,10 +16,12 @@ from sluice import capabilities, problems, reader, secrets, settings
 from sluice.capabilities import Use
 from sluice.errors import NotReady
 from sluice.files import ENDED, File, Files, Status
+from sluice.limits import MIB
 from sluice.objects import Objects, Version
 
 # A watcher is sent away in order before the runtime cuts it off.
 EVENTS_MARGIN_SECONDS = 10.0
+BUFFER_BYTES = MIB  # of a download: the reader has three of them, and the first is sent when it is full
 
 files = Files.connect()
 objects = Objects.connect()
@@ -62,9 +66,27 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))])
     if stop - start > stream_limit:
         signed = objects.sign_get(version, file.content_type, content.disposition(file.filename))
         return RedirectResponse(signed.url, 307, {"Cache-Control": "no-store"})
-    buffers = reader.read(objects, version, start, stop)
-    whole = content.verified(buffers, file) if ranged is None else buffers
-    return StreamingResponse(whole, status, headers)
+
+    def body() -> Generator[bytes, None, None]:
+        left = partial(seconds_left, request)
+        with reader.read(objects, version, start, stop, part_bytes=BUFFER_BYTES, seconds_left=left) as buffers:
+            yield from content.verified(buffers, file) if ranged is None else map(bytes, buffers)
+
+    return Body(body(), status, headers)
+
+
+class Body(StreamingResponse):
+    """A body that is ended with its response: who went away leaves no threads and no connection to S3 behind."""
+
+    def __init__(self, chunks: Generator[bytes, None, None], status_code: int, headers: Mapping[str, str]) -> None:
+        super().__init__(chunks, status_code, headers)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._chunks.close()
 
 
 class SeenToTheEnd(Exception):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
+from sluice.digests import REGISTERED
 from sluice.errors import PreconditionFailed, RangeNotSatisfiable
 from sluice.files import File
 
@@ -16,7 +17,7 @@ class DigestMismatch(Exception):
 
 def headers(file: File) -> dict[str, str]:
     """What every answer about the whole file or a range of it carries."""
-    digests = ", ".join(f"{name}=:{_base64(value)}:" for name, value in file.digests.items())
+    digests = ", ".join(f"{name}=:{_base64(value)}:" for name, value in file.digests.items() if name in REGISTERED)
     return {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
@@ -74,15 +75,18 @@ def byte_range(file: File, request: Mapping[str, str]) -> tuple[int, int] | None
     return start, stop
 
 
-def verified(buffers: Iterable[bytes], file: File) -> Iterator[bytes]:
-    """The buffers, the last one only after the SHA-256 of all was the record's. Raises DigestMismatch instead of it."""
+def verified(buffers: Iterable[bytes | memoryview], file: File) -> Iterator[bytes]:
+    """The buffers, the last one only after the SHA-256 of all was the record's. Raises DigestMismatch instead of it.
+
+    Each is copied: it is held back while the next one may already come in the same memory.
+    """
     sha256 = hashlib.sha256()
     held = b""
     for buffer in buffers:
         if held:
             yield held
         sha256.update(buffer)
-        held = buffer
+        held = bytes(buffer)
     if sha256.hexdigest() != file.digests["sha-256"]:
         raise DigestMismatch(file.id)
     if held:

@@ -56,6 +56,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One request, and the ways to answer it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each body waits 40 ms for its headers to be acknowledged
     server: "Proxy"
     request_read: Request
 

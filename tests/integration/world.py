@@ -17,7 +17,8 @@ from samtranslator.yaml_helper import yaml_parse
 from functions.api.models import CreateFile
 from functions.api.uploads import Uploads
 from sluice.files import File, Files, Status
-from sluice.hashing import Job
+from sluice.hashing import Job, Options, Reason
+from sluice.limits import MIB
 from sluice.objects import Objects, Version
 from tests.integration.proxy import Proxy, serving
 
@@ -29,6 +30,15 @@ KEYS: dict[str, Any] = {
     "aws_access_key_id": "AKIDEXAMPLE",
     "aws_secret_access_key": "secret",
 }
+# One plain stream is what moto can do; small buffers make much of little.
+OPTIONS = Options(
+    digests=("sha-256", "md5"),
+    part_bytes=MIB,
+    connections=1,
+    checkpoint_seconds=1.0,
+    slice_seconds=900.0,
+    lease_seconds=60,
+)
 
 
 def content(size: int, seed: int = 1) -> bytes:
@@ -78,12 +88,14 @@ class World:
     def near_uploads(self) -> Uploads:
         return Uploads(self.near_files, self.near_objects)
 
-    def job(self, holder: str = "job-1", seconds_left: Callable[[], float] = lambda: 600.0) -> Job:
-        return Job(self.files, self.objects, holder, seconds_left)
+    def job(
+        self, holder: str = "job-1", seconds_left: Callable[[], float] = lambda: 600.0, options: Options = OPTIONS
+    ) -> Job:
+        return Job(self.files, self.objects, holder, seconds_left, options)
 
     def near_job(self, holder: str = "job-2") -> Job:
         """A second job, whose network is well."""
-        return Job(self.near_files, self.near_objects, holder, lambda: 600.0)
+        return Job(self.near_files, self.near_objects, holder, lambda: 600.0, OPTIONS)
 
     def sent(self, data: bytes, **wanted: Any) -> File:
         """A file whose parts have all arrived, and nothing else has happened."""
@@ -96,7 +108,7 @@ class World:
     def arrived(self, data: bytes, **wanted: Any) -> tuple[File, Version]:
         """A completed file and what S3's event says of its object."""
         file = self.near_uploads.complete(self.sent(data, **wanted), None)
-        return file, self.near_objects.head(file.key)
+        return file, self.near_objects.head(file.key).version
 
     def now(self, file: File) -> File:
         return self.near_files.get(file.owner, file.id)
@@ -151,3 +163,23 @@ def environment(endpoint: str, **variables: str) -> Iterator[None]:
         for name, value in variables.items():
             patch.setenv(name, value)
         yield
+
+
+def run(job: Job, file: File, version: Version) -> File | None:
+    return job.run(file.owner, file.id, version)
+
+
+def ready(file: File | None, data: bytes, **more: str) -> bool:
+    """`more`: digests beside those of OPTIONS."""
+    assert file is not None
+    assert (file.status, file.reason, file.mismatch) == (Status.READY, None, None)
+    assert (file.digests, file.hashed_bytes) == (digests(data) | more, len(data))
+    assert (file.lease_until, file.expires_at, file.digest_states) == (0, None, {})
+    return True
+
+
+def failed(file: File | None, reason: Reason) -> bool:
+    assert file is not None
+    assert (file.status, file.reason) == (Status.FAILED, reason)
+    assert (file.lease_until, file.expires_at, file.digest_states) == (0, None, {})
+    return True

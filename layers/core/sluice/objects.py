@@ -1,26 +1,30 @@
 """The S3 calls that Sluice uses, beside the IAM actions that they need.
 
 s3:PutObject (create_upload, complete, and whoever uses a URL of sign_part or sign_put), s3:AbortMultipartUpload
-(abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head; with a version, as read and sign_get have it in a
-versioned bucket, s3:GetObjectVersion instead), s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions,
-s3:DeleteObject and s3:DeleteObjectVersion (delete).
+(abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head, its checksums included, and whoever uses a URL of
+sign_get or sign_read; with a version, as both have it in a versioned bucket, s3:GetObjectVersion instead),
+s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions, s3:DeleteObject and s3:DeleteObjectVersion
+(delete). Signing itself needs no permission; the signer's are asked for when the URL is used.
 """
 
+import base64
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.httpsession import get_cert_path
 
 from sluice import settings
 from sluice.errors import Busy
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
 
 # A URL dies with the credentials that signed it, and those of a Lambda function may have an hour left:
@@ -28,6 +32,17 @@ if TYPE_CHECKING:
 URL_SECONDS = 3600
 DELETE_PAGE = 1_000  # keys in one DeleteObjects call
 PASSING = {"InternalError", "ServiceUnavailable", "SlowDown"}  # what S3 may say of one key and not the next time
+
+# What HEAD calls a checksum -> the RFC 9530 name, where it has one: https://www.iana.org/assignments/http-digest-hash-alg/
+CHECKSUMS = {
+    "ChecksumCRC64NVME": "crc64nvme",
+    "ChecksumCRC32C": "crc32c",
+    "ChecksumCRC32": "crc32",
+    "ChecksumSHA1": "sha",
+    "ChecksumSHA256": "sha-256",
+    "ChecksumSHA512": "sha-512",
+    "ChecksumMD5": "md5",
+}
 
 
 class ObjectMissing(Exception):
@@ -38,8 +53,8 @@ class ObjectChanged(Exception):
     """S3 has another object there than the one that was meant."""
 
 
-class WrongRange(OSError):
-    """S3, or something in between, sent another range than was asked for. An OSError, because asking again may help."""
+class ObjectForbidden(Exception):
+    """S3 does not let us have the object."""
 
 
 class UploadMissing(Exception):
@@ -72,6 +87,14 @@ class Version:
     etag: str  # without quotes
     size: int
     version_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A version, and what S3 computed of all its bytes: the name of each checksum -> its bytes, big-endian."""
+
+    version: Version
+    checksums: dict[str, bytes]
 
 
 class Objects:
@@ -120,6 +143,10 @@ class Objects:
         } | _version_id(version.version_id)
         return self._sign("get_object", params)
 
+    def sign_read(self, version: Version) -> Signed:
+        """A GET of exactly this version. Range and If-Match need no signature: the reader adds them."""
+        return self._sign("get_object", {"Key": version.key} | _version_id(version.version_id))
+
     def parts(self, key: str, upload_id: str) -> list[Part]:
         """All parts that have arrived, by number. Raises UploadMissing."""
         pages = self._client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload_id)
@@ -150,32 +177,16 @@ class Objects:
         with suppress(self._client.exceptions.NoSuchUpload):
             self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
 
-    def head(self, key: str, version_id: str | None = None) -> Version:
-        """The object as it is now, or the given version of it. Raises ObjectMissing."""
+    def head(self, key: str, version_id: str | None = None) -> Head:
+        """The object as it is now, or the given version of it. Raises ObjectMissing, ObjectForbidden."""
         try:
-            answer = self._client.head_object(Bucket=self.bucket, Key=key, **_version_id(version_id))
+            answer = self._client.head_object(
+                Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **_version_id(version_id)
+            )
         except ClientError as error:
             raise _translated(error) from None
-        return Version(key, answer["ETag"].strip('"'), answer["ContentLength"], answer.get("VersionId", version_id))
-
-    def read(self, version: Version, start: int, stop: int) -> "StreamingBody":
-        """The bytes from `start` up to `stop` (exclusive) of exactly this version.
-
-        Raises ObjectMissing, ObjectChanged, WrongRange, and botocore's errors where S3 or the network failed.
-        """
-        arguments: dict[str, Any] = {"IfMatch": f'"{version.etag}"'} | _version_id(version.version_id)
-        part = (start, stop) != (0, version.size)
-        if part:
-            arguments["Range"] = f"bytes={start}-{stop - 1}"
-        try:
-            answer = self._client.get_object(Bucket=self.bucket, Key=version.key, **arguments)
-        except ClientError as error:
-            raise _translated(error) from None
-        sent = answer.get("ContentRange")
-        if sent != (f"bytes {start}-{stop - 1}/{version.size}" if part else None):
-            answer["Body"].close()
-            raise WrongRange(f"asked for {arguments.get('Range')}, got {sent}")
-        return answer["Body"]
+        version = Version(key, answer["ETag"].strip('"'), answer["ContentLength"], answer.get("VersionId", version_id))
+        return Head(version, _checksums(answer))
 
     def delete(self, key: str) -> None:
         """Every version of the object, and every marker of an earlier deletion. Raises Busy where S3 kept some."""
@@ -204,10 +215,25 @@ def _version_id(version_id: str | None) -> dict[str, Any]:
     return {"VersionId": version_id} if version_id else {}
 
 
+def _checksums(answer: Mapping[str, Any]) -> dict[str, bytes]:
+    """Those of the whole object: a composite one is a checksum of the parts' checksums, and ends in their number."""
+    if answer.get("ChecksumType") == "COMPOSITE":
+        return {}
+    told = {name: answer[field] for field, name in CHECKSUMS.items() if field in answer}
+    return {name: base64.b64decode(text, validate=True) for name, text in told.items() if "-" not in text}
+
+
 def _translated(error: ClientError) -> Exception:
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if status == 404:
-        return ObjectMissing(str(error))
-    if status == 412:
-        return ObjectChanged(str(error))
-    return error
+    match error.response["ResponseMetadata"]["HTTPStatusCode"]:
+        case 404:
+            return ObjectMissing(str(error))
+        case 403:
+            return ObjectForbidden(str(error))
+        case _:
+            return error
+
+
+def ca_bundle() -> str:
+    """The file with the certificates that boto3 trusts by its configuration, or else those that it brings along."""
+    configured = botocore.session.get_session().get_config_variable("ca_bundle")
+    return str(configured or os.environ.get("REQUESTS_CA_BUNDLE") or get_cert_path(True))

@@ -1,48 +1,202 @@
-"""One pinned version of an object as an ordered stream of buffers that survives broken connections."""
+"""One pinned version of an object as an ordered stream of buffers, over one connection or several.
 
+The object is read in parts, each into a buffer that is used again and again, by one thread for each connection. A part
+is only begun with a buffer in hand, in the order of the object, so whoever is slow or stops cannot block anybody.
+Memory: (connections + SPARE_BUFFERS) x part_bytes, however large the object is.
+"""
+
+import math
 import random
-import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPException
+from threading import TIMEOUT_MAX, Event, Lock
 
-from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError, ResponseStreamingError
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import BotoCoreError
 
 from sluice.limits import MIB
 from sluice.objects import Objects, Version
+from sluice.wire import Connection, Source
 
-BUFFER_BYTES = MIB  # what is held of the object at a time
-ATTEMPTS = 6  # in a row without a single new byte, on top of the SDK's own retries of a request that was not answered
-FIRST_PAUSE_SECONDS = 0.2  # doubled with each attempt, times a random factor so that many readers do not return at once
+PART_BYTES = 8 * MIB  # what one request asks for: its latency is then a small share of its time
+SPARE_BUFFERS = 2  # beside one for each connection: one that the consumer has, one that is ready for it
 
-# What a connection that breaks under an answer raises, on its way through urllib3 and botocore.
-BROKEN = (HTTPClientError, IncompleteReadError, ResponseStreamingError, HTTPError, HTTPException, OSError)
+# What may pass when the same bytes are asked for again: a network, TLS, S3's own trouble, no credentials at the moment.
+PASSING = (OSError, HTTPException, BotoCoreError)
 
 
-def read(objects: Objects, version: Version, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """Buffers of at most BUFFER_BYTES that together are the bytes from `start` up to `stop` (exclusive; None: the end).
+class Unreadable(Exception):
+    """The bytes did not come, however often they were asked for, or not in time; the cause is the last failure."""
 
-    A broken answer is asked for again from the byte reached. Raises ObjectMissing and ObjectChanged at once, and
-    botocore's or urllib3's error when ATTEMPTS in a row brought nothing.
-    """
-    position, end, attempt = start, version.size if stop is None else stop, 0
-    while position < end:
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a read waits, and how often it tries."""
+
+    connect_seconds: float = 5.0  # for a connection, TLS included: S3 is in the same region
+    stall_seconds: float = 20.0  # without a byte; S3's slow answers take a few
+    attempts: int = 10  # in a row without a new byte: with these pauses about 16 s of refusals
+    first_pause_seconds: float = 0.1  # doubled with each attempt
+    longest_pause_seconds: float = 10.0
+    margin_seconds: float = 5.0  # of `seconds_left` that remain to the caller
+
+    def pause(self, attempt: int) -> float:
+        """Before asking again after this attempt, the first being 1: any time up to the limit, so that many readers do
+        not return at once (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)."""
+        limit = min(self.first_pause_seconds * 2.0 ** (attempt - 1), self.longest_pause_seconds)
+        return random.uniform(0, limit)  # noqa: S311 - jitter, no secret
+
+
+class Buffers(Iterator[memoryview]):
+    """The buffers in order, each valid until the next is asked for. `retries`: how often bytes were asked for again."""
+
+    def __init__(
+        self,
+        source: Source,
+        parts: Iterator[tuple[int, int]],
+        *,
+        end: int | None,
+        connections: int,
+        seconds_left: Callable[[], float],
+        patience: Patience,
+    ) -> None:
+        self.retries = 0
+        self._parts = parts
+        self._end = end  # of every answer; None: of the part's
+        self._seconds_left = seconds_left
+        self._patience = patience
+        self._connections = [
+            Connection(source, patience.connect_seconds, patience.stall_seconds) for _ in range(connections)
+        ]
+        self._idle = deque(self._connections)
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="reader")
+        self._stopped = Event()
+        self._lock = Lock()
+        self._failure: BaseException | None = None  # the last one, passing or not
+        self._over = False
+        self._under_way: deque[tuple[bytearray, memoryview, Future[None]]] = deque()
+        self._free: list[bytearray] = []
+        self._held: tuple[bytearray, memoryview] | None = None
+        self._begin_parts()
+
+    def __next__(self) -> memoryview:
+        self._take_back()
+        self._begin_parts()
+        if not self._under_way:
+            raise StopIteration
+        memory, view, filled = self._under_way[0]
+        self._wait(filled)
+        self._under_way.popleft()
+        self._held = memory, view
+        return view
+
+    def close(self) -> None:
+        """End every thread and socket, whatever they are at."""
+        self._stopped.set()
+        for connection in self._connections:
+            connection.interrupt()
+        self._threads.shutdown(cancel_futures=True)
+        for connection in self._connections:
+            connection.close()
+        # What a failure's traceback still refers to must not keep the buffers.
+        self._under_way.clear()
+        self._free.clear()
+        self._failure = None
+
+    def _take_back(self) -> None:
+        if self._held is not None:
+            memory, view = self._held
+            view.release()  # who kept it shall not see another part's bytes
+            self._free.append(memory)
+            self._held = None
+
+    def _begin_parts(self) -> None:
+        """Have as many parts under way or ready as there are buffers."""
+        while len(self._under_way) < len(self._connections) + SPARE_BUFFERS and (part := next(self._parts, None)):
+            start, stop = part
+            memory = self._free.pop() if self._free else bytearray(stop - start)
+            view = memoryview(memory)[: stop - start]
+            filled = self._threads.submit(self._fill, view, start, self._end or stop)
+            self._under_way.append((memory, view, filled))
+
+    def _wait(self, filled: Future[None]) -> None:
+        left = self._seconds_left() - self._patience.margin_seconds
         try:
-            with closing(objects.read(version, position, end)) as body:
-                while position < end:
-                    buffer = body.read(min(BUFFER_BYTES, end - position))
-                    if not buffer:
-                        raise IncompleteReadError(actual_bytes=position, expected_bytes=end)
-                    yield buffer
-                    position, attempt = position + len(buffer), 0
-        except (ClientError, *BROKEN) as error:
-            attempt += 1
-            if attempt == ATTEMPTS or (isinstance(error, ClientError) and not _passing(error)):
-                raise
-            time.sleep(FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
+            filled.result(min(left, TIMEOUT_MAX))
+        except TimeoutError as late:
+            raise Unreadable("the time is over") from (self._failure or late)
+
+    def _fill(self, view: memoryview, start: int, end: int) -> None:
+        """Fill the view with the bytes from `start` on; what is asked of S3 goes up to `end`."""
+        if self._over:  # in an earlier part: parts begin in order
+            raise Unreadable("an earlier part could not be read")
+        connection = self._idle.popleft()
+        try:
+            done = 0
+            while done < len(view):
+                done += self._read_on(connection, view[done:], start + done, end)
+        except BaseException:
+            self._over = True
+            raise
+        finally:
+            self._idle.append(connection)
+
+    def _read_on(self, connection: Connection, view: memoryview, position: int, end: int) -> int:
+        """At least one byte, however many attempts that takes; how many it were."""
+        attempt = 0
+        while True:
+            try:
+                return connection.read_into(view, position, end)
+            except PASSING as error:
+                self._failure = error
+                attempt += 1
+                if attempt == self._patience.attempts:
+                    raise Unreadable(f"no byte in {attempt} attempts: {error}") from error
+                if self._stopped.wait(self._patience.pause(attempt)):
+                    raise
+                with self._lock:
+                    self.retries += 1
 
 
-def _passing(error: ClientError) -> bool:
-    """Whether S3 may answer the same request later: 500, 503 SlowDown and their kin."""
-    return error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
+@contextmanager
+def read(
+    objects: Objects,
+    version: Version,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    part_bytes: int = PART_BYTES,
+    connections: int = 1,
+    seconds_left: Callable[[], float] = lambda: math.inf,
+    patience: Patience = Patience(),
+) -> Iterator[Buffers]:
+    """The bytes from `start` up to `stop` (exclusive; None: the end), in buffers of `part_bytes`, the last one shorter.
+
+    One connection is one plain stream, without a Range when it is the whole object; more ask for a part each. Leaving
+    the context ends all threads and sockets at once; only a name that is being looked up is waited for.
+
+    Raises ObjectMissing, ObjectChanged and ObjectForbidden as soon as the reading gets there, and Unreadable when
+    `patience` or, less its margin, the time of `seconds_left` is over.
+    """
+    stop = version.size if stop is None else stop
+    source = Source(objects, version)
+    buffers = Buffers(
+        source,
+        parts(start, stop, part_bytes),
+        end=stop if connections == 1 else None,
+        connections=connections,
+        seconds_left=seconds_left,
+        patience=patience,
+    )
+    try:
+        yield buffers
+    finally:
+        buffers.close()
+
+
+def parts(start: int, stop: int, part_bytes: int) -> Iterator[tuple[int, int]]:
+    """The bytes from `start` up to `stop` in parts, each as (start, stop); all but the last of `part_bytes`."""
+    return ((at, min(at + part_bytes, stop)) for at in range(start, stop, part_bytes))

@@ -1,13 +1,13 @@
 import hashlib
 import hmac
-import io
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
-from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from sluice.errors import Busy
 from sluice.objects import (
     URL_SECONDS,
-    ObjectChanged,
+    Head,
+    ObjectForbidden,
     ObjectMissing,
     Objects,
     Part,
     Signed,
     UploadMissing,
     Version,
-    WrongRange,
+    ca_bundle,
 )
 from tests.unit.core.records import CREDENTIALS, aws_environment
 
@@ -131,56 +132,21 @@ def test_urls_end_after_an_hour_and_say_so(objects: Objects, monkeypatch: pytest
     assert signed.expires_at == 1_800_003_600
 
 
-def test_a_read_is_pinned(objects: Objects, s3: Stubber) -> None:
-    """ETag and version go with every read; the whole object is asked for without a range."""
-    s3.add_response("get_object", {}, {"Bucket": "the-bucket", "Key": KEY, "IfMatch": '"abc-2"', "VersionId": "v1"})
-    with pytest.raises(KeyError, match="Body"):  # a stubbed answer has none
-        objects.read(VERSION, 0, 100)
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "asked"),
-    [(0, 10, "bytes=0-9"), (7, 100, "bytes=7-99"), (7, 8, "bytes=7-7"), (99, 100, "bytes=99-99")],
+@given(
+    version_id=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=30), byte=st.integers(0, 99)
 )
-def test_a_range_is_asked_for_inclusively(objects: Objects, s3: Stubber, start: int, stop: int, asked: str) -> None:
-    """`stop` is exclusive here, HTTP's last byte inclusive."""
-    expected = {"Bucket": "the-bucket", "Key": KEY, "IfMatch": '"abc-2"', "VersionId": "v1", "Range": asked}
-    s3.add_response("get_object", {"ContentRange": f"bytes {start}-{stop - 1}/100"}, expected)
-    with pytest.raises(KeyError, match="Body"):
-        objects.read(VERSION, start, stop)
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "sent"),
-    [
-        (0, 100, "bytes 0-99/100"),
-        (7, 100, None),
-        (7, 100, "bytes 0-99/100"),
-        (7, 100, "bytes 7-98/100"),
-        (7, 100, "bytes 7-99/101"),
-        (7, 100, "bytes 7-99/*"),
-        (0, 50, None),
-    ],
-)
-def test_another_range_than_was_asked_for_is_not_read(
-    objects: Objects, s3: Stubber, start: int, stop: int, sent: str | None
-) -> None:
-    """The whole for a part, a part for the whole, other ends, another size: the answer is given back unread."""
-    connection = io.BytesIO(b"x" * 100)
-    body = StreamingBody(connection, 100)
-    s3.add_response("get_object", {"Body": body} | ({"ContentRange": sent} if sent else {}))
-    with pytest.raises(WrongRange):
-        objects.read(VERSION, start, stop)
-    assert connection.closed
-
-
-def test_the_right_range_is_the_body(objects: Objects, s3: Stubber) -> None:
-    """Whole and part alike, as the SDK hands it out: nothing was read of it yet."""
-    for start, stop, told in ((0, 100, {}), (7, 9, {"ContentRange": "bytes 7-8/100"})):
-        body = StreamingBody(io.BytesIO(b"x" * (stop - start)), stop - start)
-        s3.add_response("get_object", {"Body": body} | told)
-        assert objects.read(VERSION, start, stop) is body
-        assert body.read() == b"x" * (stop - start)
+def test_a_reads_url_means_one_version_and_leaves_the_range_open(objects: Objects, version_id: str, byte: int) -> None:
+    """Only the host is signed, so one URL does for every range; another version has another signature."""
+    version = replace(VERSION, version_id=version_id or None)
+    signed = objects.sign_read(version)
+    told = query(signed)
+    assert told.get("versionId") == version.version_id
+    assert told["X-Amz-SignedHeaders"] == "host"
+    assert told["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
+    sent = {"Range": f"bytes={byte}-99", "If-Match": '"abc-2"'}
+    assert signature("GET", signed.url, sent) == told["X-Amz-Signature"]
+    other = query(objects.sign_read(replace(VERSION, version_id="another")))
+    assert (other["X-Amz-Signature"] == told["X-Amz-Signature"]) == (version_id == "another")
 
 
 @pytest.mark.parametrize(
@@ -188,21 +154,21 @@ def test_the_right_range_is_the_body(objects: Objects, s3: Stubber) -> None:
     [
         ("NoSuchKey", 404, ObjectMissing),
         ("NoSuchVersion", 404, ObjectMissing),
-        ("PreconditionFailed", 412, ObjectChanged),
-        ("AccessDenied", 403, ClientError),
+        ("AccessDenied", 403, ObjectForbidden),
         ("SlowDown", 503, ClientError),
     ],
 )
 def test_what_s3_answers_is_told_apart(
     objects: Objects, s3: Stubber, code: str, status: int, raised: type[Exception]
 ) -> None:
-    """Gone, replaced, and everything else are three different things."""
-    s3.add_client_error("get_object", code, http_status_code=status)
-    with pytest.raises(raised):
-        objects.read(VERSION, 0, 100)
+    """Gone, forbidden, and everything else are three different things."""
     s3.add_client_error("head_object", code, http_status_code=status)
     with pytest.raises(raised):
         objects.head(KEY)
+
+
+HEAD = {"ETag": '"abc-2"', "ContentLength": 7}
+ASKED = {"Bucket": "the-bucket", "Key": KEY, "ChecksumMode": "ENABLED"}
 
 
 @pytest.mark.parametrize(("told", "version_id"), [({"VersionId": "v9"}, "v9"), ({}, None)])
@@ -210,8 +176,48 @@ def test_head_is_the_pinned_version(
     objects: Objects, s3: Stubber, told: dict[str, Any], version_id: str | None
 ) -> None:
     """Without the quotes of the ETag; a bucket without versions has none."""
-    s3.add_response("head_object", {"ETag": '"abc-2"', "ContentLength": 7} | told, {"Bucket": "the-bucket", "Key": KEY})
-    assert objects.head(KEY) == Version(KEY, "abc-2", 7, version_id)
+    s3.add_response("head_object", HEAD | told, ASKED)
+    assert objects.head(KEY) == Head(Version(KEY, "abc-2", 7, version_id), {})
+
+
+def test_head_of_an_older_version(objects: Objects, s3: Stubber) -> None:
+    """It is asked for by its id."""
+    s3.add_response("head_object", HEAD | {"VersionId": "v3"}, ASKED | {"VersionId": "v3"})
+    assert objects.head(KEY, "v3").version.version_id == "v3"
+
+
+@pytest.mark.parametrize(
+    ("told", "checksums"),
+    [
+        ({"ChecksumCRC64NVME": "AAAAAAAAAAE=", "ChecksumType": "FULL_OBJECT"}, {"crc64nvme": bytes(7) + b"\x01"}),
+        ({"ChecksumCRC32C": "4waSgw==", "ChecksumType": "FULL_OBJECT"}, {"crc32c": bytes.fromhex("e3069283")}),
+        ({"ChecksumCRC32": "y/Q5Jg=="}, {"crc32": bytes.fromhex("cbf43926")}),
+        ({"ChecksumSHA1": "AAEC", "ChecksumSHA256": "AwQF"}, {"sha": b"\x00\x01\x02", "sha-256": b"\x03\x04\x05"}),
+        ({"ChecksumSHA512": "AAEC", "ChecksumMD5": "AwQF"}, {"sha-512": b"\x00\x01\x02", "md5": b"\x03\x04\x05"}),
+        ({"ChecksumSHA256": "AAEC-2", "ChecksumType": "COMPOSITE"}, {}),
+        ({"ChecksumSHA256": "AAEC", "ChecksumType": "COMPOSITE"}, {}),
+        ({"ChecksumCRC32C": "4waSgw==-2"}, {}),
+        ({"ChecksumXXHASH64": "AAAAAAAAAAE=", "ChecksumType": "FULL_OBJECT"}, {}),
+    ],
+)
+def test_head_has_the_checksums_of_the_whole_object(
+    objects: Objects, s3: Stubber, told: dict[str, Any], checksums: dict[str, bytes]
+) -> None:
+    """One of the parts' checksums, said by its type or by the number behind it, is none of them."""
+    s3.add_response("head_object", HEAD | told, ASKED)
+    assert objects.head(KEY).checksums == checksums
+
+
+def test_the_certificates_are_those_of_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_CA_BUNDLE before REQUESTS_CA_BUNDLE before the file that comes with it."""
+    aws_environment(monkeypatch)
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    assert Path(ca_bundle()).is_file()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/requests.pem")
+    assert ca_bundle() == "/requests.pem"
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/aws.pem")
+    assert ca_bundle() == "/aws.pem"
 
 
 def test_parts_come_from_all_pages(objects: Objects, s3: Stubber) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from functions.api.models import CompleteFile, CreateFile, check_filename
+from sluice.digests import SUPPORTED, Digests
 from sluice.errors import InvalidFilename
 
 GOOD: dict[str, Any] = {"filename": "a.txt", "size": 1}
@@ -138,6 +139,12 @@ def test_a_promise_that_cannot_be_kept_is_refused(change: dict[str, Any]) -> Non
 def test_a_promise_at_the_edges_is_taken(change: dict[str, Any]) -> None:
     """An empty file, a type with a parameter, a fingerprint of 1,023 bytes, both digests."""
     CreateFile.model_validate(GOOD | change)
+
+
+def test_every_digest_that_the_hasher_computes_may_be_declared() -> None:
+    """In lower-case hex, as long as it is."""
+    with Digests(SUPPORTED) as empty:
+        CreateFile.model_validate(GOOD | {"digests": empty.hexdigests()})
 
 
 @pytest.mark.parametrize(

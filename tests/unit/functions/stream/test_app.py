@@ -1,12 +1,10 @@
 import hashlib
-import io
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from fastapi import Request
 from fastapi.testclient import TestClient
@@ -67,15 +65,10 @@ def link(dynamodb: Stubber, file: File, use: Use = Use.CONTENT) -> str:
     return f"/files/{file.id}/{use}?capability={capabilities.issue(CAPABILITY_KEY, file.owner, file.id, use, 60)}"
 
 
-def stored(s3: Stubber, data: bytes, **answer: str) -> None:
-    s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(data), len(data))} | answer)
-
-
-def test_the_whole_file_with_all_its_headers(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
-    """200, the bytes, their length, the type exactly as declared, and the name as an attachment."""
-    stored(s3, DATA)
-    answer = client.get(link(dynamodb, a_ready_file()))
-    assert (answer.status_code, answer.content) == (200, DATA)
+def test_head_has_all_the_headers(client: TestClient, dynamodb: Stubber) -> None:
+    """200, the length, the type exactly as declared, and the name as an attachment; S3 is not asked."""
+    answer = client.head(link(dynamodb, a_ready_file()))
+    assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-type"] == "text/plain"
     assert answer.headers["content-length"] == str(len(DATA))
     assert (
@@ -87,44 +80,11 @@ def test_the_whole_file_with_all_its_headers(client: TestClient, dynamodb: Stubb
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_head_is_get_without_the_bytes(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
-    """The same headers, and S3 is not asked."""
-    file = a_ready_file()
-    head = client.head(link(dynamodb, file))
-    stored(s3, DATA)
-    get = client.get(link(dynamodb, file))
-    assert (head.status_code, head.content) == (200, b"")
-    assert head.headers == get.headers
-
-
-@pytest.mark.parametrize("data", [DATA[:-1] + b"!", DATA[:-1]], ids=["altered", "short"])
-def test_other_bytes_than_the_hashed_ones_break_the_transfer(
-    stream: ModuleType, dynamodb: Stubber, s3: Stubber, data: bytes
-) -> None:
-    """A mismatch is an error of the transfer itself: it cannot end as if all were well."""
-    file = a_ready_file(size=len(data))
-    stored(s3, data)
-    with pytest.raises(stream.content.DigestMismatch):
-        TestClient(stream.app).get(link(dynamodb, file))
-
-
 def test_an_empty_file(client: TestClient, dynamodb: Stubber) -> None:
     """200 with no bytes, without asking S3."""
     file = a_ready_file(size=0, digests={"sha-256": hashlib.sha256().hexdigest()})
     answer = client.get(link(dynamodb, file))
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
-
-
-def test_a_range(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
-    """206, which bytes of how many, and S3 is asked for those alone."""
-    asked = {"Bucket": "the-bucket", "IfMatch": '"abc-2"', "VersionId": "v1", "Range": "bytes=4-8"}
-    file = a_ready_file()
-    body = StreamingBody(io.BytesIO(DATA[4:9]), 5)
-    s3.add_response("get_object", {"Body": body, "ContentRange": "bytes 4-8/20"}, asked | {"Key": file.key})
-    answer = client.get(link(dynamodb, file), headers={"Range": "bytes=4-8"})
-    assert (answer.status_code, answer.content) == (206, b"quick")
-    assert answer.headers["content-range"] == f"bytes 4-8/{len(DATA)}"
-    assert answer.headers["content-length"] == "5"
 
 
 def test_the_end_of_an_empty_file(client: TestClient, dynamodb: Stubber) -> None:
@@ -169,14 +129,6 @@ def test_more_than_lambda_streams_is_left_to_s3(client: TestClient, dynamodb: St
     told = parse_qs(urlsplit(answer.headers["location"]).query)
     assert told["versionId"] == ["v1"]
     assert told["response-content-disposition"][0].startswith("attachment;")
-
-
-def test_a_small_range_of_a_large_file_is_streamed(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
-    """The limit is for one response."""
-    stored(s3, b"x" * LIMIT, ContentRange=f"bytes 0-{LIMIT - 1}/{10 * LIMIT}")
-    headers = {"Range": f"bytes=0-{LIMIT - 1}"}
-    answer = client.get(link(dynamodb, a_ready_file(size=10 * LIMIT)), headers=headers)
-    assert (answer.status_code, answer.content) == (206, b"x" * LIMIT)
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.READY])

@@ -181,6 +181,12 @@ def test_the_headers_describe_the_whole_file() -> None:
     assert found["Accept-Ranges"] == "bytes"
 
 
+def test_only_digests_that_http_knows_are_headers() -> None:
+    """S3's own checksum is in the record, and has no name in the registry of RFC 9530."""
+    file = a_file(digests={"crc64nvme": "00" * 8, "sha": "ff"})
+    assert content.headers(file)["Repr-Digest"] == "sha=:/w==:"
+
+
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
 def test_the_right_bytes_pass_unchanged(data: bytes, cuts: list[int]) -> None:
     """In whatever buffers they come."""

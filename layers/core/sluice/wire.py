@@ -1,0 +1,226 @@
+"""GETs of one pinned version over a connection that is kept, read into memory that the caller gives.
+
+http.client and not boto3: its body is copied on the way, and its connections cannot be ended from another thread.
+"""
+
+import errno
+import os
+import re
+import select
+import socket
+import ssl
+import time
+from contextlib import suppress
+from email.message import Message
+from functools import cache
+from http.client import HTTPConnection, HTTPResponse
+from threading import Lock
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Signed, Version, ca_bundle
+
+RENEW_SECONDS = 60  # a URL that ends sooner is signed again: clocks differ
+REFUSAL_BYTES = 64 * 1024  # S3's error documents have less than 1 KiB; what stands in between may send a page
+
+
+class Refused(OSError):
+    """S3, or something in between, would not answer now."""
+
+
+class Expired(Refused):
+    """The URL, or the credentials that signed it, are too old."""
+
+
+class WrongAnswer(OSError):
+    """Other bytes than were asked for, or fewer."""
+
+
+class Source:
+    """One version, and the URL that allows reading it. Threads share it; two may sign at once, which harms nobody."""
+
+    def __init__(self, objects: Objects, version: Version) -> None:
+        self.version = version
+        self._objects = objects
+        self._signed: Signed | None = None
+
+    def signed(self) -> Signed:
+        if self._signed is None or self._signed.expires_at - time.time() < RENEW_SECONDS:
+            self._signed = self._objects.sign_read(self.version)
+        return self._signed
+
+    def expire(self) -> None:
+        """Have the next request sign a URL of its own."""
+        self._signed = None
+
+
+class Connection:
+    """Answers one request after the other. One thread uses it; any may `interrupt` it."""
+
+    def __init__(self, source: Source, connect_seconds: float, stall_seconds: float) -> None:
+        self._source = source
+        self._connect_seconds = connect_seconds
+        self._stall_seconds = stall_seconds
+        self._lock = Lock()  # a socket is not shut down while it is closed: its number may be another one's by then
+        self._interrupted = False
+        self._socket: socket.socket | None = None
+        self._http: HTTPConnection | None = None
+        self._response: HTTPResponse | None = None
+        self._left = 0  # bytes of the answer that have not been read
+
+    def read_into(self, view: memoryview, position: int, stop: int) -> int:
+        """Read at least one byte at `position`; how many it were.
+
+        The answer under way goes on, else one is asked for that ends at `stop`. Raises ObjectMissing, ObjectChanged,
+        ObjectForbidden, and OSError or HTTPException where asking again may help; that is over a new socket then.
+        """
+        try:
+            return self._take(self._response or self._ask(position, stop), view)
+        except BaseException:
+            self.close()
+            raise
+
+    def interrupt(self) -> None:
+        """Let whoever waits for this connection fail at once, and open no other."""
+        with self._lock:
+            self._interrupted = True
+            if self._socket is not None:
+                # Not the method of SSLSocket, which would take TLS away from under the thread that reads.
+                with suppress(OSError):
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Forget the answer under way and let the socket go."""
+        self._finish()
+        with self._lock:
+            if self._http is not None:
+                self._http.close()
+            if self._socket is not None:
+                self._socket.close()
+            self._http = self._socket = None
+
+    def _take(self, response: HTTPResponse, view: memoryview) -> int:
+        # Whatever has arrived, straight into the view: `readinto` of the response would wait until the view is full,
+        # and forget what it had when the connection breaks.
+        count = response.fp.readinto1(view)
+        if not count:
+            raise WrongAnswer(f"the answer ended {self._left} bytes early")
+        self._left -= count
+        if not self._left:
+            self._finish()  # the socket stays for the next answer
+        return count
+
+    def _finish(self) -> None:
+        with self._lock:
+            if self._response is not None:
+                self._response.close()
+            self._response = None
+
+    def _ask(self, position: int, stop: int) -> HTTPResponse:
+        version = self._source.version
+        url = urlsplit(self._source.signed().url)
+        headers = {"Host": url.netloc, "If-Match": f'"{version.etag}"'}
+        if (position, stop) != (0, version.size):
+            headers["Range"] = f"bytes={position}-{stop - 1}"
+        http = self._connected(url)
+        http.request("GET", f"{url.path}?{url.query}", headers=headers)
+        self._response = response = http.getresponse()
+        if response.status not in (200, 206):
+            refused = refusal(response.status, response.read(REFUSAL_BYTES))
+            if isinstance(refused, Expired):
+                self._source.expire()
+            raise refused
+        check(response.status, response.headers, version, position, stop)
+        self._left = stop - position
+        return response
+
+    def _connected(self, url: SplitResult) -> HTTPConnection:
+        if self._http is None or self._http.sock is None:
+            self.close()  # never opened, or the server closed with its last answer
+            opened = self._open(url)
+            opened.settimeout(self._stall_seconds)
+            self._http = HTTPConnection(str(url.hostname))
+            self._http.sock = opened
+        return self._http
+
+    def _open(self, url: SplitResult) -> socket.socket:
+        """As socket.create_connection does, but so that it can be interrupted."""
+        secure = url.scheme == "https"
+        context = trusting(ca_bundle()) if secure else None
+        port = url.port or (443 if secure else 80)
+        failure = OSError(f"{url.hostname} has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(url.hostname, port, type=socket.SOCK_STREAM):
+            opened = socket.socket(family, kind, protocol)
+            if context:  # before it is connected: wrapping one that is interrupted meanwhile would lose it
+                opened = context.wrap_socket(opened, server_hostname=url.hostname, do_handshake_on_connect=False)
+            try:
+                self._connect(opened, address)
+                if isinstance(opened, ssl.SSLSocket):
+                    opened.do_handshake()
+            except OSError as error:
+                failure = error
+                self.close()
+            else:
+                return opened
+        raise failure
+
+    def _connect(self, opened: socket.socket, address: Any) -> None:
+        opened.setblocking(False)
+        with self._lock:  # a socket that has not begun to connect cannot be interrupted
+            self._socket = opened
+            self._refuse_if_interrupted()
+            code = opened.connect_ex(address)
+        if code == errno.EINPROGRESS:
+            connected = select.poll()
+            connected.register(opened, select.POLLOUT)
+            if not connected.poll(self._connect_seconds * 1000):
+                raise TimeoutError("no connection in time")
+            code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        # Interrupted meanwhile, it is not connected and has no error either: TLS would wait for it.
+        self._refuse_if_interrupted()
+        if code:
+            raise OSError(code, os.strerror(code))
+        opened.settimeout(self._connect_seconds)
+
+    def _refuse_if_interrupted(self) -> None:
+        if self._interrupted:
+            raise ConnectionAbortedError("the reading has ended")
+
+
+def refusal(status: int, document: bytes) -> Exception:
+    """What S3 means by an answer without the object."""
+    code, message = (found[1].decode(errors="replace") if (found := one.search(document)) else "" for one in DETAILS)
+    text = f"S3 answers {status} {code}".rstrip()
+    if code in EXPIRED_CODES or (status == 403 and message == "Request has expired"):
+        return Expired(text)
+    match status:
+        case 404:
+            return ObjectMissing(text)
+        case 412 | 416:  # 416: the object there is shorter than the one that was meant
+            return ObjectChanged(text)
+        case 403:
+            return ObjectForbidden(text)
+        case _:
+            return Refused(text)
+
+
+DETAILS = (re.compile(rb"<Code>([^<]{1,100})</Code>"), re.compile(rb"<Message>([^<]{1,1000})</Message>"))
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; the code of an old URL is AccessDenied.
+EXPIRED_CODES = {"ExpiredToken", "TokenRefreshRequired"}
+
+
+def check(status: int, headers: Message, version: Version, position: int, stop: int) -> None:
+    """Raises ObjectChanged for another object's answer, WrongAnswer for one that is not of exactly these bytes."""
+    etag = headers["ETag"]
+    if etag is not None and etag.strip('"') != version.etag:
+        raise ObjectChanged(f"S3 sends the object {etag}, not {version.etag}")
+    whole = (position, stop) == (0, version.size)
+    wanted = (200, None) if whole else (206, f"bytes {position}-{stop - 1}/{version.size}")
+    told = (status, headers["Content-Range"])
+    if etag is None or told != wanted or headers["Content-Length"] != str(stop - position):
+        raise WrongAnswer(f"asked for {wanted}, {stop - position} bytes; got {told}, {headers['Content-Length']} bytes")
+
+
+@cache
+def trusting(bundle: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=bundle)
