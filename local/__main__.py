@@ -37,6 +37,7 @@ environment:
   SLUICE_AWS_PORT     port of the AWS services (5000)
   SLUICE_TOKEN        the access token, or a JSON object owner -> token; made up when unset
   SLUICE_<NAME>       a parameter of the template: SLUICE_ALLOWED_ORIGINS sets AllowedOrigins
+  SLUICE_ENV_<NAME>   a variable of the functions' environment: SLUICE_ENV_LEASE_SECONDS sets LEASE_SECONDS
 
 To use the AWS services yourself, with the URL "aws" of the ready line:
   AWS_ENDPOINT_URL=http://127.0.0.1:5000 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \\
@@ -76,7 +77,7 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
             stack.create, plan, services, doors=addresses, secrets={TOKEN_SECRET: json.dumps(tokens)}
         )
         sources = queue.declared(plan, resolver)
-        pools = _pools(functions.declared(plan, resolver, services.url), guard)
+        pools = _pools(functions.declared(plan, resolver, services.url, environ), guard)
         for pool in pools.values():
             closing.push_async_callback(pool.close)
         await asyncio.gather(*map(_warm, pools.values()))

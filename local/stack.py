@@ -68,6 +68,7 @@ PLAYED = {
 
 WITHOUT_EFFECT = {
     "AWS::ApiGatewayV2::Stage",  # the door is the $default stage
+    "AWS::CloudWatch::Alarm",  # the functions' metrics are lines of their logs here, which nobody counts
     "AWS::IAM::Role",  # nothing on this machine checks permissions
     "AWS::Lambda::Permission",
     # moto leaves the conditions of a policy out of account, so that "deny what is not TLS" would deny all; and here

@@ -33,6 +33,8 @@ async def follow(sluice: Sluice, file: File, meter: Meter) -> File:
         file = await sluice.file(file.id)
     if file.status != Status.READY:
         why = f": {file.reason}" if file.reason else ""
+        if differs := file.json.get("mismatch"):
+            why += f" ({differs.get('name')}: {differs.get('expected')} expected, {differs.get('found')} found)"
         raise SluiceError(f"{file.filename}: the upload ended as {file.status}{why}.", "Upload it again.")
     meter.reach(file.size)
     return file

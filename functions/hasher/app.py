@@ -1,20 +1,26 @@
-"""Takes S3's completion events from the queue and runs one hashing job for each."""
+"""Takes S3's completion events from the queue and runs one hashing job for each.
 
+IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over).
+"""
+
+import json
 from typing import Any
 from urllib.parse import unquote_plus
 
+import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes import S3Event
 from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
 
 from sluice import settings
-from sluice.files import Files, Status, owner_and_id
-from sluice.hashing import Job
+from sluice.files import ENDED, File, Files, owner_and_id
+from sluice.hashing import CONTRADICTIONS, Job, Options, Work
 from sluice.objects import Objects, Version
 
 logger = Logger()
@@ -24,7 +30,10 @@ tracer = Tracer()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 files = Files.connect()
 objects = Objects.connect()
+sqs = boto3.client("sqs", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
+queue_url = settings.QUEUE_URL.read()
 max_receives = settings.MAX_RECEIVES.read()
+options = Options.read()
 
 
 @logger.inject_lambda_context
@@ -51,7 +60,10 @@ def take(record: SQSRecord, lambda_context: LambdaContext) -> None:
 
 
 def hash_one(record: S3EventRecord, context: LambdaContext, *, last: bool) -> None:
-    """Run the job of one event. When it fails the last time that its message comes, the file fails with it."""
+    """Run the job of one event, and send the next message where the file needs one.
+
+    When this fails the last time that its message comes, the file fails with it.
+    """
     key = unquote_plus(record.s3.get_object.key)
     named = owner_and_id(key)
     ours = record.event_name.startswith("ObjectCreated:") and record.s3.bucket.name == objects.bucket
@@ -61,16 +73,57 @@ def hash_one(record: S3EventRecord, context: LambdaContext, *, last: bool) -> No
     owner, file_id = named
     told = record.s3.get_object
     version = Version(key, told.etag, told.size, told.version_id or None)
-    job = Job(files, objects, context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
+    job = Job(files, objects, context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000, options)
     try:
-        ended = job.run(owner, file_id, version)
+        file = job.run(owner, file_id, version, last=last)
+        if file and file.status not in ENDED:
+            hand_over(record, file)
     except Exception:
         if last:
             job.give_up(owner, file_id)
         raise
-    if ended is None:
+    finally:
+        measure(job.work)
+    if file is None:
         logger.info("nothing to do", file_id=file_id, event_name=record.event_name)
+    elif file.status in ENDED:
+        tell(file)
+
+
+def hand_over(record: S3EventRecord, file: File) -> None:
+    """Send the event once more, for the next invocation.
+
+    The checkpoint is written and the lease given back by now. Whatever fails from there on lets our own message come
+    again, so that there is one too many rather than one too few.
+    """
+    sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"Records": [record.raw_event]}))
+    logger.info("handed over", file_id=file.id, hashed_bytes=file.hashed_bytes, size=file.size)
+    metrics.add_metric("HandOvers", MetricUnit.Count, 1)
+
+
+def measure(work: Work) -> None:
+    if not work.seconds:  # a duplicate, or an end before the first byte
         return
-    logger.info("verdict", file_id=file_id, status=ended.status, reason=ended.reason, size=ended.size)
-    metrics.add_metric("FilesReady" if ended.status is Status.READY else "FilesFailed", MetricUnit.Count, 1)
-    metrics.add_metric("HashedBytes", MetricUnit.Bytes, ended.hashed_bytes)
+    metrics.add_metric("HashedBytes", MetricUnit.Bytes, work.hashed_bytes)
+    metrics.add_metric("HashSeconds", MetricUnit.Seconds, work.seconds)
+    metrics.add_metric("ReadRetries", MetricUnit.Count, work.retries)
+    metrics.add_metric("HashRate", MetricUnit.BytesPerSecond, work.hashed_bytes / work.seconds)
+
+
+def tell(file: File) -> None:
+    """The verdict, for logs, graphs and the alarm."""
+    contradicted = file.reason in CONTRADICTIONS
+    log = logger.error if contradicted else logger.info
+    log(
+        "verdict",
+        file_id=file.id,
+        status=file.status,
+        reason=file.reason,
+        mismatch=file.mismatch,
+        size=file.size,
+        version_id=file.version_id,
+    )
+    metrics.add_metric("Contradictions", MetricUnit.Count, int(contradicted))
+    # In a document of its own: a dimension counts for all metrics that it stands beside.
+    with single_metric("Verdicts", MetricUnit.Count, 1) as verdict:
+        verdict.add_dimension("reason", file.reason or file.status)

@@ -13,7 +13,6 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from sluice import limits, settings
-from sluice.hashing import LEASE_SECONDS
 from tests.infra.transformed import ROOT, document
 
 SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
@@ -71,6 +70,7 @@ def test_handler_is_importable(name: str) -> None:
     # A process of its own, because importing a handler makes clients and an event loop that only Lambda ever lets go.
     script = f"import {module} as handler; assert callable(handler.{attribute}); print(handler.__file__)"
     variables = dict.fromkeys(FUNCTIONS[name]["Environment"]["Variables"], "https://given.example")
+    variables |= {"HASH_DIGESTS": SOURCE["Parameters"]["HashDigests"]["Default"]}
     path = os.pathsep.join(str(ROOT / folder) for folder in (".", "layers/core", "layers/streaming_runtime"))
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -96,15 +96,18 @@ def test_settings_are_declared(name: str) -> None:
     needed |= {settings.TABLE_NAME.name} if "Files.connect" in text else set()
     needed |= {settings.BUCKET_NAME.name} if "Objects.connect" in text else set()
     ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_"))}
-    assert ours == needed
+    # Where a parameter says it, one with a default is given as well: Options.read reads those of hashing.
+    turned = {settings.HASH_DIGESTS.name} if "Options.read" in text else set()
+    assert ours == needed | turned
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_layers_are_of_this_template(name: str) -> None:
-    """Every function has the core layer; the one with an exec wrapper also has the layer that holds it."""
+    """Every function has the core layer, the one with an exec wrapper the layer that holds it, the hasher its own."""
     layers = {next(references(layer)).rstrip("0123456789abcdef") for layer in FUNCTIONS[name]["Layers"]}
     wrapper = FUNCTIONS[name]["Environment"]["Variables"].get("AWS_LAMBDA_EXEC_WRAPPER")
-    assert layers == ({"CoreLayer", "StreamingRuntimeLayer"} if wrapper else {"CoreLayer"})
+    more = {"StreamingRuntimeLayer"} if wrapper else {"HasherLayer"} if name == "HasherFunction" else set()
+    assert layers == {"CoreLayer"} | more
     if wrapper:
         script = ROOT / "layers/streaming_runtime" / wrapper.removeprefix("/opt/")
         assert os.access(script, os.X_OK)
@@ -205,7 +208,7 @@ def test_a_failing_message_is_tried_again_and_then_kept() -> None:
     queues, mapping = of_type("AWS::SQS::Queue"), only("AWS::Lambda::EventSourceMapping")
     (function,) = references(mapping["FunctionName"])
     queue = queues["CompletedQueue"]
-    assert queue["VisibilityTimeout"] >= FUNCTIONS[function]["Timeout"] + LEASE_SECONDS
+    assert queue["VisibilityTimeout"] >= FUNCTIONS[function]["Timeout"] + settings.LEASE_SECONDS.read({})
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     (dead_letters,) = references(queue["RedrivePolicy"]["deadLetterTargetArn"])
     assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5  # what AWS asks of a queue that a function reads
@@ -213,6 +216,44 @@ def test_a_failing_message_is_tried_again_and_then_kept() -> None:
     assert queues[dead_letters]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert "RedrivePolicy" not in queues[dead_letters]
     assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
+
+
+def test_the_hasher_may_call_itself() -> None:
+    """By its own queue and no other, and Lambda does not take that for a mistake, as it would after some 16 times."""
+    assert {name for name, function in FUNCTIONS.items() if function.get("RecursiveLoop") == "Allow"} == {
+        "HasherFunction"
+    }
+    sending = [
+        (name, statement)
+        for name, role in ROLES.items()
+        for statement in statements(role)
+        if "sqs:SendMessage" in listed(statement["Action"])
+    ]
+    ((role, statement),) = sending
+    assert role == "HasherRole"
+    assert list(references(statement["Resource"])) == ["CompletedQueue"]
+    assert FUNCTIONS["HasherFunction"]["Environment"]["Variables"]["QUEUE_URL"] == {"Ref": "CompletedQueue"}
+
+
+def test_alarms_see_what_they_are_for() -> None:
+    """Dead letters of this stack's queue and contradictions of this stack's hasher: one of either is enough."""
+    alarms = of_type("AWS::CloudWatch::Alarm")
+    assert {name: alarm["MetricName"] for name, alarm in alarms.items()} == {
+        "DeadLettersAlarm": "ApproximateNumberOfMessagesVisible",
+        "ContradictionAlarm": "Contradictions",
+    }
+    for alarm in alarms.values():
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert list(references(alarm["AlarmActions"])) == ["AlarmTopicArn", "AWS::NoValue"]
+    (queue,) = alarms["DeadLettersAlarm"]["Dimensions"]
+    assert list(references(queue["Value"])) == ["CompletedDeadLetters"]
+    # What Powertools writes: the namespace and the service of the hasher's environment.
+    variables = FUNCTIONS["HasherFunction"]["Environment"]["Variables"]
+    contradiction = alarms["ContradictionAlarm"]
+    assert contradiction["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
+    assert contradiction["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
+    assert '"Contradictions"' in (ROOT / "functions/hasher/app.py").read_text()
 
 
 def test_table_costs_by_use_and_can_be_restored() -> None:
@@ -290,7 +331,9 @@ def test_every_parameter_is_used() -> None:
 
 def test_every_resource_is_used() -> None:
     """What we declare is referred to from elsewhere, or is of a kind that works by itself."""
-    by_itself = {"AWS::Serverless::Function", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"}
+    by_itself = {
+        *("AWS::CloudWatch::Alarm", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),
+    }
     used = set(references(SOURCE))
     idle = {name for name, resource in SOURCE["Resources"].items() if resource["Type"] not in by_itself} - used
     assert idle == set()

@@ -17,6 +17,7 @@ EXPECTED = [
     "StreamFunction/functions/stream/app.py",
     "CoreLayer/python/sluice/settings.py",
     "CoreLayer/python/boto3/__init__.py",
+    "HasherLayer/python/awscrt/checksums.py",
     "StreamingRuntimeLayer/python/streaming_runtime/__main__.py",
     "StreamingRuntimeLayer/streaming-bootstrap",
 ]
@@ -28,10 +29,9 @@ def faults(build: Path) -> Iterator[str]:
     if not os.access(build / "StreamingRuntimeLayer/streaming-bootstrap", os.X_OK):
         yield "streaming-bootstrap is not executable"
     yield from (f"bytecode: {path.relative_to(build)}" for path in build.rglob("__pycache__"))
-    libraries = build / "CoreLayer/python"
     # Lambda's interpreter loads what is built for it alone: no other version, no other machine.
     machine = {"x86_64": "x86_64", "arm64": "aarch64"}[os.environ.get("ARCH", "x86_64")]
-    for library in libraries.rglob("*.so"):
+    for library in build.glob("*Layer/python/**/*.so"):
         if f"cpython-313-{machine}-linux-gnu" not in library.name and "abi3" not in library.name:
             yield f"not for python3.13 on {machine}: {library.relative_to(build)}"
     largest = max(map(_bytes, build.glob("*Function"))) + sum(map(_bytes, build.glob("*Layer")))

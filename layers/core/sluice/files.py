@@ -88,8 +88,10 @@ class File:
     fingerprint: str | None = None  # what a client knows an unfinished upload by; dropped when it can no longer resume
     declared: dict[str, str] = field(default_factory=dict)  # digests that the client says the file has
     digests: dict[str, str] = field(default_factory=dict)  # digests that the hasher found
+    mismatch: dict[str, str] | None = None  # what contradicts it, where it failed so: name, expected, found
     received_bytes: int = 0
     hashed_bytes: int = 0
+    resumes: bool = True  # False: a hashing job that is interrupted starts over, as states cannot be saved there
     etag: str | None = None
     version_id: str | None = None
     reason: str | None = None  # why it failed
@@ -99,6 +101,8 @@ class File:
     upload_id: str | None = None
     lease_holder: str | None = None  # the hashing job that may write, until lease_until (epoch seconds)
     lease_until: int = 0
+    digest_states: dict[str, str] = field(default_factory=dict)  # after hashed_bytes, for the job that goes on
+    attempts: int = 0  # hashing jobs begun since the last one that got on
 
     def __post_init__(self) -> None:
         if not OWNER.fullmatch(self.owner):
@@ -130,7 +134,11 @@ FINGERPRINTS = "fingerprints"  # the table's index
 OWNER = re.compile("[A-Za-z0-9_.@=-]{1,128}")  # what S3 takes in a key without escaping, and no slash
 PAGE_READS = 10  # of the table for one answer
 FILTERED_READ = 100  # records looked at in one read of a filtered list: about 100 KB, 13 read units
-_PRIVATE = {"owner", "declared", "upload_id", "lease_holder", "lease_until"}
+_PRIVATE = {"owner", "declared", "upload_id", "lease_holder", "lease_until", "digest_states", "attempts"}
+# What DynamoDB gives back as Decimal.
+_NUMBERS = {
+    *("revision", "size", "part_size", "received_bytes", "hashed_bytes", "expires_at", "lease_until", "attempts"),
+}
 _PUBLIC = [f.name for f in fields(File) if f.name not in _PRIVATE] + ["part_count"]
 
 
@@ -268,7 +276,6 @@ def _to_item(file: File) -> dict[str, Any]:
 def _from_item(item: Mapping[str, Any]) -> File:
     known = {f.name for f in fields(File)}
     values: dict[str, Any] = {name: _deserialize(value) for name, value in item.items() if name in known}
-    for name in ("revision", "size", "part_size", "received_bytes", "hashed_bytes", "expires_at", "lease_until"):
-        if name in values:
-            values[name] = int(values[name])
+    for name in _NUMBERS & values.keys():
+        values[name] = int(values[name])
     return File(**values | {"status": Status(values["status"]), "mode": Mode(values["mode"])})

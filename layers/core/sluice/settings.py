@@ -1,9 +1,10 @@
 """Everything that can be set from outside, each with its meaning; read from the environment, missing ones are named."""
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sluice.limits import MIB
 
@@ -41,6 +42,24 @@ def positive(text: str) -> int:
     return number
 
 
+def several(text: str) -> int:
+    number = int(text)
+    if number < 2:
+        raise ValueError("a whole number above 1 is needed")
+    return number
+
+
+def seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError("a number above 0 is needed")
+    return number
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+
+
 def base_url(text: str) -> str:
     if not text.startswith(("https://", "http://")):
         raise ValueError("an http(s) URL is needed")
@@ -67,11 +86,40 @@ STREAM_LIMIT_BYTES = Setting(
     "The most bytes of one streamed response; more is answered by a redirect to S3. Lambda allows 200 MB.",
     str(190 * MIB),
 )
+QUEUE_URL = Setting(
+    "QUEUE_URL",
+    base_url,
+    "The SQS queue of the completed objects; a job that is out of time sends the next message there.",
+)
 MAX_RECEIVES = Setting(
-    "MAX_RECEIVES", positive, "How often the queue gives a message out before it goes to the dead letters.", "5"
+    "MAX_RECEIVES", several, "How often the queue gives a message out before it goes to the dead letters.", "5"
+)
+HASH_DIGESTS = Setting(
+    "HASH_DIGESTS",
+    names,
+    "The digests of every file, sha-256 among them; what a client declares and S3's own checksum come on top.",
+    "sha-256,md5",
+)
+READ_PART_BYTES = Setting(
+    "READ_PART_BYTES",
+    positive,
+    "The bytes of one buffer, and of one range where there are several connections.",
+    str(8 * MIB),
+)
+READ_CONNECTIONS = Setting(
+    "READ_CONNECTIONS", positive, "Connections to S3 over which one object is read; 1 means one plain stream.", "4"
+)
+CHECKPOINT_SECONDS = Setting(
+    "CHECKPOINT_SECONDS", seconds, "The most between two checkpoints of a hashing job; each is one write.", "1"
+)
+SLICE_SECONDS = Setting(
+    "SLICE_SECONDS", seconds, "How long one invocation hashes at most; its deadline ends it in any case.", "900"
+)
+LEASE_SECONDS = Setting(
+    "LEASE_SECONDS", positive, "How long after its last checkpoint a hashing job is taken for dead.", "60"
 )
 
-ALL: tuple[Setting[str] | Setting[int], ...] = (
+ALL: tuple[Setting[Any], ...] = (
     TABLE_NAME,
     BUCKET_NAME,
     ACCESS_TOKEN_SECRET,
@@ -79,5 +127,12 @@ ALL: tuple[Setting[str] | Setting[int], ...] = (
     STREAM_URL,
     CAPABILITY_SECONDS,
     STREAM_LIMIT_BYTES,
+    QUEUE_URL,
     MAX_RECEIVES,
+    HASH_DIGESTS,
+    READ_PART_BYTES,
+    READ_CONNECTIONS,
+    CHECKPOINT_SECONDS,
+    SLICE_SECONDS,
+    LEASE_SECONDS,
 )

@@ -145,6 +145,7 @@ class Deployment:
             "hashed_bytes": 0,
             "digests": digests if file.status == "ready" else {},
             "reason": "digest_mismatch" if file.status == "failed" else None,
+            "mismatch": {"name": "md5", "expected": "00", "found": "ff"} if file.status == "failed" else None,
             "created_at": "2026-01-02T03:04:05.678Z",
             "links": {
                 "self": f"{self.url}/files/{file_id}",

@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sluice import files
+from sluice.digests import Digests
 from sluice.errors import Conflict, FileNotFound, InvalidCursor, WrongState
 from sluice.files import ENDED, File, Files, Mode, Status, new_id, owner_and_id
 from sluice.limits import MAX_OBJECT_BYTES
@@ -140,7 +141,47 @@ RECORDS = st.builds(
     upload_id=st.none() | TEXTS,
     lease_holder=st.none() | TEXTS,
     lease_until=st.integers(0, 2**40),
+    mismatch=st.none() | st.dictionaries(st.sampled_from(["name", "expected", "found"]), TEXTS),
+    resumes=st.booleans(),
+    digest_states=st.dictionaries(st.sampled_from(["sha-256", "md5"]), TEXTS),
+    attempts=st.integers(0, 10),
 )
+
+
+def test_a_checkpoint_is_two_write_units() -> None:
+    """A record with the states of four digests has at most 2 KB, which docs/cost.md counts with."""
+    with Digests(["sha-256", "md5", "sha-512", "crc64nvme"]) as digests:
+        digests.update(bytes(10**6 + 127))
+        states = digests.states()
+    file = a_file(
+        status=Status.HASHING,
+        filename="n" * 200,
+        declared={"sha-256": "f" * 64},
+        etag="e" * 35,
+        version_id="v" * 32,
+        upload_id="u" * 128,
+        lease_holder="h" * 36,
+        digest_states=states,
+    )
+    assert 1024 < item_bytes(files._to_item(file)) <= 2048
+
+
+def item_bytes(item: dict[str, Any]) -> int:
+    """As https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html counts."""
+    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
+
+
+def value_bytes(value: dict[str, Any]) -> int:
+    ((kind, content),) = value.items()
+    match kind:
+        case "M":
+            return 3 + sum(1 + len(name.encode()) + value_bytes(inner) for name, inner in content.items())
+        case "N":
+            return 1 + -(-len(content) // 2)
+        case "S":
+            return len(content.encode())
+        case _:
+            return 1
 
 
 def put_then_get(file: File) -> File:
@@ -417,11 +458,12 @@ def test_other_keys_are_not_ours(key: str) -> None:
 
 
 def test_what_an_owner_sees_has_no_internals() -> None:
-    """The contract's fields without links, absent ones null, times in RFC 3339; neither upload id nor lease."""
+    """The contract's fields without links, absent ones null, times in RFC 3339; neither upload id, lease nor states."""
     shown = a_file().public()
     assert set(shown) == {
         *("id", "status", "revision", "filename", "size", "content_type", "mode", "part_size", "part_count"),
-        *("received_bytes", "hashed_bytes", "digests", "etag", "version_id", "reason", "fingerprint"),
+        *("received_bytes", "hashed_bytes", "resumes", "digests", "mismatch", "etag", "version_id", "reason"),
+        *("fingerprint",),
         *("created_at", "updated_at", "expires_at"),
     }
     assert shown["etag"] is None

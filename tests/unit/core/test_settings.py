@@ -37,6 +37,25 @@ def test_the_stream_url_must_be_a_url_and_loses_its_last_slash() -> None:
         settings.STREAM_URL.read({"STREAM_URL": "javascript:alert(1)"})
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon"])
+def test_intervals_are_positive_and_end(text: str) -> None:
+    """A fraction of a second is fine."""
+    assert settings.CHECKPOINT_SECONDS.read({"CHECKPOINT_SECONDS": "0.25"}) == 0.25
+    with pytest.raises(SettingError, match="CHECKPOINT_SECONDS"):
+        settings.CHECKPOINT_SECONDS.read({"CHECKPOINT_SECONDS": text})
+
+
+def test_a_message_comes_twice_at_least() -> None:
+    """The last receive only asks for another message: there has to be one before it that works."""
+    with pytest.raises(SettingError, match="MAX_RECEIVES"):
+        settings.MAX_RECEIVES.read({"MAX_RECEIVES": "1"})
+
+
+def test_names_are_listed_by_commas() -> None:
+    """In any case, with spaces, each once, in their order."""
+    assert settings.HASH_DIGESTS.read({"HASH_DIGESTS": "SHA-256, md5,sha-256"}) == ("sha-256", "md5")
+
+
 def test_the_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable set after the import counts."""
     monkeypatch.setenv("BUCKET_NAME", "changed")

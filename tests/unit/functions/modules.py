@@ -31,7 +31,9 @@ def imported(name: str) -> Iterator[ModuleType]:
         patch.setenv("CAPABILITY_KEY_SECRET", "the-key")
         patch.setenv("STREAM_URL", "https://stream.example/")
         patch.setenv("STREAM_LIMIT_BYTES", "1000")
+        patch.setenv("QUEUE_URL", "https://sqs.example/the-queue")
         patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sluice")
+        patch.setenv("POWERTOOLS_SERVICE_NAME", name.split(".")[1])
         patch.setenv("POWERTOOLS_TRACE_DISABLED", "1")
         try:
             with replace_value.object(parameters, "get_secret", lambda name, **_: SECRETS[name]):

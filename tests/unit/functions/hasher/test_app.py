@@ -1,13 +1,15 @@
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
-from sluice.files import Status, _to_item, new_id
+from sluice.files import File, Status, _to_item, new_id
+from sluice.hashing import Work
 from tests.unit.core.records import a_file
 from tests.unit.functions.modules import imported
 
@@ -112,23 +114,106 @@ def test_a_message_that_cannot_be_read_ends_as_a_dead_letter(hasher: ModuleType,
     assert handled(hasher, json.dumps(notification("else/x")), body, json.dumps({"Records": []})) == ["1"]
 
 
+@pytest.fixture
+def sqs(hasher: ModuleType) -> Iterator[Stubber]:
+    with Stubber(hasher.sqs) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+NEXT = {"QueueUrl": "https://sqs.example/the-queue", "MessageBody": json.dumps(notification())}
+
+
+def arrived(dynamodb: Stubber, **changes: Any) -> File:
+    """The record that the next read finds."""
+    file = a_file(owner="alice", id=KEY.rpartition("/")[2], size=5, **changes)
+    dynamodb.add_response("get_item", {"Item": _to_item(file)})
+    return file
+
+
+def test_a_message_at_its_last_receive_is_sent_anew(hasher: ModuleType, dynamodb: Stubber, sqs: Stubber) -> None:
+    """The same event, once more, and then the old message may go: the new one can be received as often again."""
+    arrived(dynamodb)
+    dynamodb.add_response("put_item", {})
+    sqs.add_response("send_message", {"MessageId": "m"}, NEXT)
+    assert handled(hasher, json.dumps(notification()), receives=5) == []
+
+
+def test_a_file_whose_last_message_cannot_be_sent_fails(hasher: ModuleType, dynamodb: Stubber, sqs: Stubber) -> None:
+    """Nobody will come any more, so whoever watches is told; the message goes to the dead letters."""
+    waiting = arrived(dynamodb)
+    sqs.add_client_error("send_message", "ServiceUnavailable", http_status_code=503)
+    dynamodb.add_response("put_item", {})
+    dynamodb.add_response("get_item", {"Item": _to_item(replace(waiting, status=Status.HASHING))})
+    dynamodb.add_response("put_item", {})
+    with noted(hasher) as written:
+        assert handled(hasher, json.dumps(notification()), receives=5) == ["0"]
+    assert [item["status"]["S"] for item in written] == ["hashing", "failed"]
+    assert written[-1]["reason"]["S"] == "unreadable"
+
+
+@contextmanager
+def noted(hasher: ModuleType) -> Iterator[list[Any]]:
+    """The items that are written meanwhile."""
+    written: list[Any] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        written.append(params["Item"])
+
+    events = hasher.files._client.meta.events
+    events.register("before-parameter-build.dynamodb.PutItem", note)
+    yield written
+    events.unregister("before-parameter-build.dynamodb.PutItem", note)
+
+
 @pytest.mark.parametrize(("receives", "ends"), [(4, False), (5, True)])
 def test_the_last_message_takes_its_file_along(
-    hasher: ModuleType, monkeypatch: pytest.MonkeyPatch, receives: int, ends: bool
+    hasher: ModuleType, dynamodb: Stubber, receives: int, ends: bool
 ) -> None:
     """What fails the last time that the queue gives it out ends the file; before that it may still succeed."""
-    given_up: list[str] = []
-
-    def run(*_: object) -> None:
-        raise ConnectionError
-
-    monkeypatch.setattr(hasher.Job, "run", run)
-    monkeypatch.setattr(hasher.Job, "give_up", lambda _, __, file_id: given_up.append(file_id))
+    arrived(dynamodb)
+    dynamodb.add_client_error("put_item", "InternalServerError", http_status_code=500)
+    if ends:
+        arrived(dynamodb)
+        dynamodb.add_response("put_item", {})
     assert handled(hasher, json.dumps(notification()), receives=receives) == ["0"]
-    assert given_up == ([KEY.rpartition("/")[2]] if ends else [])
 
 
 def test_a_record_that_cannot_be_read_lets_the_message_come_again(hasher: ModuleType, dynamodb: Stubber) -> None:
     """A failure of DynamoDB is not the end of a file."""
     dynamodb.add_client_error("get_item", "InternalServerError", http_status_code=500)
     assert handled(hasher, json.dumps(notification())) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "contradictions"),
+    [
+        ({"status": Status.READY}, "ready", 0.0),
+        ({"status": Status.FAILED, "reason": "unreadable"}, "unreadable", 0.0),
+        ({"status": Status.FAILED, "reason": "checksum_mismatch"}, "checksum_mismatch", 1.0),
+    ],
+)
+def test_a_verdict_is_counted(
+    hasher: ModuleType, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], reason: str, contradictions: float
+) -> None:
+    """By its reason, and what contradicts once more for the alarm, which sees nothing but the service."""
+    hasher.metrics.log_metrics(lambda *_: hasher.tell(a_file(**changes)))({}, Context())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    verdict, counted = [line for line in lines if "_aws" in line]
+    assert (verdict["Verdicts"], verdict["reason"]) == ([1.0], reason)
+    assert (counted["Contradictions"], counted["service"]) == ([contradictions], "hasher")
+    assert counted["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+
+
+def test_what_a_job_did_is_measured(hasher: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes, seconds, their rate, and how often S3 was asked again; a job that had nothing to read says nothing."""
+
+    def measure(*_: object) -> None:
+        for work in (Work(hashed_bytes=3_000_000, seconds=1.5, retries=2), Work()):
+            hasher.measure(work)
+
+    hasher.metrics.log_metrics(measure)({}, Context())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (measured,) = [line for line in lines if "HashedBytes" in line]
+    names = ("HashedBytes", "HashSeconds", "HashRate", "ReadRetries")
+    assert [measured[name] for name in names] == [[3_000_000.0], [1.5], [2_000_000.0], [2.0]]

@@ -1,0 +1,535 @@
+"""A hashing job that is handed over, killed, duplicated and misled in any order, over the real table and bucket."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sluice.files import ENDED, File, Status
+from sluice.hashing import ATTEMPTS, DEADLINE_MARGIN_SECONDS, Job, Reason
+from sluice.limits import KIB
+from sluice.objects import Version
+from sluice.reader import Patience
+from tests.integration import proxy as network
+from tests.integration.world import (
+    BUCKET,
+    KEYS,
+    OPTIONS,
+    TABLE,
+    World,
+    content,
+    environment,
+    failed,
+    ready,
+    run,
+    world,
+)
+
+PART = KIB
+DATA = content(5 * PART + 17)  # six buffers
+OPTIONS_HERE = replace(OPTIONS, part_bytes=PART)
+RECEIVES = 5  # of one message, as the template's queue gives it out
+TICK_SECONDS = 1.0  # passes with each look at the clock: there is a checkpoint after each buffer
+
+
+class Clock:
+    """What `hashing` takes for the time."""
+
+    def __init__(self) -> None:
+        self.gone = 0.0
+
+    def monotonic(self) -> float:
+        self.gone += TICK_SECONDS
+        return self.gone
+
+    def time(self) -> float:
+        return 1_800_000_000 + self.gone
+
+
+class Killed(BaseException):
+    """The process ends here: not even what follows an error is done."""
+
+
+@pytest.fixture(scope="module")
+def one_world() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("sluice.hashing.time", clock)
+    # Nobody waits before asking again.
+    monkeypatch.setattr(Patience, "pause", lambda *_: 0.0)
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    return clock
+
+
+@pytest.fixture
+def here(one_world: World, clock: Clock) -> World:  # noqa: ARG001 - every job here has its clock
+    one_world.proxy.recover()
+    one_world.proxy.forget()
+    return one_world
+
+
+def sliced(buffers: int) -> Any:
+    """The options of a job that hands over after so many buffers."""
+    return replace(OPTIONS_HERE, slice_seconds=buffers * TICK_SECONDS)
+
+
+def job(here: World, options: Any = OPTIONS_HERE, holder: str = "job-1") -> Job:
+    return here.job(holder, options=options)
+
+
+@contextmanager
+def killed(here: World, write: int, *, before: bool) -> Iterator[None]:
+    """The process ends at its `write`-th write, the first being 0: before DynamoDB heard of it, or just after."""
+    events = here.files._client.meta.events
+    name = f"{'before' if before else 'after'}-call.dynamodb.PutItem"
+    writes = iter([*[None] * write, Killed])
+
+    def end(**_: Any) -> None:
+        if next(writes, None):
+            raise Killed
+
+    events.register(name, end)
+    try:
+        yield
+    except Killed:
+        pass
+    finally:
+        events.unregister(name, end)
+
+
+def begun_at(here: World) -> int:
+    """The first byte that the last read of an object asked for."""
+    asked = here.proxy.ranges()[-1]
+    return int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+
+
+# ---------------------------------------------------------------- handing over
+
+
+def test_a_job_that_is_out_of_time_hands_over(here: World, clock: Clock) -> None:
+    """Before the deadline there is a checkpoint and no lease; the next job reads from the next byte on."""
+    file, version = here.arrived(DATA)
+    # A look at the clock when it begins, and one after each buffer.
+    deadline = clock.gone + 3 * TICK_SECONDS + DEADLINE_MARGIN_SECONDS + 0.5
+    first = here.job(seconds_left=lambda: deadline - clock.gone, options=OPTIONS_HERE)
+    left = run(first, file, version)
+    assert left == here.now(file)
+    assert left is not None
+    assert (left.status, left.hashed_bytes, left.lease_holder, left.lease_until) == (Status.HASHING, 3 * PART, None, 0)
+    assert left.digest_states.keys() == {"sha-256", "md5"}
+    assert (left.resumes, left.attempts) == (True, 0)
+    assert first.work.hashed_bytes == 3 * PART
+
+    second = job(here, holder="job-2")
+    assert ready(run(second, file, version), DATA)
+    assert begun_at(here) == 3 * PART
+    assert second.work.hashed_bytes == len(DATA) - 3 * PART
+
+
+@pytest.mark.parametrize("buffers", range(1, 6))
+def test_any_number_of_slices_make_one_file(here: World, buffers: int) -> None:
+    """Each hands over where it stops; a slice that ends with the object comes to the verdict."""
+    file, version = here.arrived(DATA)
+    hashed = []
+    left: File | None = file
+    while left and left.status not in ENDED:
+        one = job(here, sliced(buffers))
+        left = run(one, file, version)
+        hashed.append(one.work.hashed_bytes)
+    assert ready(left, DATA)
+    assert len(hashed) == -(-6 // buffers)
+    assert sum(hashed) == len(DATA)
+
+
+def test_the_owner_does_not_see_the_states(here: World) -> None:
+    """Only that hashing resumes, should it be interrupted."""
+    file, version = here.arrived(DATA)
+    run(job(here, sliced(1)), file, version)
+    shown = here.now(file).public()
+    assert shown["resumes"] is True
+    assert shown.keys().isdisjoint({"digest_states", "attempts", "lease_holder", "lease_until"})
+
+
+def test_s3_fails_after_some_bytes(here: World) -> None:
+    """What was read is kept, and the next job goes on there at once instead of after the message's time."""
+    file, version = here.arrived(DATA)
+    here.proxy.fail("GetObject", network.cut(2 * PART), *[network.slow_down] * Patience().attempts)
+    left = run(job(here), file, version)
+    assert left is not None
+    assert (left.status, left.hashed_bytes, left.lease_holder) == (Status.HASHING, 2 * PART, None)
+    assert ready(run(job(here, holder="job-2"), file, version), DATA)
+    assert begun_at(here) == 2 * PART
+
+
+@pytest.mark.parametrize("fault", [network.slow_down, network.lose])
+def test_s3_does_not_tell_about_the_object(here: World, fault: network.Fault) -> None:
+    """Without an answer to HEAD the job raises, and gives the lease back."""
+    file, version = here.arrived(DATA)
+    here.proxy.fail_always("HeadObject", fault)
+    with pytest.raises((ClientError, BotoCoreError)):
+        run(job(here), file, version)
+    assert here.now(file).lease_holder is None
+    here.proxy.recover()
+    assert ready(run(job(here), file, version), DATA)
+
+
+def test_a_failure_is_not_taken_for_a_take_over(here: World) -> None:
+    """A write whose answer was lost makes giving the lease back a conflict; the message still has to come again."""
+    file, version = here.arrived(DATA)
+    lost = [network.lose, *[network.throttled] * 4]  # DynamoDB wrote, nobody heard, and then it is busy
+    here.proxy.fail("PutItem", network.pass_on, *lost)
+    with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+        run(job(here), file, version)
+    assert here.now(file).lease_holder == "job-1"
+    here.proxy.recover()
+
+
+# ---------------------------------------------------------------- the next message
+
+
+@dataclass
+class Hasher:
+    """The function, whose jobs take one buffer each, and its queue."""
+
+    module: ModuleType
+    queue_url: str
+    sqs: Any
+
+    def handle(self, body: str) -> list[str]:
+        """Which messages come again: `1`, or none."""
+        attributes = {"ApproximateReceiveCount": "1"}
+        message = {"messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs", "attributes": attributes}
+        context = SimpleNamespace(
+            function_name="hasher",
+            memory_limit_in_mb=3008,
+            invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:hasher",
+            aws_request_id="request-1",
+            get_remaining_time_in_millis=lambda: 600_000,
+        )
+        answer = self.module.handler({"Records": [message | {"body": body}]}, context)
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def sent(self) -> list[str]:
+        """The bodies of the messages in the queue, which are taken out."""
+        received = self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in received:
+            self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return [message["Body"] for message in received]
+
+
+@pytest.fixture
+def hasher(here: World) -> Iterator[Hasher]:
+    sqs = boto3.client("sqs", endpoint_url=here.proxy.url, **KEYS)
+    queue_url = sqs.create_queue(QueueName="the-queue")["QueueUrl"]
+    variables = {
+        "TABLE_NAME": TABLE,
+        "BUCKET_NAME": BUCKET,
+        "QUEUE_URL": queue_url,
+        "READ_CONNECTIONS": "1",
+        "READ_PART_BYTES": str(PART),
+        "SLICE_SECONDS": str(TICK_SECONDS),
+        "POWERTOOLS_METRICS_NAMESPACE": "Sluice",
+        "POWERTOOLS_SERVICE_NAME": "hasher",
+        "POWERTOOLS_TRACE_DISABLED": "1",
+    }
+    with environment(here.proxy.url, **variables):
+        spec = find_spec("functions.hasher.app")
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield Hasher(module, queue_url, sqs)
+
+
+def told(version: Version) -> str:
+    """S3's event about this version, as the queue has it."""
+    about = {"key": version.key, "size": version.size, "eTag": version.etag, "versionId": version.version_id}
+    record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": BUCKET}, "object": about}}
+    return json.dumps({"Records": [record]})
+
+
+def test_each_invocation_sends_the_next_message(here: World, hasher: Hasher) -> None:
+    """S3's own event goes round by the queue until the file is ready; then there is no message any more."""
+    file, version = here.arrived(DATA)
+    body, invocations = told(version), 0
+    while body:
+        assert hasher.handle(body) == []
+        invocations += 1
+        (body,) = hasher.sent() or [""]
+        assert body in (told(version), "")
+    assert ready(here.now(file), DATA)
+    assert invocations == 6
+
+
+def test_a_next_message_that_cannot_be_sent(here: World, hasher: Hasher) -> None:
+    """The lease is back by then and the checkpoint written, so the invocation fails and its own message goes on."""
+    file, version = here.arrived(DATA)
+    here.proxy.fail_always("SendMessage", network.internal_error)
+    assert hasher.handle(told(version)) == ["1"]
+    here.proxy.recover()
+    left = here.now(file)
+    assert (left.status, left.hashed_bytes, left.lease_holder) == (Status.HASHING, PART, None)
+    assert hasher.sent() == []
+    assert hasher.handle(told(version)) == []
+    assert here.now(file).hashed_bytes == 2 * PART
+    assert hasher.sent() == [told(version)]
+
+
+def test_a_job_dies_between_its_checkpoint_and_the_next_message(here: World, hasher: Hasher) -> None:
+    """Its own message is still there, and comes again."""
+    file, version = here.arrived(DATA)
+    events = hasher.module.sqs.meta.events
+
+    def end(**_: Any) -> None:
+        raise Killed
+
+    events.register("before-call.sqs.SendMessage", end)
+    with pytest.raises(Killed):
+        hasher.handle(told(version))
+    events.unregister("before-call.sqs.SendMessage", end)
+    assert hasher.sent() == []
+    assert hasher.handle(told(version)) == []
+    assert here.now(file).hashed_bytes == 2 * PART
+
+
+# ---------------------------------------------------------------- where nothing can be saved
+
+
+@pytest.fixture
+def no_libcrypto(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluice.libcrypto.load", lambda: None)
+
+
+@pytest.mark.usefixtures("no_libcrypto")
+def test_what_fits_into_one_invocation_needs_no_states(here: World) -> None:
+    """It is hashed as well, by hashlib; the end of a slice is none."""
+    file, version = here.arrived(DATA)
+    done = run(job(here, sliced(1)), file, version)
+    assert ready(done, DATA)
+    assert done is not None
+    assert not done.resumes
+
+
+@pytest.mark.usefixtures("no_libcrypto")
+def test_the_time_runs_out(here: World, clock: Clock) -> None:
+    """What does not fit fails, with the time left to write so."""
+    file, version = here.arrived(DATA)
+    deadline = clock.gone + 3 * TICK_SECONDS + DEADLINE_MARGIN_SECONDS + 0.5
+    done = run(here.job(seconds_left=lambda: deadline - clock.gone, options=OPTIONS_HERE), file, version)
+    assert failed(done, Reason.OUT_OF_TIME)
+    assert done is not None
+    assert 0 < done.hashed_bytes < len(DATA)
+
+
+@pytest.mark.usefixtures("no_libcrypto")
+def test_an_interrupted_job_starts_over(here: World, caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
+    """From zero, which the record and the log say."""
+    file, version = here.arrived(DATA)
+    with killed(here, 4, before=False):
+        run(job(here), file, version)
+    left = here.now(file)
+    assert (left.hashed_bytes, left.digest_states, left.resumes) == (4 * PART, {}, False)
+    clock.gone += OPTIONS.lease_seconds
+    assert ready(run(job(here, holder="job-2"), file, version), DATA)
+    assert begun_at(here) == 0
+    assert "hashing starts over" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        {},
+        {"sha-256": "nonsense", "md5": "nonsense"},
+        {"sha-256": f"1:sha-256:{PART}:{'00' * 32}:", "md5": f"1:md5:{2 * PART}:{'00' * 16}:"},
+    ],
+    ids=["none", "nonsense", "another-offset"],
+)
+def test_states_that_do_not_fit_are_not_used(here: World, states: dict[str, str]) -> None:
+    """The job begins at zero, and its digests are right."""
+    file, version = here.arrived(DATA)
+    left = run(job(here, sliced(2)), file, version)
+    assert left is not None
+    here.near_files.save(left, digest_states=states)
+    assert ready(run(job(here), file, version), DATA)
+    assert begun_at(here) == 0
+
+
+def test_more_digests_than_there_are_states(here: World) -> None:
+    """A deployment that asks for another digest meanwhile makes the job start over."""
+    file, version = here.arrived(DATA)
+    run(job(here, sliced(2)), file, version)
+    more = replace(OPTIONS_HERE, digests=(*OPTIONS_HERE.digests, "sha-512"))
+    done = run(job(here, more), file, version)
+    assert done is not None
+    assert (done.status, set(done.digests)) == (Status.READY, {"sha-256", "md5", "sha-512"})
+    assert begun_at(here) == 0
+
+
+# ---------------------------------------------------------------- killed
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("write", range(8))
+def test_a_job_is_killed_at_any_write(here: World, clock: Clock, write: int, before: bool) -> None:
+    """While its lease counts nobody else begins; then the next job goes on from the last checkpoint."""
+    file, version = here.arrived(DATA)
+    with killed(here, write, before=before):
+        run(job(here), file, version)
+    left = here.now(file)
+    if left.status is Status.HASHING:
+        assert run(job(here, holder="job-2"), file, version) is None
+        clock.gone += OPTIONS.lease_seconds
+    ends_here = left.status not in ENDED
+    done = run(job(here, holder="job-2"), file, version)
+    if ends_here:
+        assert ready(done, DATA)
+        assert here.proxy.ranges() == [] or begun_at(here) == left.hashed_bytes or left.hashed_bytes == len(DATA)
+    else:
+        assert done is None
+        assert ready(here.now(file), DATA)
+
+
+def test_a_file_that_kills_every_job_fails(here: World, clock: Clock) -> None:
+    """After so many attempts without a byte that lasts; the next receive ends it, even the last one of its message."""
+    file, version = here.arrived(DATA)
+    for attempt in range(ATTEMPTS):
+        with killed(here, 1, before=True):
+            run(job(here), file, version)
+        assert (here.now(file).status, here.now(file).attempts) == (Status.HASHING, attempt + 1)
+        clock.gone += OPTIONS.lease_seconds
+    here.proxy.forget()
+    assert failed(job(here).run(file.owner, file.id, version, last=True), Reason.UNREADABLE)
+    assert here.proxy.ranges() == []
+
+
+def test_progress_pays_for_more_attempts(here: World, clock: Clock) -> None:
+    """A job that wrote a checkpoint before it was killed counts as none."""
+    file, version = here.arrived(DATA)
+    for _ in range(ATTEMPTS):
+        with killed(here, 1, before=True):
+            run(job(here), file, version)
+        clock.gone += OPTIONS.lease_seconds
+        with killed(here, 1, before=False):
+            run(job(here), file, version)
+        clock.gone += OPTIONS.lease_seconds
+        if here.now(file).hashed_bytes == len(DATA):
+            break
+        assert here.now(file).attempts == 0
+    assert ready(run(job(here), file, version), DATA)
+
+
+def test_starting_over_is_no_progress(here: World) -> None:
+    """A file whose states never fit does not go round for ever, however far each job gets."""
+    file, version = here.arrived(DATA)
+    run(job(here, sliced(3)), file, version)
+    for _ in range(ATTEMPTS):
+        here.near_files.save(here.now(file), digest_states={})
+        left = run(job(here, sliced(4)), file, version)
+        assert left is not None
+        assert left.status is Status.HASHING
+    here.near_files.save(here.now(file), digest_states={})
+    assert failed(run(job(here, sliced(4)), file, version), Reason.UNREADABLE)
+
+
+def test_the_last_receive_of_a_message_renews_it(here: World) -> None:
+    """Nothing is read under a message that would die with its job: another one is asked for instead."""
+    file, version = here.arrived(DATA)
+    run(job(here, sliced(2)), file, version)
+    here.proxy.forget()
+    left = job(here).run(file.owner, file.id, version, last=True)
+    assert left == here.now(file)
+    assert left is not None
+    assert (left.status, left.lease_holder, left.hashed_bytes, left.attempts) == (Status.HASHING, None, 2 * PART, 0)
+    assert here.proxy.ranges() == []
+    assert ready(run(job(here), file, version), DATA)
+
+
+# ---------------------------------------------------------------- events about other versions
+
+
+@pytest.mark.parametrize("which", ["older", "newer"])
+def test_an_event_about_another_version_changes_nothing(here: World, which: str) -> None:
+    """The version that the first job began with is the file, whatever comes late or was written over it since."""
+    file, version = here.arrived(DATA)
+    here.near_s3.put_object(Bucket=BUCKET, Key=file.key, Body=content(len(DATA), seed=2))
+    other = here.near_objects.head(file.key).version
+    first, late = (other, version) if which == "older" else (version, other)
+    left = run(job(here, sliced(2)), file, first)
+    assert run(job(here, holder="job-2"), file, late) is None
+    assert here.now(file) == left
+    done = run(job(here), file, first)
+    assert done is not None
+    assert (done.status, done.version_id) == (Status.READY, first.version_id)
+    assert begun_at(here) == 2 * PART
+
+
+# ---------------------------------------------------------------- everything at once
+
+STEPS = st.one_of(
+    st.tuples(st.just("slice"), st.integers(1, 6)),
+    st.tuples(st.just("kill"), st.integers(0, 13)),
+    st.tuples(st.just("cut"), st.integers(0, len(DATA))),
+    st.tuples(st.just("duplicate"), st.just(0)),
+)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, min_size=1, max_size=ATTEMPTS - 1), order=st.randoms(use_true_random=False))
+def test_whatever_happens_there_is_one_right_verdict(
+    here: World, clock: Clock, steps: list[tuple[str, int]], order: Any
+) -> None:
+    """As long as a message is there the file gets on; when none is left there has been one verdict, a right one."""
+    file, version = here.arrived(DATA)
+    here.proxy.forget()
+    messages = [(1, 0.0)]  # how often each is received by now, and from when on it can be
+    for step in [*steps, *[("nothing", 0)] * 100]:
+        if not messages:
+            break
+        if step[0] == "duplicate":
+            messages.append((1, 0.0))
+            continue
+        clock.gone = max(clock.gone, min(visible for _, visible in messages))
+        received = order.choice([message for message in messages if message[1] <= clock.gone])
+        messages.remove(received)
+        left, ended = deliver(here, file, version, step, last=received[0] == RECEIVES)
+        if not ended:  # as the queue's visibility timeout is longer than the lease, it comes again after that
+            messages.append((received[0] + 1, clock.gone + OPTIONS.lease_seconds))
+        elif left is not None and left.status is Status.HASHING:
+            messages.append((1, 0.0))
+    verdicts = [item for item in written(here, file) if item["status"]["S"] in ENDED]
+    assert len(verdicts) == 1
+    assert ready(here.now(file), DATA)
+
+
+def deliver(
+    here: World, file: File, version: Version, step: tuple[str, int], *, last: bool
+) -> tuple[File | None, bool]:
+    """What a message's job left, and whether it ended in order."""
+    kind, number = step
+    if kind == "cut":
+        here.proxy.fail("GetObject", network.cut(number))
+    options = sliced(number) if kind == "slice" else OPTIONS_HERE
+    left, ended = None, False
+    with killed(here, number // 2 if kind == "kill" else 1000, before=number % 2 == 0):
+        left = here.job(options=options).run(file.owner, file.id, version, last=last)
+        ended = True
+    return left, ended
+
+
+def written(here: World, file: File) -> list[Any]:
+    items = [request.json()["Item"] for request in here.proxy.asked("PutItem")]
+    return [item for item in items if item["id"]["S"] == file.id]
