@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import runtime
+from bench import hashing, runtime
 from bench.environment import BenchError
 
-BENCHES = {"runtime": runtime.bench}
+BENCHES = {"runtime": runtime.bench, "hashing": hashing.bench}
 
 HELP = """\
 Measures what Sluice claims about its speed, always as ratios in one run: machines differ, and are noisy.
@@ -15,8 +15,10 @@ Tables (Markdown) go to stdout, progress to stderr. Linux, and two CPUs at least
 
   runtime   layers/streaming_runtime against the Lambda Web Adapter with uvicorn, against Mangum, and against the floor,
             a bare socket: the same FastAPI app behind the same Runtime API on loopback. Three to six minutes.
+  hashing   layers/core/sluice's reader and digests against boto3, smart_open, Powertools, curl, a server in Go and the
+            bare hash: 2 GiB from nginx on loopback. With what a terabyte costs on Lambda. Seven minutes.
 
-A carrier that is missing is left out, and the output says what to do about it.
+A carrier or a rival that is missing is left out, and the output says what to do about it.
 """
 
 ENVIRONMENT = """\

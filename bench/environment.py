@@ -53,7 +53,7 @@ class Environment:
         self._closing.callback(self.service.close)
         self._log = self._closing.enter_context(tempfile.TemporaryFile())
         self._closing.callback(self._end)
-        words = {"app": self._app, "port": str(_free_port())}
+        words = {"app": self._app, "port": str(free_port())}
         variables = self._variables() | {name: value.format(**words) for name, value in self.carrier.variables.items()}
         with _on(self._cpus):
             self.started_at = time.monotonic()
@@ -173,7 +173,7 @@ def _on(cpus: set[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -109,7 +109,7 @@ def document(
 ) -> dict[str, Any]:
     """Everything that a run found out, ready for JSON."""
     return {
-        "machine": f"{_processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
+        "machine": f"{processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "packages": versions("fastapi", "starlette", "anyio"),
         "pinned": dict(pinned),
@@ -127,7 +127,7 @@ def tables(found: Mapping[str, Any]) -> str:
     parts = [_conditions(found), "### Targets\n\n" + _targets(samples)]
     for title, measures in GROUPS:
         rows = [_row(measure, names, samples) for measure in measures if measure.key in samples]
-        parts.append(f"### {title}\n\n" + _table(["median (min to max)", *names], rows))
+        parts.append(f"### {title}\n\n" + table(["median (min to max)", *names], rows))
     parts.append("### What the runtime adds, µs\n\n" + _overheads(samples))
     return "\n\n".join(parts)
 
@@ -153,9 +153,9 @@ def _targets(samples: Samples) -> str:
         for rival in (LWA, LWA_STANDARD):
             ratio = _ratio(samples, measure, OURS, rival)
             met = ratio is not None and (ratio <= limit if at_most else ratio >= limit)
-            row += [_number(ratio, 2), "not measured" if ratio is None else "yes" if met else "**no**"]
-        rows.append([*row, _number(_ratio(samples, measure, FLOOR, LWA), 2)])
-    return _table(["ours / LWA", "target", f"/ {LWA}", "met", f"/ {LWA_STANDARD}", "met", f"floor / {LWA}"], rows)
+            row += [number(ratio, 2), "not measured" if ratio is None else "yes" if met else "**no**"]
+        rows.append([*row, number(_ratio(samples, measure, FLOOR, LWA), 2)])
+    return table(["ours / LWA", "target", f"/ {LWA}", "met", f"/ {LWA_STANDARD}", "met", f"floor / {LWA}"], rows)
 
 
 def _ratio(samples: Samples, measure: Measure, name: str, rival: str) -> float | None:
@@ -164,10 +164,10 @@ def _ratio(samples: Samples, measure: Measure, name: str, rival: str) -> float |
 
 
 def _row(measure: Measure, names: Sequence[str], samples: Samples) -> list[str]:
-    return [measure.title, *(_cell(samples[measure.key].get(name, ()), measure.digits) for name in names)]
+    return [measure.title, *(cell(samples[measure.key].get(name, ()), measure.digits) for name in names)]
 
 
-def _cell(values: Sequence[float], digits: int) -> str:
+def cell(values: Sequence[float], digits: int) -> str:
     if not values:
         return "-"
     median = f"{statistics.median(values):,.{digits}f}"
@@ -178,20 +178,20 @@ def _overheads(samples: Samples) -> str:
     rows = []
     for title, measure, alone in OVERHEADS:
         app, floor = _median(samples, alone, ALONE), _median(samples, measure, FLOOR)
-        row = [title, _number(app), _number(floor)]
+        row = [title, number(app), number(floor)]
         for name in (OURS, LWA, LWA_STANDARD):
             carried = _median(samples, measure, name)
             over = None if carried is None or app is None else carried - app
-            row.append(_number(over))
+            row.append(number(over))
             if name == OURS:
-                row.append(_number(None if over is None or floor is None else over - floor))
+                row.append(number(None if over is None or floor is None else over - floor))
         rows.append(row)
-    return _table(
+    return table(
         ["", ALONE, FLOOR, "ours over the app", "of it over the floor", f"{LWA} over the app", LWA_STANDARD], rows
     )
 
 
-def _number(value: float | None, digits: int = 1) -> str:
+def number(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
@@ -200,7 +200,7 @@ def _median(samples: Samples, measure: str, name: str) -> float | None:
     return statistics.median(values) if values else None
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     lines = [_line(head, widths), "|" + "|".join("-" * (width + 2) for width in widths) + "|"]
     return "\n".join([*lines, *(_line(row, widths) for row in rows)])
@@ -210,6 +210,6 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
 
 
-def _processor() -> str:
+def processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,128 @@
+"""What hashing a terabyte costs, modelled: prices, assumptions, and what was measured here put together."""
+
+import math
+from typing import NamedTuple
+
+from bench.report import table
+
+# USD in us-east-1, beyond the free tiers and below every discount, as price lists of 2024 to 2026 have them.
+LAMBDA_GB_SECOND = {"arm64": 0.0000133334, "x86_64": 0.0000166667}  # https://aws.amazon.com/lambda/pricing/
+LAMBDA_REQUEST = 0.20 / 1e6
+S3_GET = 0.0004 / 1e3  # https://aws.amazon.com/s3/pricing/, standard storage; traffic within the region is free
+DYNAMODB_WRITE_UNIT = 0.625 / 1e6  # https://aws.amazon.com/dynamodb/pricing/on-demand/, 1 KB of an item
+SQS_REQUEST = 0.40 / 1e6  # https://aws.amazon.com/sqs/pricing/, standard queue
+
+TERABYTE = 1e12
+# MB of a function with one vCPU, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+VCPU_MB = 1769
+# Seconds of an invocation that hash: the 15 minutes less the margin for a checkpoint and the next message.
+SLICE_SECONDS = 890
+PART_BYTES = 8 * 1024 * 1024
+CHECKPOINT_SECONDS = 1
+# A record with the states of three digests has between 1 and 2 KB.
+CHECKPOINT_WRITE_UNITS = 2
+# Received, deleted, and sent by the invocation before; empty receives of an idle queue are the same whatever is hashed.
+SQS_REQUESTS_A_SLICE = 3
+
+
+class Network(NamedTuple):
+    """What S3 to Lambda is assumed to carry, and the memory that is paid for it."""
+
+    mb_per_s: float
+    memory_mb: int
+    why: str
+
+
+NETWORKS = (
+    Network(75, 512, "the usual network of a function, the template's least memory"),
+    Network(75, 1769, "the same, one vCPU"),
+    Network(75, 3008, "the same, the template's memory"),
+    Network(150, 3008, "twice that"),
+    Network(375, 10240, "the most, which needs the most memory"),
+)
+
+
+class Bill(NamedTuple):
+    """One terabyte; USD."""
+
+    mb_per_s: float
+    seconds: float
+    slices: int
+    gb_seconds: float
+    gets: float
+    writes: float
+    requests: float
+
+    def compute(self, architecture: str) -> float:
+        return self.gb_seconds * LAMBDA_GB_SECOND[architecture]
+
+    def total(self, architecture: str) -> float:
+        return self.compute(architecture) + self.gets + self.writes + self.requests
+
+
+def bill(mb_per_s: float, memory_mb: int) -> Bill:
+    seconds = TERABYTE / 1e6 / mb_per_s
+    slices = math.ceil(seconds / SLICE_SECONDS)
+    return Bill(
+        mb_per_s,
+        seconds,
+        slices,
+        gb_seconds=seconds * memory_mb / 1024,
+        gets=TERABYTE / PART_BYTES * S3_GET,
+        writes=seconds / CHECKPOINT_SECONDS * CHECKPOINT_WRITE_UNITS * DYNAMODB_WRITE_UNIT,
+        requests=slices * (LAMBDA_REQUEST + SQS_REQUESTS_A_SLICE * SQS_REQUEST),
+    )
+
+
+def tables(cpu_s_per_gb: float, slowest_cpu_s_per_gb: float, mb_per_s: float) -> str:
+    """The bill at assumed network rates, and at the measured rate; both digests, ranges over TLS.
+
+    `slowest_cpu_s_per_gb` is the slowest digest's alone, which no second vCPU makes faster.
+    """
+    rows = [
+        _row(
+            f"{network.mb_per_s:,.0f} MB/s: {network.why}",
+            network.memory_mb,
+            min(network.mb_per_s, network.memory_mb / VCPU_MB * 1e3 / cpu_s_per_gb, 1e3 / slowest_cpu_s_per_gb),
+        )
+        for network in NETWORKS
+    ]
+    rows.append(_row("the rate measured here, beside nginx on the same CPUs: two vCPUs", 2 * VCPU_MB, mb_per_s))
+    head = ["network", "memory, MB", "MB/s", "hours", "slices", "GB-s", "GB-s, arm64", "GB-s, x86_64", "GETs", "writes"]
+    head += ["messages", "total, arm64", "total, x86_64"]
+    return "\n\n".join((_assumptions(cpu_s_per_gb), table(head, rows)))
+
+
+def _row(title: str, memory_mb: int, mb_per_s: float) -> list[str]:
+    one = bill(mb_per_s, memory_mb)
+    usd = [one.compute("arm64"), one.compute("x86_64"), one.gets, one.writes]
+    return [
+        title,
+        f"{memory_mb:,}",
+        f"{one.mb_per_s:,.0f}",
+        f"{one.seconds / 3600:.1f}",
+        f"{one.slices}",
+        f"{one.gb_seconds:,.0f}",
+        *(f"{price:.3f}" for price in usd),
+        f"{one.requests:.5f}",
+        *(f"**{one.total(architecture):.2f}**" for architecture in LAMBDA_GB_SECOND),
+    ]
+
+
+def _assumptions(cpu_s_per_gb: float) -> str:
+    arm64, x86_64 = (f"{price:.10f}" for price in LAMBDA_GB_SECOND.values())
+    return f"""\
+USD for one object of 10^12 bytes, sha-256 and md5. Assumed:
+
+- us-east-1, as price lists of 2024 to 2026 have them, without free tiers: Lambda {arm64} (arm64) and {x86_64} \
+(x86_64) a GB-second
+  and {LAMBDA_REQUEST * 1e6:.2f} a million requests, S3 {S3_GET * 1e6:.2f} a million GETs, DynamoDB \
+{DYNAMODB_WRITE_UNIT * 1e6:.3f} a million write units, SQS {SQS_REQUEST * 1e6:.2f} a million requests.
+- Lambda's network, which AWS does not publish: about 75 MB/s, up to 375 MB/s with 10 GB of memory.
+- {VCPU_MB:,} MB are one vCPU, as fast as a CPU here: {cpu_s_per_gb:.2f} CPU s per GB, TLS included. With less CPU than
+  the network needs, a function hashes as fast as its CPU can.
+- Ranges of {PART_BYTES // 1024**2} MiB. With one connection there is one GET a slice instead, and that column is 0.
+- A checkpoint every {CHECKPOINT_SECONDS} s, of {CHECKPOINT_WRITE_UNITS} write units; slices of {SLICE_SECONDS} s, \
+with {SQS_REQUESTS_A_SLICE} SQS requests each.
+- Not in it: storing the object, the upload's requests, logs and traces, and the empty receives of an idle queue
+  (Lambda's pollers make some hundred thousand a month, within SQS's free million)."""
