@@ -91,9 +91,9 @@ test-rie: $(DEV) $(SAM_ENV) ## Run the streaming runtime under AWS's Runtime Int
 	$(BIN)/python -m pytest tests/rie -v -rs $(ARGS)
 
 .PHONY: test-endurance
-test-endurance: $(DEV) ## Run what takes longer: a hasher killed ten times, 48.8 TiB, a connection cut at every byte
-	$(BIN)/python -m pytest tests/endurance -v $(ARGS)
-	CONFORMANCE_STEP=1 $(BIN)/python -m pytest tests/integration/test_runtime_conformance.py -v -o faulthandler_timeout=600
+test-endurance: $(DEV) ## Run what takes longer: kills, 48.8 TiB, cuts at every byte, more seeds
+	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 tests/endurance tests/integration/test_runtime_conformance.py \
+	  tests/integration/test_reader_faults.py tests/integration/test_resuming.py $(ARGS)
 
 .PHONY: bench
 bench: $(BENCH_ENV) $(if $(shell command -v cargo),$(LWA)) ## Measure, side by side with what else there is (ARGS="--help" says how)

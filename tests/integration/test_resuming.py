@@ -1,6 +1,7 @@
 """A hashing job that is handed over, killed, duplicated and misled in any order, over the real table and bucket."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from tests.integration.world import (
     world,
 )
 
+EXAMPLES = 100 if os.environ.get("ENDURANCE") else 8
 PART = KIB
 DATA = content(5 * PART + 17)  # six buffers
 OPTIONS_HERE = replace(OPTIONS, part_bytes=PART)
@@ -487,7 +489,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, min_size=1, max_size=ATTEMPTS - 1), order=st.randoms(use_true_random=False))
 def test_whatever_happens_there_is_one_right_verdict(
     here: World, clock: Clock, steps: list[tuple[str, int]], order: Any
