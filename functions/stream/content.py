@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
-from sluice.digests import REGISTERED
 from sluice.errors import PreconditionFailed, RangeNotSatisfiable
 from sluice.files import File
+
+# The digests that a Repr-Digest may carry, https://www.iana.org/assignments/http-digest-hash-alg/
+REGISTERED = frozenset({"md5", "sha", "sha-256", "sha-512", "crc32c"})
 
 
 class DigestMismatch(Exception):

@@ -29,8 +29,6 @@ _CRCS = {"crc32": _Crc("zlib", 4), "crc32c": _Crc("awscrt.checksums", 4), "crc64
 
 # RFC 9530 names where there is one. `crc32c` and `crc64nvme` need the package awscrt: ask `available`.
 SUPPORTED = (*libcrypto.ALGORITHMS, *_CRCS)
-# Those that a Repr-Digest may carry, https://www.iana.org/assignments/http-digest-hash-alg/
-REGISTERED = frozenset({"md5", "sha", "sha-256", "sha-512", "crc32c"})
 
 # Below, handing a buffer to another thread and hearing of its end takes about as long as hashing it.
 THREADS_FROM_BYTES = 128 * KIB

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from functions.api.models import check_filename
 from functions.stream import content
 from functions.stream.content import DigestMismatch, byte_range, disposition, not_modified, verified
+from sluice.digests import SUPPORTED
 from sluice.errors import InvalidFilename, PreconditionFailed, RangeNotSatisfiable
 from sluice.files import File, Status
 from tests.unit.core.records import a_file
@@ -185,6 +186,7 @@ def test_only_digests_that_http_knows_are_headers() -> None:
     """S3's own checksum is in the record, and has no name in the registry of RFC 9530."""
     file = a_file(digests={"crc64nvme": "00" * 8, "sha": "ff"})
     assert content.headers(file)["Repr-Digest"] == "sha=:/w==:"
+    assert set(SUPPORTED) - content.REGISTERED == {"crc32", "crc64nvme"}
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
