@@ -17,10 +17,11 @@ import boto3
 import pytest
 
 from local.runtime_api import EnvironmentGone, Invocation, RuntimeApi
-from sluice.files import ENDED, File, Mode, Status
+from sluice.files import ENDED, File, Status
 from sluice.limits import KIB, MIB
 from tests.integration.proxy import Answer, Exchange
 from tests.integration.world import BUCKET, KEYS, REGION, TABLE, TEMPLATE, World, content, ready, world
+from tests.unit.core.records import a_file
 
 pytestmark = pytest.mark.anyio
 
@@ -219,17 +220,7 @@ async def test_a_process_that_is_killed_ten_times_reads_next_to_nothing_again(he
     bucket = Bucket((content(MIB, 300) * (SIZE // MIB + 1))[:SIZE])
     here.proxy.fail_always("HeadObject", bucket.head)
     here.proxy.fail_always("GetObject", bucket.get)
-    file = here.near_files.create(
-        File(
-            owner="default",
-            filename="killed.bin",
-            size=SIZE,
-            content_type="application/octet-stream",
-            mode=Mode.MULTIPART,
-            part_size=8 * MIB,
-            status=Status.ASSEMBLING,
-        )
-    )
+    file = here.near_files.create(a_file(size=SIZE, status=Status.ASSEMBLING))
     read = 0
     for _ in range(KILLS):
         read += await killed_on_the_way(here, queue_url, bucket, file, chance.randrange(2 * MIB, SIZE // (KILLS + 1)))

@@ -13,12 +13,13 @@ from dataclasses import replace
 import pytest
 from awscrt.checksums import crc64nvme
 
-from sluice.files import ENDED, File, Mode, Status
+from sluice.files import ENDED, File, Status
 from sluice.hashing import Options
-from sluice.limits import GIB, MAX_OBJECT_BYTES, MAX_PARTS
+from sluice.limits import MAX_OBJECT_BYTES, MAX_PART_BYTES, MAX_PARTS
 from sluice.objects import Version
 from tests.integration.proxy import Answer, Exchange
 from tests.integration.world import OPTIONS, World, run, world
+from tests.unit.core.records import a_file
 
 JOBS = 300
 PART = 128  # bytes of a buffer
@@ -94,17 +95,8 @@ class Ticks:
 def test_an_object_as_large_as_s3_takes(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three hundred jobs, each from the byte that was reached; the digests are those of a message of so many bits."""
     monkeypatch.setattr("sluice.hashing.time", Ticks())
-    file = here.near_files.create(
-        File(
-            owner="default",
-            filename="huge.bin",
-            size=MAX_OBJECT_BYTES,
-            content_type="application/octet-stream",
-            mode=Mode.MULTIPART,
-            part_size=5 * GIB,
-            status=Status.ASSEMBLING,
-        )
-    )
+    huge = a_file(size=MAX_OBJECT_BYTES, part_size=MAX_PART_BYTES, status=Status.ASSEMBLING)
+    file = here.near_files.create(huge)
     assert file.part_count == MAX_PARTS
     version = Version(file.key, ETAG, MAX_OBJECT_BYTES, None)
     sampled: list[bytes] = []

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 # Bytes of an answer's head. The largest header that Lambda sends is the client context, 3,583 bytes in base64.
 HEAD_LIMIT = 64 * 1024
 
-# Bytes asked of the socket at a time, as long as an answer's length is not known.
+# Bytes asked of the socket at a time.
 RECEIVE_SIZE = 64 * 1024
 
 Buffer = bytes | memoryview
@@ -99,7 +99,7 @@ class Connection:
             except BlockingIOError:
                 sent = 0
             left -= sent
-            self._unsent = _after(self._unsent, sent) if left else ()
+            self._unsent = _after(self._unsent, sent)
             if left:
                 await self._wait(writable=True)
                 if self.answered:

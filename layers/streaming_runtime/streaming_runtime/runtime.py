@@ -167,14 +167,14 @@ class Worker:
         except asyncio.CancelledError:
             running.cancel()
             raise
-        if running.done():
-            pass
-        elif self._leaving.done():
-            reason = Fault("Runtime.Shutdown", "The environment was shut down before the response was complete.")
-            await self._stop(cycle, running, reason, min(CLEAN_UP_SECONDS, margin * CLEAN_UP_SHARE))
-        else:
-            reason = Fault("Runtime.DeadlineReached", f"The app was stopped {margin:.1f} s before its deadline.")
-            await self._stop(cycle, running, reason, margin * CLEAN_UP_SHARE)
+        if not running.done():
+            grace = margin * CLEAN_UP_SHARE
+            if self._leaving.done():
+                grace = min(grace, CLEAN_UP_SECONDS)
+                reason = Fault("Runtime.Shutdown", "The environment was shut down before the response was complete.")
+            else:
+                reason = Fault("Runtime.DeadlineReached", f"The app was stopped {margin:.1f} s before its deadline.")
+            await self._stop(cycle, running, reason, grace)
         if running.done() and not running.cancelled():
             running.result()
 

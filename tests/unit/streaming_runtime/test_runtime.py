@@ -3,14 +3,14 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 
-from local.runtime_api import EnvironmentGone, FunctionError, Invocation, RuntimeApi
-from streaming_runtime.asgi import Message, Receive, Scope, Send
+from local.runtime_api import EnvironmentGone, FunctionError, Invocation, Response, RuntimeApi
+from streaming_runtime.asgi import App, Message, Receive, Scope, Send
 from streaming_runtime.lifespan import Lifespan
 from streaming_runtime.logs import request_id
 from streaming_runtime.runtime import Worker
@@ -228,6 +228,21 @@ async def test_a_deadline_in_the_last_message_still_delivers_it(carry: Carry, ev
         assert (await environment.get())[1] == bytes(size)
 
 
+@asynccontextmanager
+async def at_work(
+    app: App, event: dict[str, Any], seconds: float, margin: float
+) -> AsyncIterator[tuple[Worker, Response]]:
+    """A worker whose app has begun its response; the worker must have left by itself for the block to end."""
+    api = RuntimeApi()
+    settings = Settings(await api.start(), "", ".", 1, snap_start=False, deadline_margin=margin)
+    worker = Worker(settings, app, Lifespan(app))
+    working = asyncio.create_task(worker.work())
+    deadline_ms = int((time.time() + seconds) * 1000)
+    yield worker, await api.invoke(Invocation(json.dumps(event).encode(), deadline_ms, "arn"))
+    await working
+    await api.close()
+
+
 @pytest.mark.parametrize("reads", [True, False])
 async def test_leaving_ends_a_worker_whatever_the_app_does(event: Event, reads: bool) -> None:
     """An app that ignores its cancellation, and a task of it that writes to a reader who does not read."""
@@ -249,19 +264,12 @@ async def test_leaving_ends_a_worker_whatever_the_app_does(event: Event, reads: 
             except asyncio.CancelledError:
                 continue
 
-    api = RuntimeApi()
-    settings = Settings(await api.start(), "", ".", 1, snap_start=False, deadline_margin=1.0)
-    worker = Worker(settings, app, Lifespan(app))
-    working = asyncio.create_task(worker.work())
-    payload = json.dumps(event("/")).encode()
-    response = await api.invoke(Invocation(payload, int((time.time() + 60) * 1000), "arn"))
-    if reads:
-        response.discard()
-    await begun.wait()
-    worker.leave()
-    worker.leave()
-    await working
-    await api.close()
+    async with at_work(app, event("/"), seconds=60, margin=1.0) as (worker, response):
+        if reads:
+            response.discard()
+        await begun.wait()
+        worker.leave()
+        worker.leave()
 
 
 async def test_leaving_twice_does_not_break_off_what_the_app_still_says(event: Event) -> None:
@@ -278,16 +286,9 @@ async def test_leaving_twice_does_not_break_off_what_the_app_still_says(event: E
             await go_on.wait()
             await send(body(b"and bye"))
 
-    api = RuntimeApi()
-    settings = Settings(await api.start(), "", ".", 1, snap_start=False, deadline_margin=1.5)
-    worker = Worker(settings, app, Lifespan(app))
-    working = asyncio.create_task(worker.work())
-    payload = json.dumps(event("/")).encode()
-    response = await api.invoke(Invocation(payload, int((time.time() + 2) * 1000), "arn"))
-    await cleaning.wait()
-    worker.leave()
-    worker.leave()
-    go_on.set()
-    assert b"".join([piece async for piece in response]).endswith(b"hello and bye")
-    await working
-    await api.close()
+    async with at_work(app, event("/"), seconds=2, margin=1.5) as (worker, response):
+        await cleaning.wait()
+        worker.leave()
+        worker.leave()
+        go_on.set()
+        assert b"".join([piece async for piece in response]).endswith(b"hello and bye")
