@@ -98,6 +98,12 @@ def ours(digests: tuple[str, ...], connections: int) -> Row:
     return Row(report.ours(digests, connections), "ours", digests, connections, parallel=connections > 1)
 
 
+def served(connections: int) -> Row:
+    missing = None if shutil.which("curl") else "no curl here: `apt install curl`"
+    name, parallel = report.served(connections), connections > 1
+    return Row(name, "curl", (), connections, python=False, parallel=parallel, missing=missing)
+
+
 def rivals() -> list[Row]:
     """What else reads and hashes, sha-256 where it can be chosen."""
     no_smart_open = None if util.find_spec("smart_open") else "no smart_open here (dependency group `bench`)"
@@ -118,7 +124,6 @@ def places() -> dict[str, list[Row]]:
     no_go = no_curl or (
         None if shutil.which("go") else "no go here, which builds bench/md5server.go: https://go.dev/dl"
     )
-    served = Row(report.SERVED, "curl", (), python=False, missing=no_curl)
     theirs = rivals()
     return {
         PLAIN: [
@@ -128,17 +133,17 @@ def places() -> dict[str, list[Row]]:
             ours(MD5, 1),
             *theirs,
             Row(report.GO, "go", MD5, python=False, missing=no_go),
-            served,
+            served(1),
         ],
         TLS: [
             *(ours(digests, connections) for digests in (SHA, BOTH) for connections in (1, 4)),
             *theirs,
-            served,
+            served(1),
         ],
         LIMITED: [
             *(ours(digests, connections) for digests in (SHA, BOTH) for connections in (1, 4, 8)),
             *theirs,
-            served,
+            *(served(connections) for connections in (1, 4, 8)),
         ],
     }
 

@@ -1,4 +1,4 @@
-"""What is read from: nginx on loopback with one object, plain, under TLS, and with a limit for each connection.
+"""What is read from: nginx on loopback with one object, plain, under TLS, and plain with connections limited.
 
 It is enough of S3 for HeadObject and GetObject: `/bucket/key`, `ETag`, `Content-Length`, ranges and `If-Match`. It
 checks no signature.
@@ -19,13 +19,13 @@ from bench.environment import PATIENCE, BenchError, free_port
 from bench.ways import BUCKET, MIB
 
 # Where it listens, which are also the titles of tables.
-PLAIN, TLS, LIMITED = "plain HTTP", "TLS", "TLS, connections limited"
+PLAIN, TLS, LIMITED = "plain HTTP", "TLS", "plain HTTP, connections limited"
 
 # Bytes a second of each connection, as one to S3 has them.
 LIMIT = 100_000_000
 # nginx pauses after each write for as long as the limit gives it, in whole milliseconds: 4 of them here. With larger
 # writes the time that they take themselves counts for more, with smaller ones the rounding does.
-LIMITED_WRITE = LIMIT // 250
+LIMITED_WRITE = LIMIT // 100
 
 # S3 takes this one as well; the default would cost both sides more.
 CIPHERS = "TLS_AES_128_GCM_SHA256"
@@ -59,9 +59,9 @@ http {{
   server {{ listen 127.0.0.1:{plain}; }}
   server {{ listen 127.0.0.1:{tls} ssl; output_buffers 2 256k; }}
   server {{
-    listen 127.0.0.1:{limited} ssl;
+    listen 127.0.0.1:{limited};
     limit_rate {limit};
-    output_buffers 1 {limited_write};
+    sendfile_max_chunk {limited_write};
   }}
 }}
 """
@@ -129,7 +129,7 @@ class Origin:
         opening.callback(self._process.terminate)
         for port in ports.values():
             self._wait_for(port, log)
-        self.urls = {name: f"{'http' if name == PLAIN else 'https'}://127.0.0.1:{port}" for name, port in ports.items()}
+        self.urls = {name: f"{'https' if name == TLS else 'http'}://127.0.0.1:{port}" for name, port in ports.items()}
 
     def _wait_for(self, port: int, log: Path) -> None:
         until = time.monotonic() + PATIENCE

@@ -67,13 +67,19 @@ class Connection:
         self._http: HTTPConnection | None = None
         self._response: HTTPResponse | None = None
         self._left = 0  # bytes of the answer that have not been read
+        self._ahead = b""  # the first of them, which came with the headers
+        self._failure: Exception | None = None  # of the last answer, behind bytes that were good
 
     def read_into(self, view: memoryview, position: int, stop: int) -> int:
-        """Read at least one byte at `position`; how many it were.
+        """Fill the view from `position` on, at least with one byte; how many it were.
 
         The answer under way goes on, else one is asked for that ends at `stop`. Raises ObjectMissing, ObjectChanged,
         ObjectForbidden, and OSError or HTTPException where asking again may help; that is over a new socket then.
+        What fails behind the first byte is raised when the next one is asked for.
         """
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
         try:
             return self._take(self._response or self._ask(position, stop), view)
         except BaseException:
@@ -100,15 +106,25 @@ class Connection:
             self._http = self._socket = None
 
     def _take(self, response: HTTPResponse, view: memoryview) -> int:
-        # Whatever has arrived, straight into the view: `readinto` of the response would wait until the view is full,
-        # and forget what it had when the connection breaks.
-        count = response.fp.readinto1(view)
-        if not count:
-            raise WrongAnswer(f"the answer ended {self._left} bytes early")
-        self._left -= count
+        taken = min(len(self._ahead), len(view))
+        view[:taken], self._ahead = self._ahead[:taken], self._ahead[taken:]
+        # Past all of http.client: TLS gives 16 KiB at a time, and those layers cost about as much as decrypting them.
+        receive = response.fp.raw.readinto
+        try:
+            while taken < len(view):
+                count = receive(view[taken:])
+                if not count:
+                    raise WrongAnswer(f"the answer ended {self._left - taken} bytes early")
+                taken += count
+        except OSError as error:
+            if not taken:
+                raise
+            self.close()
+            self._failure = error
+        self._left -= taken
         if not self._left:
             self._finish()  # the socket stays for the next answer
-        return count
+        return taken
 
     def _finish(self) -> None:
         with self._lock:
@@ -132,6 +148,8 @@ class Connection:
             raise refused
         check(response.status, response.headers, version, position, stop)
         self._left = stop - position
+        # Takes what was read with the headers, or else waits for more: nothing stays in the response's own buffer.
+        self._ahead = response.fp.read1()
         return response
 
     def _connected(self, url: SplitResult) -> HTTPConnection:
