@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import hashing, runtime
+from bench import hashing, presign, runtime
 from bench.environment import BenchError
 
-BENCHES = {"runtime": runtime.bench, "hashing": hashing.bench}
+BENCHES = {"runtime": runtime.bench, "hashing": hashing.bench, "presign": presign.bench}
 
 HELP = """\
 Measures what Sluice claims about its speed, always as ratios in one run: machines differ, and are noisy.
@@ -17,6 +17,7 @@ Tables (Markdown) go to stdout, progress to stderr. Linux, and two CPUs at least
             a bare socket: the same FastAPI app behind the same Runtime API on loopback. Three to six minutes.
   hashing   layers/core/sluice's reader and digests against boto3, smart_open, Powertools, curl, a server in Go and the
             bare hash: 2 GiB from nginx on loopback. With what a terabyte costs on Lambda. Seven minutes.
+  presign   layers/core/sluice/signing.py against botocore's generate_presigned_url: the same URLs. Half a minute.
 
 A carrier or a rival that is missing is left out, and the output says what to do about it.
 """

@@ -128,7 +128,7 @@ class Uploads:
         if file.upload_id:
             signed = self._objects.sign_part(file.key, file.upload_id, number, size)
         else:
-            signed = self._objects.sign_put(file.key, size, file.content_type)
+            signed = self._objects.sign_put(file.key, size, file.content_type, file.declared)
         return {
             "number": number,
             "offset": (number - 1) * file.part_size,

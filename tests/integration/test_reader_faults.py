@@ -15,8 +15,9 @@ import pytest
 
 from sluice import reader
 from sluice.limits import KIB
-from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Signed, Version
+from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
 from sluice.reader import Buffers, Patience, Unreadable
+from sluice.signing import Signed
 from sluice.wire import Connection, Source
 from tests.integration import certificates, origin
 from tests.integration.origin import Origin
@@ -196,7 +197,7 @@ def test_a_url_that_is_about_to_expire_is_signed_again(
     served: tuple[Origin, Objects], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before it is used, not after S3 refused it."""
-    monkeypatch.setattr("sluice.objects.URL_SECONDS", 30)
+    monkeypatch.setattr("sluice.signing.URL_SECONDS", 30)
     signed = count_signatures(served[1], monkeypatch)
     version = served[0].hold(DATA, origin.cut(100), origin.cut(100))
     with reading(served, version, 1) as buffers:

@@ -9,10 +9,10 @@ s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions, s3:Delete
 
 import base64
 import os
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,13 +23,11 @@ from botocore.httpsession import get_cert_path
 
 from sluice import settings
 from sluice.errors import Busy
+from sluice.signing import Signed, Signer
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-# A URL dies with the credentials that signed it, and those of a Lambda function may have an hour left:
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
-URL_SECONDS = 3600
 DELETE_PAGE = 1_000  # keys in one DeleteObjects call
 PASSING = {"InternalError", "ServiceUnavailable", "SlowDown"}  # what S3 may say of one key and not the next time
 
@@ -42,6 +40,16 @@ CHECKSUMS = {
     "ChecksumSHA256": "sha-256",
     "ChecksumSHA512": "sha-512",
     "ChecksumMD5": "md5",
+}
+
+# RFC 9530 name -> what a PUT calls it, the strongest first:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+LOCKS = {
+    "sha-256": "x-amz-checksum-sha256",
+    "sha": "x-amz-checksum-sha1",
+    "crc64nvme": "x-amz-checksum-crc64nvme",
+    "crc32c": "x-amz-checksum-crc32c",
+    "crc32": "x-amz-checksum-crc32",
 }
 
 
@@ -68,15 +76,6 @@ class Part:
     number: int
     size: int
     etag: str  # without quotes
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A URL that allows one request until `expires_at` (epoch seconds); `headers` must be sent with it."""
-
-    url: str
-    headers: dict[str, str]
-    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,28 +123,25 @@ class Objects:
         """Begin a multipart upload; its id."""
         return self._client.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)["UploadId"]
 
-    def sign_part(self, key: str, upload_id: str, number: int, size: int) -> Signed:
-        """A PUT of exactly `size` bytes as this part and no other."""
-        return self._sign(
-            "upload_part", {"Key": key, "UploadId": upload_id, "PartNumber": number, "ContentLength": size}
-        )
+    def sign_part(
+        self, key: str, upload_id: str, number: int, size: int, digests: Mapping[str, str] | None = None
+    ) -> Signed:
+        """A PUT of exactly `size` bytes as this part and no other; with `digests` (hex, by name), of those bytes."""
+        part = {"uploadId": upload_id, "partNumber": str(number)}
+        return self._signer.sign("PUT", key, part, {"content-length": str(size)} | _lock(digests or {}))
 
-    def sign_put(self, key: str, size: int, content_type: str) -> Signed:
+    def sign_put(self, key: str, size: int, content_type: str, digests: Mapping[str, str] | None = None) -> Signed:
         """A PUT of exactly `size` bytes as the whole object, once: a second one is refused with 412."""
-        params = {"Key": key, "ContentLength": size, "ContentType": content_type, "IfNoneMatch": "*"}
-        return self._sign("put_object", params, {"Content-Type": content_type, "If-None-Match": "*"})
+        headers = {"content-length": str(size), "content-type": content_type, "if-none-match": "*"}
+        return self._signer.sign("PUT", key, {}, headers | _lock(digests or {}))
 
     def sign_get(self, version: Version, content_type: str, disposition: str) -> Signed:
-        params = {
-            "Key": version.key,
-            "ResponseContentType": content_type,
-            "ResponseContentDisposition": disposition,
-        } | _version_id(version.version_id)
-        return self._sign("get_object", params)
+        shown = {"response-content-type": content_type, "response-content-disposition": disposition}
+        return self._signer.sign("GET", version.key, _version_parameter(version) | shown)
 
     def sign_read(self, version: Version) -> Signed:
         """A GET of exactly this version. Range and If-Match need no signature: the reader adds them."""
-        return self._sign("get_object", {"Key": version.key} | _version_id(version.version_id))
+        return self._signer.sign("GET", version.key, _version_parameter(version))
 
     def parts(self, key: str, upload_id: str) -> list[Part]:
         """All parts that have arrived, by number. Raises UploadMissing."""
@@ -204,11 +200,19 @@ class Objects:
                 if refused:
                     raise Busy("S3 did not delete every version; ask again.")
 
-    def _sign(self, operation: str, params: dict[str, Any], headers: dict[str, str] | None = None) -> Signed:
-        url = self._client.generate_presigned_url(
-            operation, Params={"Bucket": self.bucket, **params}, ExpiresIn=URL_SECONDS
-        )
-        return Signed(url, headers or {}, int(time.time()) + URL_SECONDS)
+    @cached_property
+    def _signer(self) -> Signer:
+        return Signer(self._client, self.bucket)
+
+
+def _lock(digests: Mapping[str, str]) -> dict[str, str]:
+    """The header by which S3 refuses other bytes than those of the digest; of several the strongest: it takes one."""
+    name = next((name for name in LOCKS if name in digests), None)
+    return {LOCKS[name]: base64.b64encode(bytes.fromhex(digests[name])).decode()} if name else {}
+
+
+def _version_parameter(version: Version) -> dict[str, str]:
+    return {"versionId": version.version_id} if version.version_id else {}
 
 
 def _version_id(version_id: str | None) -> dict[str, Any]:

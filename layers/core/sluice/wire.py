@@ -18,7 +18,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Signed, Version, ca_bundle
+from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version, ca_bundle
+from sluice.signing import Signed
 
 RENEW_SECONDS = 60  # a URL that ends sooner is signed again: clocks differ
 REFUSAL_BYTES = 64 * 1024  # S3's error documents have less than 1 KiB; what stands in between may send a page

@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import hmac
 from collections.abc import Iterator
@@ -14,17 +15,16 @@ from hypothesis import strategies as st
 
 from sluice.errors import Busy
 from sluice.objects import (
-    URL_SECONDS,
     Head,
     ObjectForbidden,
     ObjectMissing,
     Objects,
     Part,
-    Signed,
     UploadMissing,
     Version,
     ca_bundle,
 )
+from sluice.signing import URL_SECONDS, Signed
 from tests.unit.core.records import CREDENTIALS, aws_environment
 
 KEY = "files/default/01kab3x5w8mfq2t7hj9rv0c6de"
@@ -104,6 +104,23 @@ def test_a_single_put_is_locked_to_size_type_and_once(objects: Objects) -> None:
         assert signature("PUT", signed.url, good | change) != told["X-Amz-Signature"]
 
 
+def test_what_a_digest_is_known_of_is_locked_to_it(objects: Objects) -> None:
+    """Of several digests S3 takes one, the strongest that it knows; its header comes with the URL and is signed."""
+    digests = {"md5": "00" * 16, "crc32c": "00000001", "sha-256": "ab" * 32}
+    for signed in (
+        objects.sign_put(KEY, 5, "text/plain", digests),
+        objects.sign_part(KEY, "upload-1", 1, 5, digests),
+    ):
+        checksum = {"X-Amz-Checksum-Sha256": base64.b64encode(b"\xab" * 32).decode()}
+        assert checksum.items() <= signed.headers.items()
+        good = signed.headers | {"Content-Length": "5"}
+        told = query(signed)["X-Amz-Signature"]
+        assert signature("PUT", signed.url, good) == told
+        assert signature("PUT", signed.url, good | {"X-Amz-Checksum-Sha256": "other"}) != told
+    assert "X-Amz-Checksum-Crc32C" in objects.sign_part(KEY, "upload-1", 1, 5, {"crc32c": "00000001"}).headers
+    assert objects.sign_part(KEY, "upload-1", 1, 5, {"md5": "00" * 16}).headers == {}
+
+
 def test_an_empty_file_is_locked_to_no_bytes(objects: Objects) -> None:
     """0 is a length as well, and signed as one."""
     signed = objects.sign_put(KEY, 0, "text/plain")
@@ -126,7 +143,7 @@ def test_a_download_url_means_one_version_and_its_names(objects: Objects) -> Non
 
 def test_urls_end_after_an_hour_and_say_so(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
     """`expires_at` is in epoch seconds, and not after the moment from which S3 refuses."""
-    monkeypatch.setattr("sluice.objects.time.time", lambda: 1_800_000_000.9)
+    monkeypatch.setattr("sluice.signing.time.time", lambda: 1_800_000_000.9)
     signed = objects.sign_part(KEY, "upload-1", 1, 1)
     assert query(signed)["X-Amz-Expires"] == str(URL_SECONDS) == "3600"
     assert signed.expires_at == 1_800_003_600
