@@ -13,10 +13,15 @@ WITH_UV := PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH"
 DEV := .venv/.synced
 SAM_ENV := .venv-sam/.synced
 BENCH_ENV := .venv-bench/.synced
+S3_ENV := .venv-s3/.synced
 
 # What the streaming runtime is measured against; `bench/carriers.py` looks for it there.
 LWA_VERSION := 1.0.0-rc1
 LWA := .tools/lwa-$(LWA_VERSION)/bin/lambda-adapter
+
+# The strictest of the servers of `make test-s3`; `tests/s3/servers.py` looks for it there.
+VERSITYGW_VERSION := 1.8.0
+VERSITYGW := .tools/versitygw-$(VERSITYGW_VERSION)/bin/versitygw
 
 # The instruction set that `make build` builds for: x86_64 or arm64.
 ARCH ?= x86_64
@@ -38,7 +43,7 @@ export FILE ARCH
 
 .PHONY: help
 help: ## List the targets (this)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # ---------------------------------------------------------------- run it
 
@@ -90,6 +95,10 @@ test-sam: build ## Invoke every function with every event in Docker, by `sam loc
 test-rie: $(DEV) $(SAM_ENV) ## Run the streaming runtime under AWS's Runtime Interface Emulator (Linux)
 	$(BIN)/python -m pytest tests/rie -v -rs $(ARGS)
 
+.PHONY: test-s3
+test-s3: $(DEV) $(S3_ENV) $(if $(shell command -v go),$(VERSITYGW)) ## Read and upload by signed URLs, against S3 servers that check signatures
+	$(BIN)/python -m pytest tests/s3 $(ARGS)
+
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, 48.8 TiB, cuts at every byte, more seeds
 	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 tests/endurance tests/integration/test_runtime_conformance.py \
@@ -119,7 +128,7 @@ lock: $(UV) ## Lock again after a change of dependencies (ARGS="--upgrade" for n
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-sam .venv-bench .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-bench .venv-s3 .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 # ---------------------------------------------------------------- the environments
@@ -145,6 +154,15 @@ $(SAM_ENV): uv.lock | $(UV)
 $(BENCH_ENV): uv.lock | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-bench $(UV) sync --quiet --frozen --group bench
 	@touch $@
+
+# ministack pins what the layer must be free to move, botocore among it.
+$(S3_ENV): uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-s3 $(UV) sync --quiet --frozen --only-group s3
+	@touch $@
+
+# Where it cannot be built, the tests say that they leave it out.
+$(VERSITYGW):
+	GOBIN="$(CURDIR)/$(@D)" go install github.com/versity/versitygw/cmd/versitygw@v$(VERSITYGW_VERSION) || true
 
 # Where it cannot be built, the tables say that it is missing.
 $(LWA):

@@ -210,7 +210,7 @@ def refusal(status: int, document: bytes) -> Exception:
     """What S3 means by an answer without the object."""
     code, message = (found[1].decode(errors="replace") if (found := one.search(document)) else "" for one in DETAILS)
     text = f"S3 answers {status} {code}".rstrip()
-    if code in EXPIRED_CODES or (status == 403 and message == "Request has expired"):
+    if code in EXPIRED_CODES or (status == 403 and message.rstrip(".") == "Request has expired"):
         return Expired(text)
     match status:
         case 404:

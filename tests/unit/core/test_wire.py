@@ -34,6 +34,7 @@ def headers(**values: str | None) -> Message:
         (403, document("InvalidObjectState"), ObjectForbidden),
         (403, b"", ObjectForbidden),
         (403, document("AccessDenied", "Request has expired"), Expired),
+        (403, document("AccessDenied", "Request has expired."), Expired),
         (400, document("ExpiredToken", "The provided token has expired."), Expired),
         (403, document("ExpiredToken"), Expired),
         (500, document("InternalError"), Refused),
