@@ -1,236 +1,220 @@
-"""The hasher's own process, killed again and again over one file of 300 MB."""
+"""The hasher in the local stack, killed again and again over one file of 300 MB, with a queue that repeats itself."""
 
-import asyncio
+import hashlib
 import json
 import os
 import random
+import re
 import signal
+import socket
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from threading import Condition
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote_plus, unquote, urlsplit
 
-import boto3
-import pytest
+from local import aws
+from sluice.limits import KIB
+from tests.integration.conftest import ROOT, Running, running
+from tests.integration.journey import PATIENCE_SECONDS, random_bytes
+from tests.integration.proxy import HOP_BY_HOP, Answer, Exchange, serving
+from tests.integration.test_local_endings import alive, descendants
+from tests.integration.world import digests
 
-from local.runtime_api import EnvironmentGone, Invocation, RuntimeApi
-from sluice.files import ENDED, File, Status
-from sluice.limits import KIB, MIB
-from tests.integration.proxy import Answer, Exchange
-from tests.integration.world import BUCKET, KEYS, REGION, TABLE, TEMPLATE, World, content, ready, world
-from tests.unit.core.records import a_file
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
 
-pytestmark = pytest.mark.anyio
-
-ROOT = TEMPLATE.parent
 SIZE = 300_000_000
 KILLS = 10
+SEED = 300
 # What may be read twice, of all bytes: what was under way when a process died, and was in no checkpoint yet.
 READ_TWICE = 0.05
-# Bytes a second. What is lost with a process is what came since its last checkpoint, and moto and the proxy take some
-# 20 ms for one: at this pace that is a megabyte.
-PACE = 40_000_000
-PIECE = 128 * KIB
+# Bytes a second. What is lost with a process is what came since its last checkpoint, and moto takes some 20 ms for one.
+PACE = 30_000_000
+PIECE = 64 * KIB
+SETTINGS = {"READ_PART_BYTES": str(PIECE), "CHECKPOINT_SECONDS": "0.01", "LEASE_SECONDS": "2"}
+# Longer than a process lives here and its lease together, as the template's is; and nobody waits a quarter of an hour.
+VISIBILITY_SECONDS = 10
+LATEST_SECONDS = 5  # a repeated message is on its way for less
 ESTABLISHED = "01"
-ETAG = "0123456789abcdef0123456789abcdef"
-VARIABLES = {
-    "TABLE_NAME": TABLE,
-    "BUCKET_NAME": BUCKET,
-    "READ_CONNECTIONS": "1",
-    "READ_PART_BYTES": str(128 * KIB),
-    "CHECKPOINT_SECONDS": "0.01",
-    "LEASE_SECONDS": "1",
-    "POWERTOOLS_METRICS_NAMESPACE": "Sluice",
-    "POWERTOOLS_SERVICE_NAME": "hasher",
-    "AWS_XRAY_SDK_ENABLED": "false",
-    "POWERTOOLS_TRACE_DISABLED": "true",
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_ACCESS_KEY_ID": KEYS["aws_access_key_id"],
-    "AWS_SECRET_ACCESS_KEY": KEYS["aws_secret_access_key"],
-    "AWS_CONFIG_FILE": "/dev/null",
-    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "AWS_LAMBDA_FUNCTION_NAME": "hasher",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-    "AWS_LAMBDA_LOG_GROUP_NAME": "hasher",
-    "AWS_LAMBDA_LOG_STREAM_NAME": "local",
-}
+NOWHERE = ("127.0.0.1", 0)
+QUEUES = ("CompletedQueue", "CompletedDeadLetters")  # logical ids
 
 
-class Bucket:
-    """One object, served at S3's pace; it counts the bytes that it has given to the kernel."""
+class Reads:
+    """Passes an object on at a steady pace, counts its bytes, and kills who reads it at each of `points`, ascending.
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.served = 0
-        self._more = Condition()
+    What the kernel still held when a process died, because that had not asked for it yet, was not read.
+    """
 
-    def head(self, exchange: Exchange) -> None:
-        exchange.send(Answer(200, b"", [("ETag", f'"{ETAG}"'), ("Content-Length", str(len(self.data)))]))
+    def __init__(self, points: list[int]) -> None:
+        self.begun = 0
+        self.bytes = 0
+        self.event: dict[str, Any] = {}
+        self.stack = 0  # the pid
+        self._points = list(points)
+        self._changed = Condition()
 
-    def get(self, exchange: Exchange) -> None:
-        asked = exchange.request_read.headers.get("range")
-        start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
-        headers = [("ETag", f'"{ETAG}"'), ("Content-Length", str(len(self.data) - start))]
-        if asked:
-            headers.append(("Content-Range", f"bytes {start}-{len(self.data) - 1}/{len(self.data)}"))
-        exchange.send(Answer(206 if asked else 200, b"", headers))
-        try:
-            self._body(exchange, start)
-        except OSError:  # the process was killed
-            exchange.close_connection = True
+    def pass_on(self, exchange: Exchange) -> None:
+        exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)
+        with closing(HTTPConnection(*exchange.server.upstream)) as upstream:
+            upstream.request("GET", exchange.path, headers=exchange.request_read.headers)
+            response = upstream.getresponse()
+            headers = [(name, value) for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP]
+            exchange.send(Answer(response.status, b"", [*headers, ("Content-Length", str(response.length))]))
+            start = re.findall(r"^bytes (\d+)-", response.getheader("Content-Range", "bytes 0-"))
+            with self._changed:
+                self.begun += 1
+                self.event = event(exchange.path, response.headers["ETag"])
+                self._changed.notify_all()
+            with suppress(ConnectionError):  # it was killed
+                self._body(exchange, response, int(start[0]))
+        exchange.close_connection = True
 
-    def _body(self, exchange: Exchange, start: int) -> None:
-        begun = time.monotonic()
-        for at in range(start, len(self.data), PIECE):
-            piece = memoryview(self.data)[at : at + PIECE]
+    def _body(self, exchange: Exchange, response: HTTPResponse, at: int) -> None:
+        port = exchange.client_address[1]
+        reader = self._process(port)
+        while piece := response.read(min(PIECE, self._points[0] - at) if self._points else PIECE):
             exchange.wfile.write(piece)
-            with self._more:
-                self.served += len(piece)
-                self._more.notify_all()
-            time.sleep(max(0.0, begun + (at - start) / PACE - time.monotonic()))
+            at += len(piece)
+            with self._changed:
+                self.bytes += len(piece)
+                if self._points and self._points[0] == at:
+                    del self._points[0]
+                    os.kill(reader, signal.SIGSTOP)
+                    self.bytes -= connection(port).unread
+                    os.kill(reader, signal.SIGKILL)
+                    return
+            time.sleep(PIECE / PACE)  # after a pause as well: nothing is caught up on
 
-    def wait_for(self, served: int) -> None:
-        with self._more:
-            self._more.wait_for(lambda: self.served >= served)
+    def _process(self, port: int) -> int:
+        """The hasher whose end of a connection is `port`."""
+        socket_file = f"socket:[{connection(port).inode}]"
+        hashers = [pid for pid, text in alive(descendants(self.stack)).items() if "functions.hasher" in text]
+        (reader,) = (pid for pid in hashers if socket_file in open_files(pid))
+        return reader
 
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def here() -> Iterator[World]:
-    with world() as made:
-        yield made
-
-
-@pytest.fixture
-def queue_url(here: World) -> str:
-    """Where the hasher would hand over to; nobody reads it."""
-    url: str = boto3.client("sqs", endpoint_url=here.proxy.url, **KEYS).create_queue(QueueName="completed")["QueueUrl"]
-    return url
+    def wait_for(self, begun: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.begun >= begun, PATIENCE_SECONDS)
 
 
-class Hasher:
-    """One environment of the hasher, under Lambda's own runtime client."""
-
-    def __init__(self, api: RuntimeApi, process: asyncio.subprocess.Process) -> None:
-        self.api = api
-        self.process = process
-
-    async def invoke(self, payload: bytes) -> dict[str, Any]:
-        deadline_ms = int((time.time() + 900) * 1000)
-        response = await self.api.invoke(Invocation(payload, deadline_ms, "arn:aws:lambda:x:1:function:hasher"))
-        answer: dict[str, Any] = json.loads(b"".join([piece async for piece in response]))
-        return answer
-
-    def stop(self) -> None:
-        """Hold it where it is."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    async def kill(self) -> None:
-        self.process.kill()
-        await self.process.wait()
-        self.api.gone()
+class Connection(NamedTuple):
+    inode: int
+    unread: int  # bytes that have arrived, and that nobody has taken
 
 
-@asynccontextmanager
-async def hasher(here: World, queue_url: str) -> AsyncIterator[Hasher]:
-    api = RuntimeApi()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "awslambdaric", "functions.hasher.app.handler",
-        cwd=ROOT,
-        env={
-            **VARIABLES,
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'core'}",
-            "QUEUE_URL": queue_url,
-            "AWS_ENDPOINT_URL": here.proxy.url,
-            "AWS_LAMBDA_RUNTIME_API": await api.start(),
-        },
-        stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    running = Hasher(api, process)
-    try:
-        yield running
-    finally:
-        if process.returncode is None:
-            await running.kill()
-        await api.close()
+def connection(port: int) -> Connection:
+    """The connection whose one end here is `port`, as that end sees it: `proc(5)`, /proc/net/tcp."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    (row,) = (row for row in rows if int(row[1].partition(":")[2], 16) == port and row[3] == ESTABLISHED)
+    return Connection(inode=int(row[9]), unread=int(row[4].partition(":")[2], 16))
 
 
-def message(file: File, **changes: Any) -> bytes:
-    """SQS's event with S3's notification of the file's object."""
-    created = {
+def open_files(pid: int) -> set[str]:
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(str(descriptor.readlink()))
+    return found
+
+
+def event(path: str, etag: str) -> dict[str, Any]:
+    """What S3 has said of the object at `path`: as moto does, without a version."""
+    _, bucket, key = unquote(urlsplit(path).path).split("/", 2)
+    named = {"key": quote_plus(key), "eTag": etag.strip('"'), "size": SIZE}
+    return {
         "eventVersion": "2.1",
         "eventName": "ObjectCreated:CompleteMultipartUpload",
-        "s3": {"bucket": {"name": BUCKET}, "object": {"key": file.key, "eTag": ETAG, "size": file.size, **changes}},
+        "s3": {"bucket": {"name": bucket}, "object": named},
     }
-    record = {
-        "messageId": "m-1",
-        "receiptHandle": "r-1",
-        "eventSource": "aws:sqs",
-        "attributes": {"ApproximateReceiveCount": "1"},
-        "body": json.dumps({"Records": [created]}),
-    }
-    return json.dumps({"Records": [record]}).encode()
 
 
-def unread(port: int) -> int:
-    """Bytes from `port` that have arrived, and that no process has read: `proc(5)`, /proc/net/tcp."""
-    queued = 0
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, _, remote, state, queues, *_ = line.split()
-        if state == ESTABLISHED and int(remote.partition(":")[2], 16) == port:
-            queued += int(queues.partition(":")[2], 16)
-    return queued
+class Queue:
+    """The stack's queue of completed objects, in the hands of somebody who repeats and misleads."""
+
+    def __init__(self, sqs: "SQSClient", chance: random.Random) -> None:
+        urls = sqs.list_queues()["QueueUrls"]
+        self.url, self.dead = (next(url for url in urls if f"-{name}-" in url) for name in QUEUES)
+        self.sqs = sqs
+        self._chance = chance
+
+    def hurry(self) -> None:
+        """Let messages come back soon; returns when no receive is under way that does not know of it."""
+        self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})
+        self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps({"Event": "s3:TestEvent"}))
+        self.until_empty()
+
+    def repeat(self, event: dict[str, Any]) -> None:
+        """The event thrice, among those of two other versions, in any order and each at any time."""
+        named = event["s3"]["object"]
+        others = [{**named, "eTag": hashlib.md5(b"older").hexdigest()}, {**named, "versionId": "another"}]  # noqa: S324
+        told = [event] * 3 + [{**event, "s3": {**event["s3"], "object": other}} for other in others]
+        for one in self._chance.sample(told, len(told)):
+            body = json.dumps({"Records": [one]})
+            delay = self._chance.randrange(LATEST_SECONDS)
+            self.sqs.send_message(QueueUrl=self.url, MessageBody=body, DelaySeconds=delay)
+
+    def until_empty(self) -> None:
+        late = time.monotonic() + PATIENCE_SECONDS
+        while self.held(self.url):
+            assert time.monotonic() < late
+            time.sleep(0.05)
+
+    def held(self, url: str) -> int:
+        """Messages: waiting, out, and on their way."""
+        said = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return sum(int(value) for name, value in said.items() if name.startswith("ApproximateNumberOfMessages"))
 
 
-async def killed_on_the_way(here: World, queue_url: str, bucket: Bucket, file: File, after: int) -> int:
-    """One process: it gets messages until it takes the file on, and is killed when so many bytes were served.
-
-    Returns how many bytes of the object it has read.
-    """
-    before = bucket.served
-    async with hasher(here, queue_url) as running:
-        reached = asyncio.create_task(asyncio.to_thread(bucket.wait_for, before + after))
-        while True:
-            # The right event, which comes too early as long as the dead job's lease lasts, and one of another version.
-            for payload in (message(file), message(file, eTag="older")):
-                working = asyncio.create_task(running.invoke(payload))
-                await asyncio.wait({working, reached}, return_when=asyncio.FIRST_COMPLETED)
-                if reached.done():
-                    running.stop()
-                    read = bucket.served - before - unread(here.proxy.server_port)
-                    await running.kill()
-                    with pytest.raises(EnvironmentGone):
-                        await working
-                    return read
-                assert working.result() == {"batchItemFailures": []}
-                assert here.now(file).status not in ENDED
+@contextmanager
+def put(up: Running, path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    settings = {"SLUICE_API": up.ready["api"], "SLUICE_TOKEN": up.ready["token"], "NO_PROXY": "127.0.0.1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "sluice_client", "put", "--json", str(path)],
+        env=os.environ | settings | {"PYTHONPATH": str(ROOT / "client")},
+        stdout=subprocess.PIPE,
+    ) as client:
+        try:
+            yield client
+        finally:
+            client.kill()
 
 
-async def test_a_process_that_is_killed_ten_times_reads_next_to_nothing_again(here: World, queue_url: str) -> None:
-    """It ends ready, with the right digests, and less than 5 % of the bytes were read a second time."""
-    chance = random.Random(300)
-    bucket = Bucket((content(MIB, 300) * (SIZE // MIB + 1))[:SIZE])
-    here.proxy.fail_always("HeadObject", bucket.head)
-    here.proxy.fail_always("GetObject", bucket.get)
-    file = here.near_files.create(a_file(size=SIZE, status=Status.ASSEMBLING))
-    read = 0
-    for _ in range(KILLS):
-        read += await killed_on_the_way(here, queue_url, bucket, file, chance.randrange(2 * MIB, SIZE // (KILLS + 1)))
-        assert here.now(file).status not in ENDED
-    before = bucket.served
-    async with hasher(here, queue_url) as running:
-        while here.now(file).status not in ENDED:
-            await running.invoke(message(file))
-        # Once more, when all is over.
-        await running.invoke(message(file))
-    assert ready(here.now(file), bucket.data)
-    again = (read + bucket.served - before) / SIZE - 1
-    assert 0 < again < READ_TWICE
+def test_a_hasher_that_is_killed_ten_times_reads_next_to_nothing_again(tmp_path: Path) -> None:
+    """One verdict, the right one; nobody's message is lost, and less than 5 % of the bytes were read a second time."""
+    chance = random.Random(SEED)
+    data = random_bytes(SIZE)
+    (tmp_path / "file.bin").write_bytes(data)
+    reads = Reads([1 + chance.randrange(SIZE * n // KILLS, SIZE * (n + 1) // KILLS) for n in range(KILLS)])
+    variables = {f"SLUICE_ENV_{name}": value for name, value in SETTINGS.items()}
+    with (
+        serving(NOWHERE) as relay,
+        running(tmp_path / "log", SLUICE_ENV_AWS_ENDPOINT_URL_S3=relay.url, **variables) as up,
+    ):
+        relay.upstream = (urlsplit(up.ready["aws"]).hostname or "", urlsplit(up.ready["aws"]).port or 0)
+        relay.fail_always("GetObject", reads.pass_on)
+        reads.stack = up.process.pid
+        queue = Queue(aws.connect(up.ready["aws"]).sqs, chance)
+        queue.hurry()
+        with put(up, tmp_path / "file.bin") as client:
+            # The last of those that are killed gets no help: its message has to come back by itself.
+            for begun in range(1, KILLS):
+                reads.wait_for(begun)
+                queue.repeat(reads.event)
+            said, _ = client.communicate(timeout=PATIENCE_SECONDS)
+        assert client.returncode == 0
+        file = json.loads(said)["file"]
+        assert (file["status"], file["digests"]) == ("ready", digests(data))
+        queue.repeat(reads.event)  # once more, when all is over
+        queue.until_empty()
+        assert queue.held(queue.dead) == 0
+    log = (tmp_path / "log").read_text()
+    assert log.count("an environment ended by signal 9") == KILLS
+    assert log.count('"verdict"') == 1
+    assert 0 < reads.bytes / SIZE - 1 < READ_TWICE
