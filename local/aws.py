@@ -5,7 +5,9 @@ import logging
 import os
 import socket
 import sys
+import threading
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -76,6 +78,24 @@ async def start(listener: socket.socket, guard: Guard) -> asyncio.subprocess.Pro
     return process
 
 
+@cache
+def make_dynamodb_atomic() -> None:
+    """Let moto do one operation of DynamoDB at a time in this process.
+
+    It looks at a condition first and writes afterwards, and where a transaction is refused it puts the whole table back
+    as it was before: other writes of the same moment would break the one and be lost by the other.
+    """
+    from moto.dynamodb.responses import DynamoHandler  # noqa: PLC0415 - as below
+
+    lock, act = threading.Lock(), DynamoHandler.call_action
+
+    def alone(handler: DynamoHandler) -> Any:
+        with lock:
+            return act(handler)
+
+    DynamoHandler.call_action = alone  # type: ignore[method-assign]
+
+
 def _serve(fd: int) -> None:
     # Imported here: moto takes longer to import than all else in this module, which others import for `connect` alone.
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
@@ -85,9 +105,11 @@ def _serve(fd: int) -> None:
     )
     from werkzeug.serving import make_server  # noqa: PLC0415
 
+    from local.forms import understood  # noqa: PLC0415
+
     # Failures only: a line for each request would bury everything else.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = DomainDispatcherApplication(create_backend_app)
+    moto = understood(DomainDispatcherApplication(create_backend_app))
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
         # `curl --data-binary` calls every body a form. S3 takes a PUT's bytes as they are; moto parses the form, then

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.aws import Services
-from local.template import ACCOUNT, REGION, STACK, Resolver, Template, TemplateError
+from local.template import ACCOUNT, REGION, STACK, Resolver, Resource, Template, TemplateError
 
 # What moto 5.2's CloudFormation makes, with the properties that it heeds.
 IN_CLOUDFORMATION = {
@@ -62,7 +62,8 @@ GAPS: dict[str, dict[str, Callable[[Services, str, Any], object]]] = {
 
 # The parts that `local` itself plays.
 PLAYED = {
-    *("AWS::ApiGatewayV2::Api", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
+    *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
+    *("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
     *("AWS::Lambda::LayerVersion", "AWS::Lambda::Url"),
 }
 
@@ -135,12 +136,18 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
         resolver.refs[name] = name.lower()
         resolver.attributes[name, "ApiEndpoint"] = doors[name]
         resolver.addresses[f"https://{name.lower()}.execute-api.{REGION}.amazonaws.com"] = doors[name]
+    for name in template.of_type("AWS::ApiGatewayV2::Integration"):
+        resolver.refs[name] = name.lower()
 
 
 def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Services) -> None:
     part: dict[str, Any] = {
         **{key: template.document[key] for key in ("Conditions", "Parameters") if key in template.document},
-        "Resources": {name: made for name, made in template.resources.items() if made["Type"] in IN_CLOUDFORMATION},
+        "Resources": {
+            name: {**made, "Properties": _heeded(made)}
+            for name, made in template.resources.items()
+            if made["Type"] in IN_CLOUDFORMATION
+        },
     }
     values = {
         name: ",".join(value) if isinstance(value, list) else value for name, value in template.parameters.items()
@@ -158,6 +165,12 @@ def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Service
         if kind == "AWS::SQS::Queue":
             resolver.attributes[name, "QueueName"] = physical
             resolver.refs[name] = aws.sqs.get_queue_url(QueueName=physical)["QueueUrl"]
+
+
+def _heeded(resource: Resource) -> dict[str, Any]:
+    """The properties that moto heeds. It chokes on references to what it does not make, which the others may hold."""
+    properties = resource.get("Properties", {})
+    return {key: value for key, value in properties.items() if key in IN_CLOUDFORMATION[resource["Type"]]}
 
 
 def _make_secret(name: str, properties: Mapping[str, Any], aws: Services, value: str | None) -> str:

@@ -72,7 +72,7 @@ class File:
             id=str(document["id"]),
             status=str(document["status"]),
             filename=str(document["filename"]),
-            size=int(document["size"]),
+            size=int(document["size"] or 0),  # null while only its client knows it
             received_bytes=int(document.get("received_bytes") or 0),
             hashed_bytes=int(document.get("hashed_bytes") or 0),
             digests=dict(document.get("digests") or {}),

@@ -1,127 +1,120 @@
-"""The control plane: creates, signs, completes, aborts and lists. No file's bytes pass through it."""
+"""The control plane: creates, signs, completes, aborts and lists. No bytes but those of small files pass through it."""
 
-import hmac
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from aws_lambda_powertools import Logger
-from fastapi import Body, Depends, FastAPI, Path, Query, Request, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Body, FastAPI, Query, Request, Response
 from mangum import Mangum
 
-from functions.api.models import CompleteFile, CreateFile
-from functions.api.uploads import FIRST_PARTS, Uploads, part_numbers
-from sluice import capabilities, problems, secrets, settings
-from sluice.capabilities import Use
-from sluice.errors import Unauthorized
-from sluice.files import File, Files, Status
-from sluice.objects import Objects, Part
+from functions.api import companion, contract, grants, page, small
+from functions.api.callers import Anyone, Own, Owner
+from functions.api.links import shown
+from functions.api.models import CompleteFile, CreateFile, SignParts
+from functions.api.stores import files, uploads
+from functions.api.uploads import FIRST_PARTS, check_part_numbers, part_numbers
+from sluice import problems
+from sluice.files import File, Status
+from sluice.objects import Part
 
 MAX_PAGE = 100  # files in one page of the list: about 100 KB of answer
 
 logger = Logger()
-files = Files.connect()
-uploads = Uploads(files, Objects.connect())
-stream_url = settings.STREAM_URL.read()
-capability_seconds = settings.CAPABILITY_SECONDS.read()
 
-app = FastAPI(title="Sluice", version="1", docs_url=None, redoc_url=None)
+app = FastAPI(title="Sluice", version="1", summary=contract.SUMMARY, docs_url=None, redoc_url=None)
 problems.install(app)
-
-
-def caller(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]) -> str:
-    """The owner whose token the request carries. Raises Unauthorized."""
-    tokens = json.loads(secrets.read(settings.ACCESS_TOKEN_SECRET))
-    offered = credentials.credentials.encode() if credentials else b""
-    # Every token is compared, each in constant time, so that the time tells nothing about any of them.
-    owners = [owner for owner, token in tokens.items() if hmac.compare_digest(token.encode(), offered)]
-    if not (offered and owners):
-        raise Unauthorized("Send `Authorization: Bearer <access token>`.")
-    return str(owners[0])
-
-
-Owner = Annotated[str, Depends(caller)]
-
-
-def own_file(owner: Owner, file_id: Annotated[str, Path(alias="id")]) -> File:
-    """The caller's file. Raises FileNotFound, for other owners' files as well."""
-    return files.get(owner, file_id)
-
-
-Own = Annotated[File, Depends(own_file)]
-
-
-def shown(request: Request, file: File) -> dict[str, Any]:
-    """The file as the contract shows it, with fresh links."""
-    key = secrets.read(settings.CAPABILITY_KEY_SECRET)
-    links = {"self": f"{str(request.base_url).rstrip('/')}/files/{file.id}"}
-    for use in Use:
-        capability = capabilities.issue(key, file.owner, file.id, use, capability_seconds)
-        links[use] = f"{stream_url}/files/{file.id}/{use}?capability={capability}"
-    return file.public() | {"links": links}
+app.include_router(grants.router)
+app.include_router(companion.router)
+app.include_router(small.router)
+app.include_router(page.router)
 
 
 def transfer(file: File, arrived: Sequence[Part], numbers: str | None = None) -> dict[str, Any]:
     """URLs for the parts asked for, without `numbers` for the first that are missing; and what has arrived."""
-    if numbers is None:
+    if numbers is None and file.part_digest:
+        wanted = []  # nobody but the client knows what is to be signed
+    elif numbers is None:
         have = {part.number for part in arrived}
         wanted = [number for number in range(1, file.part_count + 1) if number not in have][:FIRST_PARTS]
     else:
         wanted = part_numbers(numbers, file.part_count)
-    received = [{"number": part.number, "size": part.size, "etag": part.etag} for part in arrived]
-    return {"parts": uploads.sign(file, wanted), "received": received}
+    return {"parts": uploads.sign(file, wanted), "received": received(arrived)}
 
 
-@app.get("/healthz")
+def received(arrived: Sequence[Part]) -> list[dict[str, Any]]:
+    return [{"number": part.number, "size": part.size, "etag": part.etag} for part in arrived]
+
+
+@app.get("/healthz", **contract.HEALTH)
 def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@app.post("/files", status_code=201)
-def create(request: Request, response: Response, owner: Owner, wanted: CreateFile) -> dict[str, Any]:
-    file, new = uploads.begin(owner, wanted)
-    answer = shown(request, file) | transfer(file, [] if new else uploads.received(file))
+@app.post("/files", status_code=201, **contract.CREATE)
+def create(request: Request, response: Response, caller: Anyone, wanted: CreateFile) -> dict[str, Any]:
+    """Promise a file, or take an unfinished upload up again by its fingerprint."""
+    file, new = uploads.begin(caller, wanted)
+    answer = shown(request, caller, file) | transfer(file, [] if new else uploads.received(file))
     response.status_code = 201 if new else 200
     response.headers["Location"] = answer["links"]["self"]
     return answer
 
 
-@app.get("/files")
+@app.get("/files", **contract.INDEX)
 def index(
     request: Request,
-    owner: Owner,
+    caller: Owner,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: str | None = None,
     status: Status | None = None,
 ) -> dict[str, Any]:
-    page, following = files.page(owner, limit, cursor, status)
-    return {"items": [shown(request, file) for file in page], "next": following}
+    """The caller's files, newest first."""
+    page, following = files.page(caller.owner, limit, cursor, status)
+    return {"items": [shown(request, caller, file) for file in page], "next": following}
 
 
-@app.get("/files/{id}")
-def show(request: Request, file: Own) -> dict[str, Any]:
-    return shown(request, file)
+@app.get("/files/{id}", **contract.SHOW)
+def show(request: Request, caller: Anyone, file: Own) -> dict[str, Any]:
+    """The file with fresh links."""
+    return shown(request, caller, file)
 
 
-@app.get("/files/{id}/parts")
-def parts(file: Own, numbers: str | None = None) -> dict[str, Any]:
+@app.get("/files/{id}/parts", **contract.PARTS)
+def parts(file: Own, numbers: Annotated[str | None, Query(examples=["1-100,205"])] = None) -> dict[str, Any]:
+    """Fresh URLs for these parts, at most 1,000; without `numbers`, for the first 100 that are missing."""
     return transfer(file, uploads.received(file), numbers)
 
 
-@app.post("/files/{id}/complete", status_code=202)
-def complete(request: Request, file: Own, body: Annotated[CompleteFile | None, Body()] = None) -> dict[str, Any]:
-    return shown(request, uploads.complete(file, body.parts if body else None))
+@app.post("/files/{id}/parts", **contract.LOCKED_PARTS)
+def locked_parts(file: Own, wanted: SignParts) -> dict[str, Any]:
+    """Fresh URLs for parts of a file with a `part_digest`, each of which takes the bytes of this digest alone."""
+    digests = {part.number: part.digest for part in wanted.parts}
+    check_part_numbers(digests, file.part_count)
+    return {"parts": uploads.sign(file, sorted(digests), digests), "received": received(uploads.received(file))}
 
 
-@app.delete("/files/{id}", status_code=204)
+@app.post("/files/{id}/complete", status_code=202, **contract.COMPLETE)
+def complete(
+    request: Request, caller: Anyone, file: Own, body: Annotated[CompleteFile | None, Body()] = None
+) -> dict[str, Any]:
+    """Make the parts one object, as often as asked. Without `parts` the server asks S3 which there are."""
+    return shown(request, caller, uploads.complete(file, body.parts if body else None))
+
+
+@app.delete("/files/{id}", status_code=204, **contract.DELETE)
 def delete(file: Own) -> None:
+    """Give an upload up, or delete the file and its object."""
     uploads.delete(file)
 
 
+contract.tell(app)
 _mangum = Mangum(app, lifespan="off")
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> Any:
+    # Mangum decodes the path, which the HTTP API has done already: `100%25.txt` would become another name.
+    http = event["requestContext"]["http"]
+    http["path"] = quote(http["path"])
     return _mangum(event, context)

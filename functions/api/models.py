@@ -2,21 +2,33 @@
 
 import re
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from sluice import media_types
 from sluice.errors import InvalidFilename
-from sluice.limits import MAX_CONTENT_TYPE_CHARACTERS, MAX_FILENAME_CHARACTERS, MAX_FINGERPRINT_BYTES, MAX_PARTS
+from sluice.limits import (
+    MAX_CAPABILITY_SECONDS,
+    MAX_CONTENT_TYPE_CHARACTERS,
+    MAX_CONTENT_TYPES,
+    MAX_DROP_FILES,
+    MAX_DROP_SECONDS,
+    MAX_FILENAME_CHARACTERS,
+    MAX_FINGERPRINT_BYTES,
+    MAX_OBJECT_BYTES,
+    MAX_PARTS,
+    MAX_PARTS_PER_ANSWER,
+)
+from sluice.media_types import TOKEN
 
 # RFC 9110, section 8.3.1, without the quoted strings that no upload needs.
-_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-_CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(; ?{_TOKEN}={_TOKEN})*")
+_CONTENT_TYPE = re.compile(rf"{TOKEN}/{TOKEN}(; ?{TOKEN}={TOKEN})*")
 # Unicode's embeddings, overrides and isolates make a name look like another one (`exe.gnp`): UTS 55, section 3.
 # The plain marks (U+200E, U+200F, U+061C) only order honest right-to-left text and are kept.
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 # What the hasher can compute (sluice.digests.SUPPORTED, which this function need not load), in hex.
-_DIGEST_CHARACTERS = {
+DIGEST_CHARACTERS = {
     "sha-256": 64,
     "md5": 32,
     "sha": 40,
@@ -48,6 +60,10 @@ def _check_content_type(value: str) -> str:
     return value
 
 
+def _check_ranges(listed: list[str]) -> list[str]:
+    return list(media_types.ranges(listed))
+
+
 def _check_fingerprint(value: str) -> str:
     if len(value.encode()) > MAX_FINGERPRINT_BYTES:
         raise ValueError(f"should have at most {MAX_FINGERPRINT_BYTES} bytes of UTF-8")
@@ -56,11 +72,16 @@ def _check_fingerprint(value: str) -> str:
 
 def _check_digests(digests: dict[str, str]) -> dict[str, str]:
     for name, value in digests.items():
-        if name not in _DIGEST_CHARACTERS:
-            raise ValueError(f"should be among {', '.join(_DIGEST_CHARACTERS)}, not {name[:40]!r}")
-        if len(value) != _DIGEST_CHARACTERS[name] or not re.fullmatch("[0-9a-f]*", value):
-            raise ValueError(f"{name} should be {_DIGEST_CHARACTERS[name]} lower-case hex digits")
+        if name not in DIGEST_CHARACTERS:
+            raise ValueError(f"should be among {', '.join(DIGEST_CHARACTERS)}, not {name[:40]!r}")
+        if len(value) != DIGEST_CHARACTERS[name] or not re.fullmatch("[0-9a-f]*", value):
+            raise ValueError(f"{name} should be {DIGEST_CHARACTERS[name]} lower-case hex digits")
     return digests
+
+
+# What S3 can hold a part to (sluice.objects.LOCKS).
+PartDigest = Literal["sha-256", "sha", "crc64nvme", "crc32c", "crc32"]
+_Ranges = Annotated[list[str], Field(max_length=MAX_CONTENT_TYPES), AfterValidator(_check_ranges)]
 
 
 class CreateFile(BaseModel):
@@ -73,6 +94,41 @@ class CreateFile(BaseModel):
     content_type: Annotated[str, AfterValidator(_check_content_type)] = "application/octet-stream"
     fingerprint: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_fingerprint)] | None = None
     digests: Annotated[dict[str, str], AfterValidator(_check_digests)] = Field(default_factory=dict)
+    part_digest: PartDigest | None = None
+
+
+class WantedPart(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
+    digest: Annotated[str, StringConstraints(pattern="^([0-9a-f]{2})+$", max_length=64)]
+
+
+class SignParts(BaseModel):
+    """The wish for URLs that take exactly these bytes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    parts: Annotated[list[WantedPart], Field(min_length=1, max_length=MAX_PARTS_PER_ANSWER)]
+
+
+class CreateCapability(BaseModel):
+    """The wish to upload by a capability."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    expires_in: Annotated[int, Field(ge=1, le=MAX_CAPABILITY_SECONDS)] | None = None
+
+
+class CreateDrop(BaseModel):
+    """The wish to let people without an account upload."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    max_files: Annotated[int, Field(ge=1, le=MAX_DROP_FILES)]
+    max_file_bytes: Annotated[int, Field(ge=1, le=MAX_OBJECT_BYTES)] | None = None
+    content_types: _Ranges | None = None
+    expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
 
 
 class CompletedPart(BaseModel):

@@ -1,67 +1,138 @@
 """The presigned upload protocol: begin, sign, resume, complete, give up."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from time import time
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from functions.api.models import CompletedPart, CreateFile, check_filename
+from functions.api.admission import Admission
+from functions.api.drops import Drop
+from functions.api.models import DIGEST_CHARACTERS, CompletedPart, CreateFile, check_filename
 from sluice import limits
-from sluice.errors import Busy, Conflict, InvalidPartNumber, PartsDiffer, PartsMissing, TooLarge, WrongState
-from sluice.files import File, Files, Mode, Status, rfc3339
-from sluice.objects import ObjectMissing, Objects, Part, UploadMissing
+from sluice.capabilities import Caller
+from sluice.errors import (
+    Busy,
+    Conflict,
+    InvalidPartDigest,
+    InvalidPartNumber,
+    PartDigestNeeded,
+    PartsDiffer,
+    PartsMissing,
+    Problem,
+    TooLarge,
+    WrongState,
+)
+from sluice.files import UPLOAD_MISSING, File, Files, Mode, Status, in_days, rfc3339
+from sluice.objects import Form, ObjectMissing, Objects, ObjectTaken, Part, Undecided, UploadMissing
+from sluice.queue import Queue
+from sluice.signing import Signed
 
 FIRST_PARTS = 100  # signed along with a new file: 130 KB of answer, 800 MiB to begin with
 MISSING_SHOWN = 100  # part numbers in one problem
+# How long a client waits for S3 to put parts together, which may take minutes. Of the function's 29 s another request
+# to S3 may take 10 and one to DynamoDB 5, should one of each hang.
+COMPLETE_SECONDS = 12.0
 
 
 class Uploads:
     """Uploads into one bucket, kept in one table."""
 
-    def __init__(self, files: Files, objects: Objects) -> None:
+    def __init__(self, files: Files, objects: Objects, queue: Queue, admission: Admission | None = None) -> None:
         self._files = files
         self._objects = objects
+        self._queue = queue
+        self._admission = admission or Admission(files)
 
-    def begin(self, owner: str, wanted: CreateFile) -> tuple[File, bool]:
-        """A new file, or the unfinished one that the fingerprint means; and whether it is new."""
+    def begin(self, caller: Caller, wanted: CreateFile) -> tuple[File, bool]:
+        """A new file, or the unfinished one that the fingerprint means; and whether it is new.
+
+        Raises InvalidFilename, TooLarge, ContentTypeRefused, QuotaExceeded, DropNotFound, DropFull.
+        """
         check_filename(wanted.filename)
-        if wanted.size > limits.MAX_OBJECT_BYTES:
-            raise TooLarge(
-                f"S3 holds {limits.MAX_OBJECT_BYTES} bytes in one object.",
-                limit=limits.MAX_OBJECT_BYTES,
-                size=wanted.size,
-            )
+        drop = self._admission.check(caller, wanted)
         if wanted.fingerprint:
-            known = self._files.find_unfinished(owner, wanted.fingerprint, wanted.size)
+            known = self._files.find_unfinished(caller.owner, wanted.fingerprint, wanted.size, caller.drop)
             if known and wanted.digests:  # whoever resumes may know more by now
                 known = self._files.save(known, declared=known.declared | wanted.digests)
             if known:
                 return known, False
         single = wanted.size <= limits.MAX_SINGLE_PUT_BYTES
         file = File(
-            owner=owner,
+            owner=caller.owner,
             filename=wanted.filename,
             size=wanted.size,
             content_type=wanted.content_type,
             mode=Mode.SINGLE if single else Mode.MULTIPART,
             part_size=limits.MAX_SINGLE_PUT_BYTES if single else limits.part_size(wanted.size),
             fingerprint=wanted.fingerprint,
+            part_digest=wanted.part_digest,
             declared=wanted.digests,
-            expires_at=_expiry(),
+            expires_at=in_days(limits.UNFINISHED_DAYS),
+            forget_at=in_days(limits.UNFINISHED_DAYS + limits.REMEMBERED_DAYS),
+            drop=caller.drop,
         )
-        # S3 first: an upload that no record knows is aborted by the bucket's lifecycle rule, a record without its
-        # upload would be a promise that cannot be kept.
-        upload_id = None if single else self._objects.create_upload(file.key, file.content_type)
-        return self._files.create(replace(file, upload_id=upload_id)), True
+        return self._create(file, drop), True
 
-    def sign(self, file: File, numbers: Iterable[int]) -> list[dict[str, Any]]:
-        """The URL of each part, as the contract shows it. Raises WrongState when nothing can be uploaded any more."""
-        if file.status is not Status.UPLOADING:
-            raise WrongState(f"A file that is {file.status} takes no parts.", state=file.status)
-        return [self._sign_one(file, number) for number in numbers]
+    def begin_as_cut(self, caller: Caller, wanted: CreateFile, mode: Mode, *, sized: bool) -> File:
+        """A new file that its client sends in one POST, or in parts of whatever sizes it likes. Raises as `begin` does.
+
+        Unless it is `sized`, nobody knows its size yet. Of what then comes in one POST the quota promises the most that
+        it may be, because S3 asks nobody; parts are counted when they are made one object.
+        """
+        check_filename(wanted.filename)
+        drop = self._admission.check(caller, wanted)
+        size, size_limit = wanted.size, None
+        if not sized:
+            size_limit = self._admission.most_untold_bytes(drop, mode)
+            size = size_limit if mode is Mode.SINGLE else 0
+        elif mode is Mode.SINGLE and size > limits.MAX_POST_BYTES:
+            most = limits.MAX_POST_BYTES
+            raise TooLarge(f"S3 takes at most {most} bytes in one POST: send the file in parts.", limit=most, size=size)
+        file = File(
+            owner=caller.owner,
+            filename=wanted.filename,
+            size=size,
+            size_limit=size_limit,
+            content_type=wanted.content_type,
+            mode=mode,
+            part_size=max(limits.MAX_SINGLE_PUT_BYTES, size),
+            own_parts=0 if mode is Mode.MULTIPART else None,
+            expires_at=in_days(limits.UNFINISHED_DAYS),
+            forget_at=in_days(limits.UNFINISHED_DAYS + limits.REMEMBERED_DAYS),
+            drop=caller.drop,
+        )
+        return self._create(file, drop)
+
+    def sign(
+        self, file: File, numbers: Iterable[int], digests: Mapping[int, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """The URL of each part, as the contract shows it; `digests` has what parts are locked to.
+
+        Raises WrongState when nothing can be uploaded any more, PartDigestNeeded, InvalidPartDigest.
+        """
+        _expect_uploading(file)
+        if file.own_parts is not None or file.size_limit is not None:
+            raise WrongState("Only the client that began this upload knows its parts.", state=file.status)
+        return [self._sign_one(file, number, (digests or {}).get(number)) for number in numbers]
+
+    def sign_as_cut(self, file: File, number: int) -> Signed:
+        """A PUT of a part whose size the client chooses. Raises WrongState, InvalidPartNumber."""
+        _expect_uploading(file)
+        most = file.size if file.size_limit is None else file.size_limit
+        # All parts but the last have the least size at least, so no such file has more of them.
+        count = min(limits.MAX_PARTS, limits.part_count(most, limits.MIN_PART_BYTES))
+        if file.upload_id is None or not 1 <= number <= count:
+            raise InvalidPartNumber(f"{number} is not within this file's parts, 1 to {count}.", part_count=count)
+        return self._objects.sign_part(file.key, file.upload_id, number, None)
+
+    def sign_post(self, file: File) -> Form:
+        """A POST of the whole file, locked to its size where that is known. Raises WrongState."""
+        _expect_uploading(file)
+        if file.size_limit is None:
+            return self._objects.sign_post(file.key, file.size, file.size, file.content_type)
+        return self._objects.sign_post(file.key, 0, file.size_limit, file.content_type)
 
     def received(self, file: File) -> list[Part]:
         """The parts that S3 has, each of its right size. A part of another size has to be sent again."""
@@ -77,8 +148,32 @@ class Uploads:
             return []
         return _right(file, arrived)
 
+    def sent(self, file: File) -> list[Part] | None:
+        """The parts that S3 has of a file that its client cuts; None when they are one object. Raises WrongState."""
+        if file.status in (Status.ABORTED, Status.FAILED):
+            _expect_uploading(file)
+        if file.upload_id and file.status in (Status.UPLOADING, Status.ASSEMBLING):
+            try:
+                return self._objects.parts(file.key, file.upload_id)
+            except UploadMissing:
+                if file.status is Status.UPLOADING:
+                    raise WrongState("S3 has lost this upload.", state=file.status) from None
+        return None
+
+    def give_up(self, file: File) -> None:
+        """Give an upload up, as often as asked; what is complete stays. Raises WrongState for that."""
+        if file.status is not Status.ABORTED:
+            _expect_uploading(file)
+        try:
+            self._delete(file)
+        except Conflict:
+            self.give_up(self._files.get(file.owner, file.id))
+
     def complete(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
-        """Make the parts one object, as often as a client asks. Raises PartsMissing, PartsDiffer, WrongState, Busy."""
+        """Make the parts one object, as often as a client asks. Raises PartsMissing, PartsDiffer, WrongState, Busy.
+
+        A file that is left `assembling` gets on from here by itself: S3's event will come, or the hasher sees to it.
+        """
         try:
             return self._complete(file, listed)
         except Conflict:  # another call, or S3's event, was faster: go on from where it left the file
@@ -92,20 +187,26 @@ class Uploads:
             self._delete(self._files.get(file.owner, file.id))
 
     def _complete(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
-        if file.status is Status.ABORTED:
-            raise WrongState("The upload was aborted; begin again with POST /files.", state=file.status)
+        _refuse_aborted(file)
         if file.status not in (Status.UPLOADING, Status.ASSEMBLING):
             return file
         upload_id = file.upload_id
         if upload_id is None:
             return self._complete_single(file, listed)
         try:
-            parts = self._whole(file, self._objects.parts(file.key, upload_id), listed)
-            if file.status is Status.UPLOADING:
-                file = self._assembling(file)
-            self._objects.complete(file.key, upload_id, parts, file.size)
+            arrived = self._objects.parts(file.key, upload_id)
         except UploadMissing:
-            return self._completed_before(file)
+            return self._without_upload(file)
+        parts = self._whole(file, arrived, listed)
+        if file.status is Status.UPLOADING:
+            # The record first: whatever becomes of us after S3's deed, completing goes on from here.
+            file = self._assembling(file, parts)
+        try:
+            self._objects.complete(file.key, upload_id, parts, file.size, COMPLETE_SECONDS)
+        except (UploadMissing, ObjectTaken):
+            return self._without_upload(file)
+        except Undecided:
+            self._queue.see_through(file)
         except ClientError as error:
             if error.response["Error"]["Code"] != "InvalidPart":
                 raise
@@ -115,7 +216,7 @@ class Uploads:
     def _delete(self, file: File) -> None:
         if file.status is Status.UPLOADING:
             # The record first: nothing can complete the upload any more while S3 forgets its parts.
-            file = self._files.save(file, status=Status.ABORTED, reason="aborted", expires_at=_expiry())
+            file = self._ended(file, Status.ABORTED, "aborted")
         if file.upload_id:
             self._objects.abort(file.key, file.upload_id)
         self._objects.delete(file.key)
@@ -123,12 +224,25 @@ class Uploads:
         if file.status is not Status.ABORTED:
             self._files.delete(file)
 
-    def _sign_one(self, file: File, number: int) -> dict[str, Any]:
+    def _create(self, file: File, drop: Drop | None) -> File:
+        # S3 first: an upload that no record knows is aborted by the bucket's lifecycle rule, a record without its
+        # upload would be a promise that cannot be kept.
+        multipart = file.mode is Mode.MULTIPART
+        upload_id = self._objects.create_upload(file.key, file.content_type, file.part_digest) if multipart else None
+        try:
+            return self._admission.create(replace(file, upload_id=upload_id), drop)
+        except Problem:
+            if upload_id:
+                self._objects.abort(file.key, upload_id)
+            raise
+
+    def _sign_one(self, file: File, number: int, digest: str | None) -> dict[str, Any]:
         size = part_bytes(file, number)
+        lock = _lock(file, digest)
         if file.upload_id:
-            signed = self._objects.sign_part(file.key, file.upload_id, number, size)
+            signed = self._objects.sign_part(file.key, file.upload_id, number, size, lock)
         else:
-            signed = self._objects.sign_put(file.key, size, file.content_type, file.declared)
+            signed = self._objects.sign_put(file.key, size, file.content_type, lock or file.declared)
         return {
             "number": number,
             "offset": (number - 1) * file.part_size,
@@ -143,30 +257,51 @@ class Uploads:
             version = self._objects.head(file.key).version
         except ObjectMissing:
             raise PartsMissing("The PUT has not arrived.", missing=[1]) from None
-        self._whole(file, [Part(1, version.size, version.etag)], listed)
+        parts = self._whole(file, [Part(1, version.size, version.etag)], listed)
         if file.status is not Status.UPLOADING:
             return file
-        return self._assembling(file)
+        return self._assembling(file, parts)
 
-    def _assembling(self, file: File) -> File:
-        return self._files.save(file, status=Status.ASSEMBLING, received_bytes=file.size, expires_at=None)
+    def _assembling(self, file: File, parts: Sequence[Part]) -> File:
+        size = sum(part.size for part in parts)
+        changes: dict[str, Any] = {"received_bytes": size, "expires_at": None, "forget_at": None}
+        if file.own_parts is not None:
+            changes["own_parts"] = len(parts)
+        if file.size_limit is None:
+            return self._files.save(file, status=Status.ASSEMBLING, **changes)
+        try:
+            return self._admission.measured(file, size, status=Status.ASSEMBLING, **changes)
+        except TooLarge as error:  # nothing can make it smaller
+            ended = self._ended(file, Status.FAILED, error.code)
+            if ended.upload_id:
+                self._objects.abort(ended.key, ended.upload_id)
+            raise
 
-    def _completed_before(self, file: File) -> File:
-        """S3 knows no such upload: it completed one whose answer was lost, is at it still, or the upload is gone.
+    def _ended(self, file: File, status: Status, reason: str) -> File:
+        forget_at = in_days(limits.REMEMBERED_DAYS)
+        return self._files.save(file, status=status, reason=reason, expires_at=None, forget_at=forget_at)
 
-        While it is `assembling` only S3's event can tell, and it will: a large object takes minutes.
+    def _without_upload(self, file: File) -> File:
+        """S3 does not complete this upload: it did so before, is at it for somebody else, or the upload is gone.
+
+        While the file is `assembling` there may be neither upload nor object for minutes, and nothing is concluded.
         """
         fresh = self._files.get(file.owner, file.id)
-        if fresh.status is not Status.UPLOADING:
+        _refuse_aborted(fresh)
+        if fresh.status not in (Status.UPLOADING, Status.ASSEMBLING):
             return fresh
         try:
             self._objects.head(file.key)
         except ObjectMissing:
-            return self._files.save(fresh, status=Status.FAILED, reason="upload_missing")
+            if fresh.status is Status.UPLOADING:
+                return self._ended(fresh, Status.FAILED, UPLOAD_MISSING)
+            self._queue.see_through(fresh)
         return fresh
 
     def _whole(self, file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
         """All parts in order, when they are there, of the right size and those that the client lists."""
+        if file.own_parts is not None or file.size_limit is not None:
+            return _as_cut(file, arrived, listed)
         right = {part.number: part for part in _right(file, arrived)}
         missing = [number for number in range(1, file.part_count + 1) if number not in right]
         if missing:
@@ -174,21 +309,71 @@ class Uploads:
                 f"{len(missing)} of {file.part_count} parts are missing or not of their size.",
                 missing=missing[:MISSING_SHOWN],
             )
-        if listed is not None:
-            named = {part.number: part.etag.strip('"') for part in listed}
-            if named != {number: part.etag for number, part in right.items()}:
-                raise PartsDiffer("Leave `parts` out to let the server list them.")
+        _agree(right.values(), listed)
         return [right[number] for number in range(1, file.part_count + 1)]
 
 
-def _expiry() -> int:
-    """When an upload that nobody goes on with is forgotten, in epoch seconds."""
-    return int(time()) + limits.UNFINISHED_DAYS * 86_400
+def _expect_uploading(file: File) -> None:
+    if file.status is not Status.UPLOADING:
+        raise WrongState(f"A file that is {file.status} takes no parts.", state=file.status)
+
+
+def _refuse_aborted(file: File) -> None:
+    if file.status is Status.ABORTED:
+        detail = f"The upload was {file.reason}; begin again with POST /files."
+        raise WrongState(detail, state=file.status, reason=file.reason)
+
+
+def _lock(file: File, digest: str | None) -> dict[str, str]:
+    """The digest that a part is locked to, if any."""
+    if file.part_digest is None:
+        if digest is not None:
+            raise InvalidPartDigest("The file was begun without a `part_digest`.")
+        return {}
+    if digest is None:
+        raise PartDigestNeeded(f"POST the {file.part_digest} of each part.", part_digest=file.part_digest)
+    if len(digest) != DIGEST_CHARACTERS[file.part_digest]:
+        raise InvalidPartDigest(f"{file.part_digest} has {DIGEST_CHARACTERS[file.part_digest]} hex digits.")
+    return {file.part_digest: digest}
 
 
 def _right(file: File, arrived: Sequence[Part]) -> list[Part]:
     """Those parts that are the file's and of their right size."""
     return [part for part in arrived if part.number <= file.part_count and part.size == part_bytes(file, part.number)]
+
+
+def _as_cut(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
+    """All parts in order of a file that its client cuts as it likes, when none before the last of them is missing.
+
+    Without the size only the client knows which one that is, so it has to list them; with it their sum tells.
+    """
+    if listed is None and file.size_limit is not None and file.upload_id:
+        raise PartsDiffer("Only its client knows how many parts the file has: list them.")
+    parts = {part.number: part for part in arrived}
+    count = max([1, *parts, *(part.number for part in listed or ())])
+    short = [
+        number
+        for number in range(1, count + 1)
+        if number not in parts or (number < count and parts[number].size < limits.MIN_PART_BYTES)
+    ]
+    if short:
+        raise PartsMissing(
+            f"{len(short)} parts are missing or have less than {limits.MIN_PART_BYTES} bytes.",
+            missing=short[:MISSING_SHOWN],
+        )
+    _agree(parts.values(), listed)
+    total = sum(part.size for part in arrived)
+    if file.size_limit is None and total != file.size:
+        raise PartsDiffer(f"The parts have {total} bytes in all, and the file {file.size}.")
+    return [parts[number] for number in range(1, count + 1)]
+
+
+def _agree(arrived: Iterable[Part], listed: Sequence[CompletedPart] | None) -> None:
+    """Raises PartsDiffer where the client lists other parts than those that arrived."""
+    if listed is not None:
+        named = {part.number: part.etag.strip('"') for part in listed}
+        if named != {part.number: part.etag for part in arrived}:
+            raise PartsDiffer("Leave `parts` out to let the server list them.")
 
 
 def part_bytes(file: File, number: int) -> int:
@@ -204,8 +389,9 @@ def part_numbers(text: str, count: int) -> list[int]:
         if not match:
             raise InvalidPartNumber(f"{item[:40]!r} is neither a number nor a range such as 1-100.")
         first, last = int(match[1]), int(match[2] or match[1])
-        if not 1 <= first <= last <= count:
-            raise InvalidPartNumber(f"{item.strip()} is not within this file's parts, 1 to {count}.", part_count=count)
+        check_part_numbers([first, last], count)
+        if first > last:
+            raise InvalidPartNumber(f"{item.strip()} ends before it begins.")
         numbers.update(range(first, last + 1))
     if len(numbers) > limits.MAX_PARTS_PER_ANSWER:
         raise InvalidPartNumber(
@@ -213,3 +399,10 @@ def part_numbers(text: str, count: int) -> list[int]:
             limit=limits.MAX_PARTS_PER_ANSWER,
         )
     return sorted(numbers)
+
+
+def check_part_numbers(numbers: Iterable[int], count: int) -> None:
+    """Raises InvalidPartNumber for one that a file of so many parts does not have."""
+    for number in numbers:
+        if not 1 <= number <= count:
+            raise InvalidPartNumber(f"{number} is not within this file's parts, 1 to {count}.", part_count=count)

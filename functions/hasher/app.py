@@ -1,4 +1,4 @@
-"""Takes S3's completion events from the queue and runs one hashing job for each.
+"""Takes S3's completion events from the queue and runs one hashing job for each; finishes what the API could not.
 
 IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over).
 """
@@ -18,10 +18,12 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
+from functions.hasher.assembly import assemble
 from sluice import settings
 from sluice.files import ENDED, File, Files, owner_and_id
-from sluice.hashing import CONTRADICTIONS, Job, Options, Work
+from sluice.hashing import CONTRADICTIONS, DEADLINE_MARGIN_SECONDS, Job, Options, Work
 from sluice.objects import Objects, Version
+from sluice.queue import seen_through
 
 logger = Logger()
 metrics = Metrics()
@@ -51,9 +53,14 @@ def take(record: SQSRecord, lambda_context: LambdaContext) -> None:
     if notification.get("Event") == "s3:TestEvent":  # S3 sends one when the notification is configured
         logger.info("test event")
         return
+    last = int(record.attributes.approximate_receive_count) >= max_receives
     try:
+        if file := seen_through(notification):
+            seconds = lambda_context.get_remaining_time_in_millis() / 1000 - DEADLINE_MARGIN_SECONDS
+            assemble(files, objects, *file, seconds, last=last)
+            return
         for created in S3Event(notification).records:
-            hash_one(created, lambda_context, last=int(record.attributes.approximate_receive_count) >= max_receives)
+            hash_one(created, lambda_context, last=last)
     except Exception:  # Powertools turns it into a batch item failure without a word
         logger.exception("message goes back to the queue", message_id=record.message_id)
         raise

@@ -69,8 +69,12 @@ def test_handler_is_importable(name: str) -> None:
     module, _, attribute = FUNCTIONS[name]["Handler"].rpartition(".")
     # A process of its own, because importing a handler makes clients and an event loop that only Lambda ever lets go.
     script = f"import {module} as handler; assert callable(handler.{attribute}); print(handler.__file__)"
-    variables = dict.fromkeys(FUNCTIONS[name]["Environment"]["Variables"], "https://given.example")
-    variables |= {"HASH_DIGESTS": SOURCE["Parameters"]["HashDigests"]["Default"]}
+    given = FUNCTIONS[name]["Environment"]["Variables"]
+    variables = dict.fromkeys(given, "https://given.example") | {
+        variable: str(SOURCE["Parameters"][value["Ref"]]["Default"])
+        for variable, value in given.items()
+        if isinstance(value, dict) and value.get("Ref") in SOURCE["Parameters"]
+    }
     path = os.pathsep.join(str(ROOT / folder) for folder in (".", "layers/core", "layers/streaming_runtime"))
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -92,12 +96,15 @@ def test_settings_are_declared(name: str) -> None:
     needed = {
         setting.name for setting in settings.ALL if setting.default is None and f"settings.{setting.name}" in text
     }
-    # Files.connect and Objects.connect read these in the name of whoever calls them.
+    # Files.connect, Objects.connect and Queue.connect read these in the name of whoever calls them.
     needed |= {settings.TABLE_NAME.name} if "Files.connect" in text else set()
     needed |= {settings.BUCKET_NAME.name} if "Objects.connect" in text else set()
+    needed |= {settings.QUEUE_URL.name} if "Queue.connect" in text else set()
     ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_"))}
     # Where a parameter says it, one with a default is given as well: Options.read reads those of hashing.
-    turned = {settings.HASH_DIGESTS.name} if "Options.read" in text else set()
+    turned = {settings.HASH_DIGESTS.name} if "Options.read" in text or "settings.HASH_DIGESTS" in text else set()
+    rules = ("MAX_FILE_BYTES", "CONTENT_TYPES", "OWNER_BYTES", "OWNER_UPLOADS")
+    turned |= {name for name in rules if f"settings.{name}" in text}
     assert ours == needed | turned
 
 
@@ -166,7 +173,6 @@ def test_bucket_refuses_plain_http() -> None:
 def test_bucket_answers_browsers() -> None:
     """Pages of the configured origins may upload and read what an upload needs, each header by name."""
     (rule,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
-    assert list(references(rule["AllowedOrigins"])) == ["AllowedOrigins"]
     assert {"PUT", "POST", "GET", "HEAD"} == set(rule["AllowedMethods"])
     assert rule["AllowedHeaders"] == ["*"]
     assert {"ETag", "Location", "Content-Range"} < set(rule["ExposedHeaders"])
@@ -219,20 +225,19 @@ def test_a_failing_message_is_tried_again_and_then_kept() -> None:
 
 
 def test_the_hasher_may_call_itself() -> None:
-    """By its own queue and no other, and Lambda does not take that for a mistake, as it would after some 16 times."""
+    """By its own queue, to which only the API sends besides; Lambda would take it for a mistake after some 16 times."""
     assert {name for name, function in FUNCTIONS.items() if function.get("RecursiveLoop") == "Allow"} == {
         "HasherFunction"
     }
-    sending = [
-        (name, statement)
+    sending = {
+        name: list(references(statement["Resource"]))
         for name, role in ROLES.items()
         for statement in statements(role)
         if "sqs:SendMessage" in listed(statement["Action"])
-    ]
-    ((role, statement),) = sending
-    assert role == "HasherRole"
-    assert list(references(statement["Resource"])) == ["CompletedQueue"]
-    assert FUNCTIONS["HasherFunction"]["Environment"]["Variables"]["QUEUE_URL"] == {"Ref": "CompletedQueue"}
+    }
+    assert sending == {"ApiRole": ["CompletedQueue"], "HasherRole": ["CompletedQueue"]}
+    for name in ("ApiFunction", "HasherFunction"):
+        assert FUNCTIONS[name]["Environment"]["Variables"]["QUEUE_URL"] == {"Ref": "CompletedQueue"}
 
 
 def test_alarms_see_what_they_are_for() -> None:
@@ -257,11 +262,11 @@ def test_alarms_see_what_they_are_for() -> None:
 
 
 def test_table_costs_by_use_and_can_be_restored() -> None:
-    """On demand, expiring by `expires_at`, restorable to any second, and surviving the stack."""
+    """On demand, expiring by `forget_at`, restorable to any second, and surviving the stack."""
     (resource,) = [resource for resource in RESOURCES.values() if resource["Type"] == "AWS::DynamoDB::Table"]
     table = resource["Properties"]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
-    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "forget_at", "Enabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["SSESpecification"] == {"SSEEnabled": True}
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
@@ -293,25 +298,38 @@ def test_function_url_streams_and_is_open() -> None:
 
 
 def test_api_answers_before_the_door_gives_up() -> None:
-    """The function behind the HTTP API times out first; each of its routes goes to it in payload format 2.0."""
-    (api,) = of_type("AWS::ApiGatewayV2::Api").values()
-    integrations = [
-        method["x-amazon-apigateway-integration"]
-        for methods in api["Body"]["paths"].values()
-        for method in methods.values()
-    ]
-    assert integrations
-    for integration in integrations:
-        assert "ApiFunction" in references(integration["uri"])
-        assert integration["payloadFormatVersion"] == "2.0"
+    """The function behind the HTTP API times out first; its one route goes to it in payload format 2.0."""
+    route, integration = only("AWS::ApiGatewayV2::Route"), only("AWS::ApiGatewayV2::Integration")
+    assert (route["RouteKey"], list(references(route["Target"]))) == ("$default", ["HttpApiIntegration"])
+    assert list(references(integration["IntegrationUri"])) == ["ApiFunction"]
+    assert integration["PayloadFormatVersion"] == "2.0"
+    assert only("AWS::ApiGatewayV2::Stage")["AutoDeploy"] is True
     assert FUNCTIONS["ApiFunction"]["Timeout"] < HTTP_API_SECONDS
 
 
+def test_api_lets_its_door_in() -> None:
+    """The HTTP API of this stack, and no other, may invoke the function behind it."""
+    (permission,) = (
+        permission
+        for permission in of_type("AWS::Lambda::Permission").values()
+        if permission["Principal"] == "apigateway.amazonaws.com"
+    )
+    assert permission["Action"] == "lambda:InvokeFunction"
+    assert list(references(permission["FunctionName"])) == ["ApiFunction"]
+    assert "HttpApi" in references(permission["SourceArn"])
+
+
 def test_only_configured_origins_get_in() -> None:
-    """Neither door lets pages of every origin read its answers."""
-    api = SOURCE["Resources"]["HttpApi"]["Properties"]["CorsConfiguration"]
-    for rules in (api, only("AWS::Lambda::Url")["Cors"]):
-        assert list(references(rules["AllowOrigins"])) == ["AllowedOrigins"]
+    """Pages of the origins given, and of the API itself, read the stream's answers and the bucket's; no others do."""
+    assert list(references(only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["AllowOrigins"])) == ["AllowedOrigins"]
+    (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
+    for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
+        assert set(references(origins)) - {"Given"} == {"AllowedOrigins", "HttpApi"}
+
+
+def test_the_api_waits_for_nobody() -> None:
+    """What the API's own URL is needed for may not be needed for the API: CloudFormation cannot go in a circle."""
+    assert set(references(only("AWS::ApiGatewayV2::Api"))) == {"AllowedOrigins", "AWS::StackName"}
 
 
 def test_secrets_are_made_by_the_stack() -> None:
@@ -332,7 +350,8 @@ def test_every_parameter_is_used() -> None:
 def test_every_resource_is_used() -> None:
     """What we declare is referred to from elsewhere, or is of a kind that works by itself."""
     by_itself = {
-        *("AWS::CloudWatch::Alarm", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),
+        *("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Permission"),
+        *("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),
     }
     used = set(references(SOURCE))
     idle = {name for name, resource in SOURCE["Resources"].items() if resource["Type"] not in by_itself} - used

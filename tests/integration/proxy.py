@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -193,6 +193,30 @@ def lose(exchange: Exchange) -> None:
     """The services do what was asked; nobody hears of it."""
     exchange.forward()
     exchange.hang_up()
+
+
+def at_it(until: Event) -> Fault:
+    """S3 says 200 and a blank now and then, does what was asked when `until` comes, and then says what came of it."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.send_response_only(200)
+        exchange.send_header("Transfer-Encoding", "chunked")
+        exchange.end_headers()
+        while not until.wait(0.01):
+            exchange.wfile.write(b"1\r\n \r\n")
+        body = exchange.forward().body
+        exchange.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+
+    return fault
+
+
+def says(status: int, code: str) -> Fault:
+    """S3 does nothing, and says so: by the status, or inside an answer of 200."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.send(Answer(status, b"<Error><Code>%s</Code><Message>No.</Message></Error>" % code.encode()))
+
+    return fault
 
 
 def cut(after: int, *, reset: bool = False, meanwhile: Callable[[], object] | None = None) -> Fault:

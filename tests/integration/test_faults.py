@@ -8,21 +8,21 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from functions.api.models import CompletedPart, CreateFile
+from functions.api.models import CreateFile
+from sluice.capabilities import Caller
 from sluice.digests import Digests
-from sluice.errors import Busy, Conflict, FileNotFound, PartsMissing, WrongState
+from sluice.errors import FileNotFound
 from sluice.files import File, Status, new_id
 from sluice.hashing import Reason
 from sluice.limits import MIB
 from sluice.objects import Version
 from sluice.reader import Patience, Unreadable
 from tests.integration import proxy as network
-from tests.integration.world import BUCKET, World, content, digests, failed, put, ready, run, world
+from tests.integration.world import BUCKET, World, content, digests, failed, ready, run, world
 
 SMALL = content(3 * MIB + 17)  # one PUT, four buffers
 LARGE = content(9 * MIB)  # two parts
@@ -496,231 +496,6 @@ def test_every_answer_to_a_write_is_lost_once(here: World, monkeypatch: pytest.M
 def test_the_answer_to_a_creation_is_lost(here: World) -> None:
     """The client gets its file, not a conflict with itself."""
     here.proxy.fail("PutItem", network.lose)
-    file, new = here.uploads.begin("default", CreateFile(filename="a", size=1))
+    file, new = here.uploads.begin(Caller("default"), CreateFile(filename="a", size=1))
     assert new
     assert here.now(file) == file
-
-
-# ---------------------------------------------------------------- completing
-
-
-def test_the_answer_to_completing_is_lost(here: World) -> None:
-    """The SDK asks again, S3 knows the upload no more: the object is there, so that is success."""
-    file = here.sent(LARGE)
-    here.proxy.fail("CompleteMultipartUpload", network.lose)
-    done = here.uploads.complete(file, None)
-    assert done.status is Status.ASSEMBLING
-    assert ready(run(here.job(), done, here.near_objects.head(file.key).version), LARGE)
-
-
-def test_the_api_dies_after_s3_completed(here: World) -> None:
-    """Nothing was written after S3's deed: completing again finds the object and succeeds, as often as one likes."""
-    file = here.sent(LARGE)
-    here.proxy.fail_always("CompleteMultipartUpload", network.lose)
-    here.proxy.fail_always("HeadObject", network.lose)
-    with pytest.raises(BotoCoreError):
-        here.uploads.complete(file, None)
-    here.proxy.recover()
-    assert here.now(file).status is Status.ASSEMBLING
-    again = here.uploads.complete(here.now(file), None)
-    assert again.status is Status.ASSEMBLING
-    assert here.uploads.complete(again, None) == again
-    assert ready(run(here.job(), again, here.near_objects.head(file.key).version), LARGE)
-
-
-def test_s3_is_still_at_it(here: World) -> None:
-    """While parts are put together there may be neither upload nor object: the state stands, the event decides."""
-    file = here.sent(LARGE)
-    assert file.upload_id
-    assembling = here.files.save(file, status=Status.ASSEMBLING)
-    here.near_objects.abort(file.key, file.upload_id)
-    assert here.uploads.complete(assembling, None) == assembling
-
-
-def test_two_complete_at_once(here: World) -> None:
-    """Both succeed; the second goes on from where the first left the file."""
-    file = here.sent(LARGE)
-    here.proxy.fail("PutItem", network.before(lambda: here.near_uploads.complete(file, None)))
-    assert here.uploads.complete(file, None).status is Status.ASSEMBLING
-    assert here.near_objects.head(file.key).version.size == len(LARGE)
-
-
-def test_the_upload_is_gone_from_s3(here: World) -> None:
-    """The bucket's lifecycle rule took it: the file has failed, and says so every time."""
-    file = here.sent(LARGE)
-    assert file.upload_id
-    here.near_objects.abort(file.key, file.upload_id)
-    gone = here.uploads.complete(file, None)
-    assert (gone.status, gone.reason) == (Status.FAILED, "upload_missing")
-    assert gone.expires_at == file.expires_at  # nothing of it is left, and the record goes too
-    assert here.uploads.complete(here.now(file), None) == gone
-
-
-@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["single", "multipart"])
-def test_a_part_has_not_arrived(here: World, data: bytes) -> None:
-    """Completing names it, the file stays open, and once the part is there it succeeds."""
-    file, _ = here.uploads.begin("default", CreateFile(filename="a", size=len(data)))
-    signed = here.uploads.sign(file, range(1, file.part_count + 1))
-    for part in signed[:-1]:
-        put(part, data)
-    with pytest.raises(PartsMissing) as raised:
-        here.uploads.complete(file, None)
-    assert raised.value.extra["missing"] == [file.part_count]
-    put(signed[-1], data)
-    assert here.uploads.complete(here.now(file), None).status is Status.ASSEMBLING
-
-
-def test_a_part_of_another_size_counts_as_missing(here: World) -> None:
-    """Whoever got past the signature did not get past the list."""
-    file, _ = here.uploads.begin("default", CreateFile(filename="a", size=len(LARGE)))
-    first, second = here.uploads.sign(file, [1, 2])
-    put(first, LARGE)
-    put(second | {"size": second["size"] + 1}, LARGE + b"!")
-    assert [part.number for part in here.uploads.received(file)] == [1]
-    with pytest.raises(PartsMissing) as raised:
-        here.uploads.complete(file, None)
-    assert raised.value.extra["missing"] == [2]
-
-
-def test_parts_may_be_listed_with_or_without_quotes(here: World) -> None:
-    """Clients read ETags from headers, where they are quoted."""
-    file = here.sent(LARGE)
-    listed = [CompletedPart(number=part.number, etag=f'"{part.etag}"') for part in here.uploads.received(file)]
-    assert here.uploads.complete(file, listed).status is Status.ASSEMBLING
-
-
-def test_a_part_is_sent_again_while_it_is_completed(here: World) -> None:
-    """S3 refuses the part that was listed a moment ago: busy for now, and the next call takes what is there."""
-    file = here.sent(LARGE)
-    other = content(len(LARGE), seed=2)
-    (first,) = here.near_uploads.sign(file, [1])
-    here.proxy.fail("CompleteMultipartUpload", network.before(lambda: put(first, other)))
-    with pytest.raises(Busy):
-        here.uploads.complete(file, None)
-    done = here.uploads.complete(here.now(file), None)
-    sent_again = other[: first["size"]] + LARGE[first["size"] :]
-    assert ready(run(here.job(), done, here.near_objects.head(file.key).version), sent_again)
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "requests"),
-    [
-        (400, "EntityTooSmall", 1),
-        (400, "InvalidPartOrder", 1),
-        (400, "InvalidRequest", 1),
-        (403, "AccessDenied", 1),
-        (503, "SlowDown", SDK_ATTEMPTS),
-    ],
-)
-def test_s3_refuses_to_complete(here: World, status: int, code: str, requests: int) -> None:
-    """Only what asking again can help is called busy; our own mistakes keep their name, and the file can go on."""
-    file = here.sent(LARGE)
-
-    def refuse(exchange: network.Exchange) -> None:
-        exchange.send(network.Answer(status, b"<Error><Code>%s</Code></Error>" % code.encode()))
-
-    here.proxy.fail_always("CompleteMultipartUpload", refuse)
-    with pytest.raises(ClientError, match=code):
-        here.uploads.complete(file, None)
-    assert len(here.proxy.asked("CompleteMultipartUpload")) == requests
-    here.proxy.recover()
-    assert here.uploads.complete(here.now(file), None).status is Status.ASSEMBLING
-    assert here.near_objects.head(file.key).version.size == len(LARGE)
-
-
-# ---------------------------------------------------------------- what goes away by itself
-
-
-@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["single", "multipart"])
-def test_what_has_arrived_no_longer_expires(here: World, data: bytes) -> None:
-    """An upload expires until it is completed; DynamoDB never takes the record of a file that waits for its hash."""
-    file = here.sent(data)
-    assert file.expires_at is not None
-    assert file.expires_at > time.time()
-    assert here.uploads.complete(file, None).expires_at is None
-    assert here.now(file).expires_at is None
-
-
-def test_what_nobody_completed_no_longer_expires_once_it_is_hashed(here: World) -> None:
-    """The job's first write takes the end away, not only its last one."""
-    file = here.sent(SMALL)
-    during: list[File] = []
-    here.proxy.fail("GetObject", network.before(lambda: during.append(here.now(file))))
-    assert ready(run(here.job(), file, here.near_objects.head(file.key).version), SMALL)
-    assert [(one.status, one.expires_at) for one in during] == [(Status.HASHING, None)]
-
-
-def test_an_aborted_upload_goes_away(here: World) -> None:
-    """Its record says so for a week from then on."""
-    file = here.sent(LARGE)
-    here.uploads.delete(file)
-    left = here.now(file)
-    assert left.expires_at is not None
-    assert file.expires_at is not None
-    assert left.expires_at >= file.expires_at
-
-
-def test_an_expired_upload_is_begun_anew(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same fingerprint resumes within the week, and is another upload after it."""
-    wanted = CreateFile(filename="a", size=len(LARGE), fingerprint=new_id())
-    file, new = here.uploads.begin("default", wanted)
-    assert new
-    assert here.uploads.begin("default", wanted) == (file, False)
-    assert file.expires_at is not None
-    later = file.expires_at + 1
-    monkeypatch.setattr("sluice.files.time", SimpleNamespace(time=lambda: later, time_ns=lambda: later * 10**9))
-    again, new = here.uploads.begin("default", wanted)
-    assert new
-    assert again.id != file.id
-
-
-# ---------------------------------------------------------------- giving up and deleting
-
-
-def test_completing_an_aborted_upload_is_refused(here: World) -> None:
-    """And its parts are gone from S3."""
-    file = here.sent(LARGE)
-    here.uploads.delete(file)
-    with pytest.raises(WrongState):
-        here.uploads.complete(here.now(file), None)
-    assert here.uploads.received(file) == []
-
-
-def test_s3_fails_while_a_file_is_deleted(here: World) -> None:
-    """The record goes last, so that a client that asks again finds the file and the object does not stay behind."""
-    file, _ = here.arrived(SMALL)
-    here.proxy.fail_always("other", network.internal_error)
-    with pytest.raises(ClientError):
-        here.uploads.delete(file)
-    here.proxy.recover()
-    here.uploads.delete(here.now(file))
-    with pytest.raises(FileNotFound):
-        here.now(file)
-    assert versions(here, file) == []
-
-
-def test_s3_fails_while_an_upload_is_aborted(here: World) -> None:
-    """Asking again takes what was left behind."""
-    file = here.sent(LARGE)
-    here.proxy.fail_always("AbortMultipartUpload", network.internal_error)
-    with pytest.raises(ClientError):
-        here.uploads.delete(file)
-    here.proxy.recover()
-    here.uploads.delete(here.now(file))
-    assert file.upload_id
-    assert here.now(file).status is Status.ABORTED
-    with pytest.raises(WrongState):
-        here.uploads.sign(here.now(file), [1])
-    assert here.near_uploads.received(file) == []
-
-
-def versions(here: World, file: File) -> list[Any]:
-    return list(here.near_s3.list_object_versions(Bucket=BUCKET, Prefix=file.key).get("Versions", []))
-
-
-def test_two_write_at_once(here: World) -> None:
-    """Of two changes from the same revision one is refused, whoever they are."""
-    file, _ = here.uploads.begin("default", CreateFile(filename="a", size=1))
-    here.files.save(file, status=Status.ABORTED)
-    with pytest.raises(Conflict):
-        here.files.save(file, status=Status.ASSEMBLING)

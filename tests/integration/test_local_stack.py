@@ -1,5 +1,6 @@
 """What template.yaml says about its resources is in effect in moto."""
 
+import base64
 import json
 from typing import Any
 
@@ -38,6 +39,8 @@ def only(template: Template, kind: str, names: dict[str, str]) -> tuple[str, dic
     resolver = Resolver(template)
     for logical, physical in names.items():
         resolver.attributes[logical, "Arn"] = f"arn:aws:sqs:eu-west-1:123456789012:{physical}"
+    for api in template.of_type("AWS::ApiGatewayV2::Api"):
+        resolver.attributes[api, "ApiEndpoint"] = "the API's own"
     return names[name], resolver(resource["Properties"])
 
 
@@ -49,7 +52,7 @@ def test_every_property_has_someone_who_sets_it(template: Template) -> None:
             assert resource["Properties"].keys() <= IN_CLOUDFORMATION[kind] | GAPS.get(kind, {}).keys()
 
 
-def test_bucket(services: Services, template: Template, names: dict[str, str]) -> None:
+def test_bucket(stack: Stack, services: Services, template: Template, names: dict[str, str]) -> None:
     """The bucket is versioned, encrypted, private, open to the template's origins, tidied, and tells the queue."""
     bucket, said = only(template, "AWS::S3::Bucket", names)
     s3 = services.s3
@@ -63,7 +66,8 @@ def test_bucket(services: Services, template: Template, names: dict[str, str]) -
 
     (cors,) = s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
     (rule,) = said["CorsConfiguration"]["CorsRules"]
-    assert cors["AllowedOrigins"] == rule["AllowedOrigins"] == ORIGINS
+    assert rule["AllowedOrigins"] == [*ORIGINS, "the API's own"]
+    assert cors["AllowedOrigins"] == [*ORIGINS, stack.api]
     assert (cors["AllowedMethods"], cors["AllowedHeaders"]) == (rule["AllowedMethods"], rule["AllowedHeaders"])
     assert (cors["ExposeHeaders"], cors["MaxAgeSeconds"]) == (rule["ExposedHeaders"], rule["MaxAge"])
 
@@ -163,3 +167,27 @@ def test_bucket_answers_cross_origin_as_its_rules_say(stack: Stack, names: dict[
         f"{stack.aws}/{bucket}/files/x", headers={**asked, "origin": "http://evil.example"}, trust_env=False
     )
     assert "access-control-allow-origin" not in refused.headers
+
+
+def test_bucket_takes_forms_as_s3_does(
+    stack: Stack, services: Services, names: dict[str, str], template: Template
+) -> None:
+    """A browser's form is answered with what its page wants to read, unless the policy forbids the file's size."""
+    bucket, _ = only(template, "AWS::S3::Bucket", names)
+    policy = {"conditions": [["content-length-range", 2, 4], {"key": "elsewhere/form"}]}
+    fields = {
+        "key": "elsewhere/form",
+        "Content-Type": "text/plain",
+        "success_action_status": "201",
+        "policy": base64.b64encode(json.dumps(policy).encode()).decode(),
+    }
+    url, headers = f"{stack.aws}/{bucket}/", {"origin": ORIGINS[0]}
+    for data, code in ((b"1", "EntityTooSmall"), (b"12345", "EntityTooLarge")):
+        refused = httpx.post(url, data=fields, files={"file": data}, headers=headers, trust_env=False)
+        assert (refused.status_code, code in refused.text) == (400, True)
+    answer = httpx.post(url, data=fields, files={"file": b"\xff\r\n\0"}, headers=headers, trust_env=False)
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{url}elsewhere/form")
+    assert answer.headers["access-control-allow-origin"] == ORIGINS[0]
+    stored = services.s3.get_object(Bucket=bucket, Key="elsewhere/form")
+    assert (stored["Body"].read(), stored["ContentType"]) == (b"\xff\r\n\0", "text/plain")
+    assert answer.headers["etag"] == stored["ETag"]

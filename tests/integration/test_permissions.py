@@ -7,11 +7,12 @@ presigned URL allows no more than its signer may do.
 import asyncio
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from importlib.util import find_spec, module_from_spec
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -32,8 +33,10 @@ from starlette.types import Receive, Scope, Send
 import sluice
 from sluice.files import File, Status
 from sluice.limits import MIB
-from sluice.objects import Version
+from sluice.objects import ObjectMissing, Version
+from sluice.signing import Signed, Signer
 from tests.integration.world import BUCKET, KEYS, REGION, TABLE, TEMPLATE, World, content, environment, put, world
+from tests.unit.functions.modules import evicted
 
 SOURCE = yaml_parse(TEMPLATE.read_text())
 FUNCTIONS = [name for name, one in SOURCE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
@@ -45,7 +48,9 @@ NAMES = {
     "AccessToken": "the-tokens",
     "CapabilityKey": "the-key",
     "CompletedQueue": QUEUE,
-    "HashDigests": "sha-256,md5",
+    **{name: str(SOURCE["Parameters"][name]["Default"]) for name in ("HashDigests", "MaxFileBytes", "ContentTypes")},
+    "OwnerBytes": str(10**9),
+    "OwnerUploads": "50",
 }
 LOGICAL = {name: logical for logical, name in NAMES.items()}
 SECRETS = {"the-tokens": '{"default": "the-token"}', "the-key": "k" * 64}
@@ -68,7 +73,11 @@ ACTIONS = {
     "ListObjectVersions": "ListBucketVersions",
     "DeleteObjects": "DeleteObject",
 }
+# What whoever holds a signed URL or form asks for.
+BY_URL = {"generate_presigned_url": ["GetObject", "UploadPart", "PutObject"], "generate_presigned_post": ["PutObject"]}
 OF_A_VERSION = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
+
+SIGN = Signer.sign
 
 Permission = tuple[
     str, str
@@ -98,6 +107,11 @@ class Call:
                 yield f"s3:{OF_A_VERSION[action] if 'VersionId' in told else action}", self._object(told["Key"])
             case "s3":
                 yield f"s3:{action}", arn(told["Bucket"])
+            case "dynamodb" if "TransactItems" in told:
+                # A transaction is allowed to whom each of its writes is.
+                for write in told["TransactItems"]:
+                    ((kind, one),) = write.items()
+                    yield f"dynamodb:{kind}Item", arn(one["TableName"])
             case "dynamodb":
                 index = f"/index/{told['IndexName']}" if "IndexName" in told else ""
                 yield f"dynamodb:{action}", arn(told["TableName"]) + index
@@ -132,9 +146,20 @@ class Deployed:
 
     def note(self, **event: Any) -> None:
         """What botocore tells before it builds a request, to send or to sign it."""
+        if event["model"].name == "HeadBucket":  # the signer's question what URLs look like here, which nobody sends
+            return
         params: Mapping[str, Any] = event["params"]
         model: OperationModel = event["model"]
         self.calls[self._running].append(Call(model.service_model.service_name, model.name, dict(params)))
+
+    def sign(
+        self, signer: Signer, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Signed:
+        """What a function signs, as the operation that whoever uses the URL asks for."""
+        operation = "GetObject" if method == "GET" else "UploadPart" if "uploadId" in query else "PutObject"
+        version = {"VersionId": query["versionId"]} if "versionId" in query else {}
+        self.calls[self._running].append(Call("s3", operation, {"Bucket": BUCKET, "Key": key} | version))
+        return SIGN(signer, method, key, query, headers)
 
     @contextmanager
     def running(self, name: str) -> Iterator[ModuleType]:
@@ -178,6 +203,10 @@ class Deployed:
         # The template's bucket is versioned: its events name one always, and the reads that follow.
         told = {"key": version.key, "size": version.size, "eTag": version.etag, "versionId": version.version_id}
         record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": BUCKET}, "object": told}}
+        self.take({"Records": [record]}, milliseconds_left)
+
+    def take(self, told: Mapping[str, Any], milliseconds_left: int = 600_000) -> None:
+        """One message of the queue."""
         message: dict[str, Any] = {"messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs"}
         message["attributes"] = {"ApproximateReceiveCount": "1"}
         context = SimpleNamespace(
@@ -188,8 +217,16 @@ class Deployed:
             get_remaining_time_in_millis=lambda: milliseconds_left,
         )
         with self.running("HasherFunction") as module:
-            event = {"Records": [message | {"body": json.dumps({"Records": [record]})}]}
+            event = {"Records": [message | {"body": json.dumps(told)}]}
             assert module.handler(event, context) == {"batchItemFailures": []}
+
+    def kept(self, data: bytes) -> Any:
+        """A small file in one request."""
+        with self.running("ApiFunction") as module:
+            client = TestClient(module.app, headers={"Authorization": "Bearer the-token"})
+            answer = client.put("/files/small.bin", content=data)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
 
     def created(self, data: bytes, **wanted: str) -> Any:
         return self.api("POST", "/files", 201, {"filename": "a.bin", "size": len(data)} | wanted)
@@ -222,16 +259,15 @@ def valued(value: Any) -> str:
 
 
 def fresh(name: str) -> ModuleType:
-    """The module run anew, which nobody else gets to see: it is bound to this moto."""
-    spec = find_spec(name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
+    """The module and its package run anew, which nobody else gets to see: they are bound to this moto."""
+    before = evicted(name.rpartition(".")[0])
     # Mangum takes the thread's event loop; where there is none it makes one that nobody closes.
     with closing(asyncio.new_event_loop()) as loop:
         asyncio.set_event_loop(loop)
-        spec.loader.exec_module(module)
+        module = import_module(name)
         asyncio.set_event_loop(None)
+    evicted(name.rpartition(".")[0])
+    sys.modules.update(before)
     return module
 
 
@@ -255,10 +291,15 @@ def calls() -> Iterator[Mapping[str, list[Call]]]:
             session.register("before-parameter-build", deployed.note)
             return session
 
+        def noting_signed(signer: Signer, *arguments: Any) -> Signed:
+            return deployed.sign(signer, *arguments)
+
         patch.setattr(botocore.session, "get_session", noting)
+        patch.setattr(Signer, "sign", noting_signed)
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         upload_all_ways(deployed)
         hash_and_stream_all_ways(deployed)
+        see_through_all_ways(deployed)
         delete_in_every_state(deployed)
         forget_secrets()
         yield deployed.calls
@@ -282,6 +323,15 @@ def upload_all_ways(deployed: Deployed) -> None:
     record = deployed.record(gone)
     deployed.here.near_objects.abort(record.key, str(record.upload_id))
     assert deployed.api("POST", f"/files/{gone['id']}/complete", 202)["reason"] == "upload_missing"
+
+    assert deployed.kept(SMALL)["status"] == "assembling"
+    drop = deployed.api("POST", "/drops", 201, {"max_files": 1, "expires_in": 60})
+    through = {"Authorization": f"Bearer {drop['capability']}"}
+    with deployed.running("ApiFunction") as module:
+        visitor = TestClient(module.app, headers=through)
+        answers = [visitor.post("/files", json={"filename": "a", "size": 1}).status_code for _ in range(2)]
+    assert answers == [201, 403]
+    deployed.api("DELETE", f"/drops/{drop['id']}", 204)
 
     assert len(deployed.api("GET", "/files?limit=2", 200)["items"]) == 2
     failed = deployed.api("GET", "/files?status=failed", 200)["items"]
@@ -322,6 +372,31 @@ def hash_and_stream_all_ways(deployed: Deployed) -> None:
     deployed.here.near_objects.delete(version.key)
     deployed.hash(version)
     assert deployed.record(missing).reason == "object_missing"
+
+
+def see_through_all_ways(deployed: Deployed) -> None:
+    """What the API could not wait for, before and after S3 was done with it, and what arrives for nobody."""
+    for done in (False, True):
+        created = deployed.created(PARTED)
+        for part in created["parts"]:
+            put(part, PARTED)
+        record = deployed.here.near_files.save(deployed.record(created), status=Status.ASSEMBLING)
+        if done:
+            deployed.here.near_uploads.complete(record, None)
+        deployed.take({"Assembling": {"owner": record.owner, "id": record.id}})
+        assert deployed.version(created).size == len(PARTED)
+
+    lost = deployed.created(PARTED)
+    record = deployed.here.near_files.save(deployed.record(lost), status=Status.ASSEMBLING)
+    deployed.here.near_objects.abort(record.key, str(record.upload_id))
+    assert deployed.api("POST", f"/files/{lost['id']}/complete", 202)["status"] == "assembling"
+
+    orphan = deployed.arrived(SMALL)
+    version = deployed.version(orphan)
+    deployed.here.near_files.delete(deployed.record(orphan))
+    deployed.hash(version)
+    with pytest.raises(ObjectMissing):
+        deployed.here.near_objects.head(version.key)
 
 
 def delete_in_every_state(deployed: Deployed) -> None:
@@ -408,7 +483,8 @@ def test_every_call_that_the_code_can_make_was_made(calls: Mapping[str, list[Cal
     """So nothing above is vacuous: a call that somebody adds has to be made here as well."""
     paths = [*Path(*sluice.__path__).glob("*.py"), *TEMPLATE.parent.glob("functions/*/*.py")]
     source = "".join(path.read_text() for path in paths)
-    direct = set(re.findall(r"(?:_client|sqs)\.(\w+)\(", source)) - {"get_paginator", "generate_presigned_url"}
+    direct = set(re.findall(r"(?:_client|sqs)\.(\w+)\(", source)) - {"get_paginator"} - BY_URL.keys()
     indirect = re.findall(r"(?:get_paginator|_sign)\(\s*\"(\w+)\"", source)
     made = {xform_name(call.operation) for noted in calls.values() for call in noted}
-    assert made == direct | {*indirect} | {"get_secret_value"}  # the last one by Powertools
+    signed = {xform_name(operation) for operations in BY_URL.values() for operation in operations}
+    assert made == direct | {*indirect} | signed | {"get_secret_value"}  # the last one by Powertools

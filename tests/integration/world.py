@@ -1,6 +1,7 @@
 """The real Files, Objects, Uploads and Job over moto, once through the bad network and once past it."""
 
 import hashlib
+import json
 import random
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,10 +17,13 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.models import CreateFile
 from functions.api.uploads import Uploads
+from local.aws import make_dynamodb_atomic
+from sluice.capabilities import Caller
 from sluice.files import File, Files, Status
 from sluice.hashing import Job, Options, Reason
 from sluice.limits import MIB
 from sluice.objects import Objects, Version
+from sluice.queue import Queue
 from tests.integration.proxy import Proxy, serving
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -39,6 +43,13 @@ OPTIONS = Options(
     slice_seconds=900.0,
     lease_seconds=60,
 )
+
+
+def small_parts(patch: pytest.MonkeyPatch, size: int) -> None:
+    """What has more bytes than this goes in parts of so many, which moto takes as well."""
+    patch.setattr("sluice.limits.part_size", lambda _: size)
+    patch.setattr("sluice.limits.MAX_SINGLE_PUT_BYTES", size)
+    patch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
 
 
 def content(size: int, seed: int = 1) -> bytes:
@@ -72,6 +83,10 @@ class World:
     near_files: Files
     near_objects: Objects
     near_s3: Any
+    near_sqs: Any
+    queue_url: str
+    queue: Queue
+    near_queue: Queue
 
     def fresh(self) -> "World":
         """No faults and no memory of them: the SDK retries less once it has met many failures."""
@@ -82,11 +97,21 @@ class World:
 
     @property
     def uploads(self) -> Uploads:
-        return Uploads(self.files, self.objects)
+        return Uploads(self.files, self.objects, self.queue)
 
     @property
     def near_uploads(self) -> Uploads:
-        return Uploads(self.near_files, self.near_objects)
+        return Uploads(self.near_files, self.near_objects, self.near_queue)
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What waits in the queue, which is taken out."""
+        found = []
+        ask = {"QueueUrl": self.queue_url, "MaxNumberOfMessages": 10}
+        while received := self.near_sqs.receive_message(**ask).get("Messages"):
+            for message in received:
+                self.near_sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                found.append(json.loads(message["Body"]))
+        return found
 
     def job(
         self, holder: str = "job-1", seconds_left: Callable[[], float] = lambda: 600.0, options: Options = OPTIONS
@@ -100,7 +125,7 @@ class World:
     def sent(self, data: bytes, **wanted: Any) -> File:
         """A file whose parts have all arrived, and nothing else has happened."""
         values = {"filename": "a.bin", "size": len(data)} | wanted
-        file, _ = self.near_uploads.begin("default", CreateFile.model_validate(values))
+        file, _ = self.near_uploads.begin(Caller("default"), CreateFile.model_validate(values))
         for part in self.near_uploads.sign(file, range(1, file.part_count + 1)):
             put(part, data)
         return file
@@ -123,6 +148,7 @@ class World:
 @contextmanager
 def world() -> Iterator[World]:
     """One moto with the template's table and a versioned bucket, and the proxy before it."""
+    make_dynamodb_atomic()
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     moto.start()
     try:
@@ -136,8 +162,11 @@ def world() -> Iterator[World]:
         s3 = boto3.client("s3", endpoint_url=near, **KEYS)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        sqs = boto3.client("sqs", endpoint_url=near, **KEYS)
+        queue_url = sqs.create_queue(QueueName="the-queue")["QueueUrl"]
         with serving(address) as proxy:
-            yield World(proxy, *connected(proxy.url), *connected(near), s3)
+            queues = queue_at(proxy.url, queue_url), queue_at(near, queue_url)
+            yield World(proxy, *connected(proxy.url), *connected(near), s3, sqs, queue_url, *queues)
     finally:
         moto.stop()
 
@@ -146,6 +175,13 @@ def connected(endpoint: str) -> tuple[Files, Objects]:
     """Connected as in Lambda, retries and time-outs included; the environment says where, and nothing is inherited."""
     with environment(endpoint, TABLE_NAME=TABLE, BUCKET_NAME=BUCKET):
         return Files.connect(), Objects.connect()
+
+
+def queue_at(endpoint: str, url: str) -> Queue:
+    queue = Queue(url)
+    with environment(endpoint):
+        assert queue._client  # is made when it is first asked for, as the environment says then
+    return queue
 
 
 @contextmanager
@@ -174,7 +210,7 @@ def ready(file: File | None, data: bytes, **more: str) -> bool:
     assert file is not None
     assert (file.status, file.reason, file.mismatch) == (Status.READY, None, None)
     assert (file.digests, file.hashed_bytes) == (digests(data) | more, len(data))
-    assert (file.lease_until, file.expires_at, file.digest_states) == (0, None, {})
+    assert (file.lease_until, file.expires_at, file.forget_at, file.digest_states) == (0, None, None, {})
     return True
 
 

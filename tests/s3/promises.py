@@ -13,6 +13,7 @@ from sluice.objects import ObjectForbidden
 from sluice.reader import Unreadable
 from tests.s3.servers import SERVERS
 
+FORMS = "takes no forms"
 RANGES = "answers a range with 200 and without Content-Range"
 
 # How a test ends where its promise is not kept; anything else is a fault of the test.
@@ -30,10 +31,14 @@ LACKING: dict[str, dict[str, str]] = {
     "a part's URL allows nothing else": {},
     "a PUT's URL allows nothing else": {},
     "a digest that was signed is checked": {"rclone": "does not look at checksums"},
+    "an upload of locked parts": {"rclone": "does not look at checksums"},
     "x-amz headers have to be signed": {"ministack": "takes those that nobody signed"},
     "an unknown access key is refused": {},
     "a session token is part of the URL": {"versitygw": "knows no keys that come with a token"},
     "an old URL is refused": {},
+    "an upload by a form": {"rclone": FORMS},
+    "a form is locked to its size": {"rclone": FORMS},
+    "a form allows nothing else": {"rclone": FORMS},
     "reading": {},
     "reading by ranges": {"rclone": RANGES},
     "reading a version by ranges": {"rclone": "has no versions", "ministack": "ignores Range where a version is named"},

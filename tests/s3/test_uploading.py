@@ -159,8 +159,26 @@ def test_a_url_can_be_locked_to_the_very_bytes(objects: Objects, key: str, uploa
         assert nothing_arrived(objects, key, upload)
     for request in locked(digest(REST)):
         assert request.sent().status == 200
-    assert objects.parts(key, upload) == [Part(1, len(REST), md5(REST))]
+    (arrived,) = objects.parts(key, upload)
+    assert (arrived.number, arrived.size, arrived.etag) == (1, len(REST), md5(REST))
     assert read_back(objects, key) == REST
+
+
+@promise("an upload of locked parts")
+@pytest.mark.parametrize("name", LOCKS)
+def test_an_upload_of_locked_parts_becomes_an_object(objects: Objects, key: str, name: str) -> None:
+    """Begun for it, each part takes its very bytes alone, and S3 makes one object of them."""
+    upload = objects.create_upload(key, TYPE, name)
+    bodies = (WHOLE, REST)
+    for number, body in enumerate(bodies, 1):
+        with Digests([name]) as digests:
+            digests.update(body)
+            found = digests.hexdigests()
+        request = Request.put(objects.sign_part(key, upload, number, len(body), found), body)
+        refused(replace(request, body=body[::-1]))
+        assert request.sent().status == 200
+    objects.complete(key, upload, objects.parts(key, upload), len(WHOLE) + len(REST))
+    assert read_back(objects, key) == WHOLE + REST
 
 
 @promise("x-amz headers have to be signed")

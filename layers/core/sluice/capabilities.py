@@ -1,7 +1,13 @@
-"""Links that carry their own permission: a JWT (RFC 7519, HS256) bound to an owner, one file, one use and a time."""
+"""Text that carries its own permission: a JWT (RFC 7519, HS256) bound to an owner, one use and a time.
+
+A link's capability is bound to one file as well; one for uploads lets in whoever cannot send an access token: an Uppy
+page of the owner's own, or through a drop people without an account.
+"""
 
 import time
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import jwt
 
@@ -11,6 +17,18 @@ from sluice.errors import ExpiredCapability, InvalidCapability
 class Use(StrEnum):
     CONTENT = "content"
     EVENTS = "events"
+    UPLOAD = "upload"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """In whose name somebody acts."""
+
+    owner: str
+    drop: str | None = None  # the id of the drop through which an unknown person came; None: the owner
+
+
+LINKS = (Use.CONTENT, Use.EVENTS)  # the uses of one file, each of which has a link
 
 
 def issue(key: str, owner: str, file_id: str, use: Use, seconds: int) -> str:
@@ -19,15 +37,36 @@ def issue(key: str, owner: str, file_id: str, use: Use, seconds: int) -> str:
     return jwt.encode(claims, key, algorithm="HS256")
 
 
+def issue_upload(key: str, owner: str, expires_at: int, drop: str | None = None) -> str:
+    """A capability to upload in the owner's name until `expires_at` (epoch seconds); with `drop`, through that drop."""
+    claims = {"sub": owner, "use": Use.UPLOAD, "exp": expires_at} | ({"drop": drop} if drop else {})
+    return jwt.encode(claims, key, algorithm="HS256")
+
+
 def owner_of(capability: str, key: str, file_id: str, use: Use) -> str:
     """The owner in whose name this use of this file is allowed. Raises InvalidCapability, ExpiredCapability."""
-    try:
-        # Naming the one algorithm refuses `none` and key confusion (RFC 8725, section 3.1).
-        claims = jwt.decode(capability, key, algorithms=["HS256"], options={"require": ["exp", "sub", "file", "use"]})
-    except jwt.ExpiredSignatureError:
-        raise ExpiredCapability("Ask GET /files/{id} for fresh links.") from None
-    except jwt.InvalidTokenError:
-        raise InvalidCapability("The capability is missing or was altered.") from None
+    claims = _claims(capability, key, "file")
     if claims["file"] != file_id or claims["use"] != use:
         raise InvalidCapability("The capability is for another file or another use.")
     return str(claims["sub"])
+
+
+def uploader(capability: str, key: str) -> Caller:
+    """In whose name, and through which drop, uploads are allowed. Raises InvalidCapability, ExpiredCapability."""
+    claims = _claims(capability, key)
+    drop = claims.get("drop")
+    named = "drop" not in claims or (isinstance(drop, str) and drop)
+    if claims["use"] != Use.UPLOAD or "file" in claims or not named:
+        raise InvalidCapability("The capability is for another use.")
+    return Caller(str(claims["sub"]), drop)
+
+
+def _claims(capability: str, key: str, *more: str) -> dict[str, Any]:
+    try:
+        # Naming the one algorithm refuses `none` and key confusion (RFC 8725, section 3.1).
+        required = {"require": ["exp", "sub", "use", *more]}
+        return jwt.decode(capability, key, algorithms=["HS256"], options=required)  # type: ignore[arg-type]
+    except jwt.ExpiredSignatureError:
+        raise ExpiredCapability("Ask GET /files/{id} for fresh links, or for a new one where you had it.") from None
+    except jwt.InvalidTokenError:
+        raise InvalidCapability("The capability is missing or was altered.") from None

@@ -36,6 +36,26 @@ class InvalidJson(Problem):
     code, status, title = "invalid_json", 400, "The body is not JSON"
 
 
+class IncompleteBody(Problem):
+    code, status, title = "incomplete_body", 400, "The body is not as long as it was said to be"
+
+
+class InvalidDigest(Problem):
+    code, status, title = "invalid_digest", 422, "The digest in a header cannot be understood"
+
+
+class DigestMismatch(Problem):
+    code, status, title = "digest_mismatch", 422, "The body is not the one that was promised"
+
+
+class IdempotencyKeyReused(Problem):
+    code, status, title = "idempotency_key_reused", 422, "The key stands for another request"
+
+
+class BodyTooLarge(Problem):
+    code, status, title = "body_too_large", 413, "The body is too large"
+
+
 class InvalidRequest(Problem):
     code, status, title = "invalid_request", 422, "The request is not what the contract asks for"
 
@@ -48,12 +68,32 @@ class InvalidPartNumber(Problem):
     code, status, title = "invalid_part_number", 422, "There is no such part"
 
 
+class InvalidPartDigest(Problem):
+    code, status, title = "invalid_part_digest", 422, "The part's digest is not of the kind that was promised"
+
+
+class PartDigestNeeded(Problem):
+    code, status, title = "part_digest_needed", 409, "The parts of this file are locked to their digests"
+
+
 class InvalidCursor(Problem):
     code, status, title = "invalid_cursor", 422, "The cursor is not one of ours"
 
 
 class TooLarge(Problem):
     code, status, title = "file_too_large", 413, "The file is too large"
+
+
+class ContentTypeRefused(Problem):
+    code, status, title = "content_type_refused", 415, "Files of this type are not taken"
+
+
+class QuotaExceeded(Problem):
+    code, status, title = "quota_exceeded", 403, "The owner has no room left"
+
+
+class DropFull(Problem):
+    code, status, title = "drop_full", 403, "The drop has taken all the files that it takes"
 
 
 class Unauthorized(Problem):
@@ -71,8 +111,20 @@ class ExpiredCapability(Problem):
     code, status, title = "expired_capability", 403, "The link has expired"
 
 
+class OwnerOnly(Problem):
+    code, status, title = "owner_only", 403, "Only the owner may do this"
+
+
+class DropNotFound(Problem):
+    code, status, title = "drop_not_found", 404, "There is no such drop"
+
+
 class FileNotFound(Problem):
     code, status, title = "file_not_found", 404, "There is no such file"
+
+
+class PageNotBuilt(Problem):
+    code, status, title = "page_not_built", 404, "The page was not built"
 
 
 class WrongState(Problem):

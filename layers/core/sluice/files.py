@@ -1,13 +1,13 @@
 """The file: its record, its states, and the DynamoDB table that keeps it.
 
-IAM actions: dynamodb:GetItem (get), dynamodb:PutItem (create, save), dynamodb:DeleteItem (delete),
-dynamodb:Query (page; on the index `fingerprints`: find_unfinished).
+IAM actions: dynamodb:GetItem (get), dynamodb:PutItem (create, save), dynamodb:DeleteItem (delete), for the
+claims of a transaction (create) what they do, dynamodb:Query (page; on the index `fingerprints`: find_unfinished).
 """
 
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,6 +22,7 @@ from sluice.errors import Conflict, FileNotFound, InvalidCursor, WrongState
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 
 class Status(StrEnum):
@@ -61,6 +62,11 @@ def rfc3339(epoch_seconds: int) -> str:
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
+def in_days(days: int) -> int:
+    """The moment so many days from now, in epoch seconds."""
+    return int(time.time()) + days * 86_400
+
+
 # Crockford's base 32 sorts as the numbers do and has no letters that are mistaken for digits.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID = re.compile(f"[{_ALPHABET}]{{26}}")
@@ -86,6 +92,7 @@ class File:
     mode: Mode
     part_size: int
     fingerprint: str | None = None  # what a client knows an unfinished upload by; dropped when it can no longer resume
+    part_digest: str | None = None  # the digest of each part, which its URL is locked to, where the client wants that
     declared: dict[str, str] = field(default_factory=dict)  # digests that the client says the file has
     digests: dict[str, str] = field(default_factory=dict)  # digests that the hasher found
     mismatch: dict[str, str] | None = None  # what contradicts it, where it failed so: name, expected, found
@@ -97,8 +104,14 @@ class File:
     reason: str | None = None  # why it failed
     created_at: str = field(default_factory=now)
     updated_at: str = field(default_factory=now)
-    expires_at: int | None = None  # epoch seconds, DynamoDB's TTL: only what never finished goes away by itself
+    expires_at: int | None = None  # epoch seconds: an upload that is not finished by then is over
+    forget_at: int | None = None  # epoch seconds, DynamoDB's TTL: the record of what came to nothing goes by itself
     upload_id: str | None = None
+    # Where only the client knows the size: the most that it may be, until all bytes have arrived. Then `size` is what
+    # the owner's quota has promised for it.
+    size_limit: int | None = None
+    own_parts: int | None = None  # where the client cuts the file as it likes: into how many, 0 until it has said so
+    drop: str | None = None  # the id of the drop that it came through: who came the same way sees it, besides the owner
     lease_holder: str | None = None  # the hashing job that may write, until lease_until (epoch seconds)
     lease_until: int = 0
     digest_states: dict[str, str] = field(default_factory=dict)  # after hashed_bytes, for the job that goes on
@@ -115,18 +128,25 @@ class File:
 
     @property
     def part_count(self) -> int:
+        if self.own_parts is not None:
+            return max(1, self.own_parts)
         return limits.part_count(self.size, self.part_size)
 
     def public(self) -> dict[str, Any]:
         """What the file's owner may see: the HTTP contract's file without its links."""
         shown: dict[str, Any] = {name: getattr(self, name) for name in _PUBLIC}
+        if self.size_limit is not None:
+            shown["size"] = None
+        if self.own_parts is not None:
+            shown |= {"part_size": None, "part_count": self.own_parts or None}
         if self.expires_at is not None:
             shown["expires_at"] = rfc3339(self.expires_at)
         return shown
 
     def progress(self) -> dict[str, Any]:
         """The data of one `progress` event."""
-        return {name: getattr(self, name) for name in ("status", "received_bytes", "hashed_bytes", "size")}
+        shown = {name: getattr(self, name) for name in ("status", "received_bytes", "hashed_bytes")}
+        return shown | {"size": self.size if self.size_limit is None else None}
 
 
 KEY_PREFIX = "files/"
@@ -134,18 +154,37 @@ FINGERPRINTS = "fingerprints"  # the table's index
 OWNER = re.compile("[A-Za-z0-9_.@=-]{1,128}")  # what S3 takes in a key without escaping, and no slash
 PAGE_READS = 10  # of the table for one answer
 FILTERED_READ = 100  # records looked at in one read of a filtered list: about 100 KB, 13 read units
-_PRIVATE = {"owner", "declared", "upload_id", "lease_holder", "lease_until", "digest_states", "attempts"}
+# What _seen() shows as another state than is written.
+FILTERS = {
+    Status.UPLOADING: "#status = :status AND expires_at > :now",
+    Status.ABORTED: "#status = :status OR (#status = :uploading AND expires_at <= :now)",
+}
+EXPIRED = "expired"  # why an upload is aborted that nobody finished in time
+UPLOAD_MISSING = "upload_missing"  # why a file failed that S3 knows neither an upload nor an object of
+_PRIVATE = {
+    *("owner", "declared", "forget_at", "upload_id", "size_limit", "own_parts", "drop"),
+    *("lease_holder", "lease_until", "digest_states", "attempts"),
+}
 # What DynamoDB gives back as Decimal.
 _NUMBERS = {
-    *("revision", "size", "part_size", "received_bytes", "hashed_bytes", "expires_at", "lease_until", "attempts"),
+    *("revision", "size", "part_size", "own_parts", "received_bytes", "hashed_bytes", "expires_at", "forget_at"),
+    *("lease_until", "attempts", "size_limit"),
 }
 _PUBLIC = [f.name for f in fields(File) if f.name not in _PRIVATE] + ["part_count"]
 
 
 def owner_and_id(key: str) -> tuple[str, str] | None:
     """The owner and the id in an S3 key, or None where the key is not one of ours."""
-    parts = key.removeprefix(KEY_PREFIX).split("/")
-    return (parts[0], parts[1]) if key.startswith(KEY_PREFIX) and len(parts) == 2 and all(parts) else None
+    owner, _, file_id = key.removeprefix(KEY_PREFIX).partition("/")
+    return (owner, file_id) if key.startswith(KEY_PREFIX) and owner and ID.fullmatch(file_id) else None
+
+
+class ClaimsRefused(Exception):
+    """The conditions of some of the writes that were to come with a new record did not hold: `places`, from 0 on."""
+
+    def __init__(self, places: Sequence[int]) -> None:
+        super().__init__(places)
+        self.places = places
 
 
 class Files:
@@ -161,8 +200,17 @@ class Files:
         config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=3, read_timeout=5)
         return cls(boto3.client("dynamodb", config=config), settings.TABLE_NAME.read())
 
-    def create(self, file: File) -> File:
-        self._put(file, "attribute_not_exists(id)", {})
+    @property
+    def connection(self) -> tuple["DynamoDBClient", str]:
+        """The table, for what else is kept in it."""
+        return self._client, self._table
+
+    def create(self, file: File, claims: Sequence["TransactWriteItemTypeDef"] = ()) -> File:
+        """Write a new record, and in the same transaction the `claims`, writes of what else is kept in the table.
+
+        Raises ClaimsRefused, Conflict where another transaction is at the same items: try again.
+        """
+        self._put(file, "attribute_not_exists(id)", {}, claims)
         return file
 
     def get(self, owner: str, file_id: str) -> File:
@@ -173,12 +221,13 @@ class Files:
             item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         if item is None:
             raise FileNotFound("You have no file with this id.", id=file_id[:40])
-        return _from_item(item)
+        return _seen(_from_item(item))
 
-    def save(self, file: File, **changes: Any) -> File:
+    def save(self, file: File, claims: Sequence["TransactWriteItemTypeDef"] = (), /, **changes: Any) -> File:
         """Write `file` with `changes` if nobody wrote since it was read; the revision goes up by one.
 
-        Raises WrongState where the state machine has no such way, Conflict where somebody was faster.
+        Raises WrongState where the state machine has no such way, Conflict where somebody was faster; with `claims`
+        what `create` does besides.
         """
         status = changes.get("status", file.status)
         if status not in TRANSITIONS[file.status]:
@@ -186,14 +235,14 @@ class Files:
         if status is not Status.UPLOADING:
             changes["fingerprint"] = None
         changed = replace(file, **changes, revision=file.revision + 1, updated_at=now())
-        self._put(changed, "revision = :read", {":read": {"N": str(file.revision)}})
+        self._put(changed, "revision = :read", {":read": {"N": str(file.revision)}}, claims)
         return changed
 
     def delete(self, file: File) -> None:
         self._client.delete_item(TableName=self._table, Key={"owner": {"S": file.owner}, "id": {"S": file.id}})
 
-    def find_unfinished(self, owner: str, fingerprint: str, size: int) -> File | None:
-        """The newest of the owner's uploads that can still be resumed as this file."""
+    def find_unfinished(self, owner: str, fingerprint: str, size: int, drop: str | None = None) -> File | None:
+        """The newest of the owner's uploads, of those that came through `drop`, that can be resumed as this file."""
         answer = self._client.query(
             TableName=self._table,
             IndexName=FINGERPRINTS,
@@ -206,8 +255,7 @@ class Files:
                 file = self.get(owner, file_id)
             except FileNotFound:  # the index lags behind the table
                 continue
-            # DynamoDB removes what has expired up to two days late.
-            if file.status is Status.UPLOADING and file.size == size and (file.expires_at or 0) > time.time():
+            if file.status is Status.UPLOADING and (file.size, file.drop) == (size, drop):
                 return file
         return None
 
@@ -229,16 +277,20 @@ class Files:
             "Limit": limit,
         }
         if status:
-            query["FilterExpression"] = "#status = :status"
+            query["FilterExpression"] = FILTERS.get(status, "#status = :status")
             query["ExpressionAttributeNames"]["#status"] = "status"
             query["ExpressionAttributeValues"][":status"] = {"S": status}
+            if status in FILTERS:
+                query["ExpressionAttributeValues"][":now"] = {"N": str(int(time.time()))}
+            if status is Status.ABORTED:
+                query["ExpressionAttributeValues"][":uploading"] = {"S": Status.UPLOADING}
             # DynamoDB applies a filter after its limit: such a page is gathered from several larger reads.
             query["Limit"] = max(limit, FILTERED_READ)
         for _ in range(PAGE_READS):
             if after:
                 query["ExclusiveStartKey"] = {"owner": {"S": owner}, "id": {"S": after}}
             answer = self._client.query(**query)
-            found += map(_from_item, answer["Items"])
+            found += map(_seen, map(_from_item, answer["Items"]))
             after = answer.get("LastEvaluatedKey", {}).get("id", {}).get("S")
             if len(found) > limit:
                 found = found[:limit]
@@ -247,21 +299,52 @@ class Files:
                 break
         return found, after
 
-    def _put(self, file: File, condition: str, values: dict[str, Any]) -> None:
+    def _put(
+        self, file: File, condition: str, values: dict[str, Any], claims: Sequence["TransactWriteItemTypeDef"]
+    ) -> None:
         item = _to_item(file)
-        arguments: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
+        arguments: Any = {
+            "TableName": self._table,
+            "Item": item,
+            "ConditionExpression": condition,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        } | ({"ExpressionAttributeValues": values} if values else {})
+        if claims:
+            return self._transact(file, item, [{"Put": arguments}, *claims])
         try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=item,
-                ConditionExpression=condition,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **arguments,
-            )
+            self._client.put_item(**arguments)
         except self._client.exceptions.ConditionalCheckFailedException as error:
             # When the answer to a write is lost, the SDK writes again and meets our own record: that is no conflict.
             if error.response.get("Item") != item:
                 raise Conflict("The file was changed or deleted meanwhile; read it again.", id=file.id) from None
+        return None
+
+    def _transact(self, file: File, item: Mapping[str, Any], writes: Sequence["TransactWriteItemTypeDef"]) -> None:
+        try:
+            self._client.transact_write_items(TransactItems=writes)
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = error.response["CancellationReasons"]
+            if reasons[0].get("Item") == item:  # an attempt whose answer was lost has written all of it
+                return
+            codes = [reason.get("Code") for reason in reasons]
+            refused = [place for place, code in enumerate(codes[1:]) if code == "ConditionalCheckFailed"]
+            if refused and codes[0] != "ConditionalCheckFailed":
+                raise ClaimsRefused(refused) from None
+            if not {"TransactionConflict", "ConditionalCheckFailed"} & {*codes}:
+                raise
+            raise Conflict("Others write at this moment; ask again.", id=file.id) from None
+
+
+def _seen(file: File) -> File:
+    """The file as it stands now: an upload whose time is over has been aborted, without anybody who writes that.
+
+    S3 aborts the upload by the bucket's lifecycle rule, and DynamoDB forgets the record.
+    """
+    if file.status is not Status.UPLOADING or file.expires_at is None or file.expires_at > time.time():
+        return file
+    ended = rfc3339(file.expires_at)
+    # A revision of its own, for who has seen the last one written and waits for news.
+    return replace(file, status=Status.ABORTED, reason=EXPIRED, revision=file.revision + 1, updated_at=ended)
 
 
 _serialize = TypeSerializer().serialize

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sluice import settings
 from sluice.digests import SUPPORTED, Digests, StateError, available
 from sluice.errors import Conflict, FileNotFound
-from sluice.files import ENDED, File, Files, Status
+from sluice.files import ENDED, UPLOAD_MISSING, File, Files, Status
 from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
 from sluice.reader import Unreadable, read
 
@@ -116,8 +116,9 @@ class Job:
         A file that is still `hashing` needs another message: the caller sends it, and fails where it cannot. On the
         `last` receive of a message that is all that happens, so that no message dies while its file gets on.
 
-        None where there is nothing to do: no such record, another job at it, an end already, or an event about another
-        version than the one that was begun with. Raises Unreadable, or what botocore raised, where S3 could not be
+        None where there is nothing to hash: no such record, or that of an upload that was given up (the version is
+        deleted then), another job at it, an end already, or an event about another version than the one that was begun
+        with. Raises Unreadable, or what botocore raised, where S3 could not be
         read; the lease is given back, so that the next job need not wait for it.
         """
         try:
@@ -125,7 +126,10 @@ class Job:
                 return None
             if self._file.lease_holder:
                 self._hash(version)
-        except (FileNotFound, Conflict):  # deleted, or taken over by a job that thought this one dead
+        except FileNotFound:
+            self._discard(version)
+            return None
+        except Conflict:  # deleted, or taken over by a job that thought this one dead
             return None
         return self._file
 
@@ -140,6 +144,8 @@ class Job:
         """Take the lease, or end the file after too many attempts; False where this run has nothing to do."""
         while True:
             self._file = self._files.get(owner, file_id)
+            if self._file.status is Status.ABORTED or self._file.reason == UPLOAD_MISSING:
+                self._discard(version)
             if not self._free() or self._begun_with_another(version):
                 return False
             with suppress(Conflict):  # `complete` writes at about this time: the message must not be lost to that
@@ -149,12 +155,20 @@ class Job:
                     self._save(
                         status=Status.HASHING,
                         received_bytes=version.size,
+                        size=self._file.size if self._file.size_limit is None else version.size,
+                        size_limit=None,
                         expires_at=None,
+                        forget_at=None,
                         etag=version.etag,
                         version_id=version.version_id,
                         **_NO_LEASE if last else {"attempts": self._file.attempts + 1, **self._lease()},
                     )
                 return True
+
+    def _discard(self, version: Version) -> None:
+        """Delete what came after its file was given up: a URL outlives that, and nobody else would ever look for it."""
+        logger.info("deleting an object without a file", key=version.key, version_id=version.version_id)
+        self._objects.discard(version)
 
     def _free(self) -> bool:
         """Whether the file has not ended and no other job holds it."""

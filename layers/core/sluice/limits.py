@@ -10,27 +10,47 @@ MIN_PART_BYTES = 5 * MIB  # the last part may be smaller
 MAX_PART_BYTES = 5 * GIB
 MAX_OBJECT_BYTES = MAX_PARTS * MAX_PART_BYTES  # 48.8 TiB
 LIST_PARTS_PAGE = 1_000  # parts
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html: of one PUT or POST
+MAX_POST_BYTES = 5 * GIB
 
 # A Lambda-signed URL is about 1.3 KB and a buffered Lambda response at most 6 MB,
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 1,000 leave room for longer credentials.
 MAX_PARTS_PER_ANSWER = 1_000
 
+# A body that is no text reaches Lambda as base64 within an event of 6 MiB, on the same page.
+MAX_BODY_BYTES = 4 * MIB
+
 # Our own choices.
-DEFAULT_PART_BYTES = 8 * MIB  # what the AWS SDKs and CLI use: little is sent again, 80 GB still fit into 10,000 parts
+DEFAULT_PART_BYTES = 8 * MIB  # what the AWS SDKs and CLI use
+USUAL_PARTS = 1_000  # one page of S3's list and one answer with URLs: how many parts a file has while that is no burden
+USUAL_PART_BYTES = 64 * MIB  # as large as a part gets for that: what a broken connection sends again
 MAX_SINGLE_PUT_BYTES = DEFAULT_PART_BYTES  # a file of one part needs no multipart upload
+# What Uppy sends in one request by itself: so much of an owner's quota is promised to one whose size nobody tells.
+UNTOLD_POST_BYTES = 100 * MIB
 MAX_FILENAME_CHARACTERS = 255  # what common file systems take
 MAX_FINGERPRINT_BYTES = 1_024  # a DynamoDB sort key, which it is in the index of unfinished uploads
+MAX_CONTENT_TYPES = 50  # media ranges in one drop
+MAX_CAPABILITY_SECONDS = 7 * 86_400  # of one to upload in an owner's name: nothing ends it earlier
+MAX_DROP_FILES = 1_000_000
+MAX_DROP_SECONDS = 366 * 86_400
 MAX_CONTENT_TYPE_CHARACTERS = 255  # RFC 6838, section 4.2: two names of at most 127 characters
 UNFINISHED_DAYS = 7  # the template's lifecycle rule aborts unfinished uploads after as many
+REMEMBERED_DAYS = 7  # how long the record of an upload that came to nothing says why
 
 
 def part_size(size: int) -> int:
-    """The bytes of each part but the last of a multipart upload of `size` bytes.
+    """The bytes of each part but the last of a multipart upload of `size` bytes: a whole number of MiB.
 
-    The default, until 10,000 such parts no longer hold the file; then the least whole number of MiB that does.
+    As many as make USUAL_PARTS, within DEFAULT_PART_BYTES and USUAL_PART_BYTES: few requests, and little to send again.
+    More only where 10,000 parts would not hold the file.
     """
-    least = -(-size // MAX_PARTS)
-    return max(DEFAULT_PART_BYTES, -(-least // MIB) * MIB)
+    usual = min(_mebibytes(size, USUAL_PARTS), USUAL_PART_BYTES)
+    return max(DEFAULT_PART_BYTES, usual, _mebibytes(size, MAX_PARTS))
+
+
+def _mebibytes(size: int, parts: int) -> int:
+    """The least whole number of MiB, in bytes, of which `parts` hold `size` bytes."""
+    return -(-size // (parts * MIB)) * MIB
 
 
 def part_count(size: int, part_size: int) -> int:

@@ -1,35 +1,45 @@
 """The S3 calls that Sluice uses, beside the IAM actions that they need.
 
-s3:PutObject (create_upload, complete, and whoever uses a URL of sign_part or sign_put), s3:AbortMultipartUpload
-(abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head, its checksums included, and whoever uses a URL of
-sign_get or sign_read; with a version, as both have it in a versioned bucket, s3:GetObjectVersion instead),
-s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions, s3:DeleteObject and s3:DeleteObjectVersion
-(delete). Signing itself needs no permission; the signer's are asked for when the URL is used.
+s3:PutObject (put, create_upload, complete, and whoever uses what sign_part, sign_put or sign_post made),
+s3:AbortMultipartUpload (abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head, its checksums included, and
+whoever uses a URL of sign_get or sign_read; with a version, as both have it in a versioned bucket,
+s3:GetObjectVersion instead), s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions, s3:DeleteObject
+and s3:DeleteObjectVersion (delete), s3:DeleteObjectVersion (discard). Signing itself needs no permission; the
+signer's are asked for when the URL is used.
 """
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 
 from sluice import settings
 from sluice.errors import Busy
-from sluice.signing import Signed, Signer
+from sluice.limits import LIST_PARTS_PAGE, MAX_PARTS
+from sluice.signing import URL_SECONDS, Signed, Signer
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+T = TypeVar("T")
+
 DELETE_PAGE = 1_000  # keys in one DeleteObjects call
 PASSING = {"InternalError", "ServiceUnavailable", "SlowDown"}  # what S3 may say of one key and not the next time
+COMPLETE_SECONDS = 60.0  # how long S3 is waited for while it puts parts together, where nobody says otherwise
+# What S3 says of an object that is to be made where one is (412), or while another request makes one (409).
+TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 # What HEAD calls a checksum -> the RFC 9530 name, where it has one: https://www.iana.org/assignments/http-digest-hash-alg/
 CHECKSUMS = {
@@ -69,6 +79,14 @@ class UploadMissing(Exception):
     """S3 has no such multipart upload: it was completed or aborted, or never was."""
 
 
+class ObjectTaken(Exception):
+    """S3 has an object where one was to be made, or is about to have one."""
+
+
+class Undecided(Exception):
+    """S3 has not said what became of it: it is at it still, or failed on its side. To ask again harms nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A part that has arrived."""
@@ -76,6 +94,20 @@ class Part:
     number: int
     size: int
     etag: str  # without quotes
+    # By S3's name for it, where the parts have one: to complete an upload that was begun for it means to repeat it.
+    checksum: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that allows one kind of POST to `url`, which ends in a slash, until `expires_at` (epoch seconds).
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+    """
+
+    url: str
+    fields: dict[str, str]  # `key` among them; the file comes last
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +146,69 @@ class Objects:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             retries={"mode": "standard", "total_max_attempts": 5},
-            connect_timeout=5,
-            read_timeout=60,
+            # A request that hangs and is asked again still fits into the 29 s of the API function.
+            connect_timeout=3,
+            read_timeout=10,
         )
         return cls(boto3.client("s3", config=config), settings.BUCKET_NAME.read())
 
-    def create_upload(self, key: str, content_type: str) -> str:
-        """Begin a multipart upload; its id."""
-        return self._client.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)["UploadId"]
+    def put(self, key: str, body: bytes, content_type: str, sha256: str) -> None:
+        """Store these bytes and no others (`sha256` in hex), once. Raises Busy."""
+        try:
+            self._client.put_object(
+                Bucket=self.bucket,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                IfNoneMatch="*",
+                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+            )
+        except ClientError as error:
+            match error.response["ResponseMetadata"]["HTTPStatusCode"]:
+                case 412:  # an attempt whose answer was lost has stored it
+                    return
+                case 409:  # another attempt is at it
+                    raise Busy("The file is being stored at this moment; ask again.") from None
+            raise
+
+    def create_upload(self, key: str, content_type: str, part_digest: str | None = None) -> str:
+        """Begin a multipart upload; its id. With `part_digest`, one of LOCKS, whose parts are each locked to theirs."""
+        checksum: Any = {}
+        if part_digest:
+            algorithm = next(field for field, name in CHECKSUMS.items() if name == part_digest)
+            # CRCs of parts make that of the object; a hash of hashes is all that S3 has of the others.
+            kind = "FULL_OBJECT" if part_digest.startswith("crc") else "COMPOSITE"
+            checksum = {"ChecksumAlgorithm": algorithm.removeprefix("Checksum"), "ChecksumType": kind}
+        return self._client.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type, **checksum)[
+            "UploadId"
+        ]
 
     def sign_part(
-        self, key: str, upload_id: str, number: int, size: int, digests: Mapping[str, str] | None = None
+        self, key: str, upload_id: str, number: int, size: int | None, digests: Mapping[str, str] | None = None
     ) -> Signed:
-        """A PUT of exactly `size` bytes as this part and no other; with `digests` (hex, by name), of those bytes."""
+        """A PUT of exactly `size` bytes as this part and no other; with `digests` (hex, by name), of those bytes.
+
+        Without a size, of as many bytes as a part may have.
+        """
         part = {"uploadId": upload_id, "partNumber": str(number)}
-        return self._signer.sign("PUT", key, part, {"content-length": str(size)} | _lock(digests or {}))
+        length = {} if size is None else {"content-length": str(size)}
+        return self._signer.sign("PUT", key, part, length | _lock(digests or {}))
 
     def sign_put(self, key: str, size: int, content_type: str, digests: Mapping[str, str] | None = None) -> Signed:
         """A PUT of exactly `size` bytes as the whole object, once: a second one is refused with 412."""
         headers = {"content-length": str(size), "content-type": content_type, "if-none-match": "*"}
         return self._signer.sign("PUT", key, {}, headers | _lock(digests or {}))
+
+    def sign_post(self, key: str, least: int, most: int, content_type: str) -> Form:
+        """A POST of `least` to `most` bytes as the whole object."""
+        fields = {"Content-Type": content_type, "success_action_status": "201"}
+        conditions: list[Any] = [["content-length-range", least, most], *({name: fields[name]} for name in fields)]
+        # botocore adds the conditions of the key and of the credentials' own fields.
+        signed = self._client.generate_presigned_post(
+            Bucket=self.bucket, Key=key, Fields=fields, Conditions=conditions, ExpiresIn=URL_SECONDS
+        )
+        seconds = min(URL_SECONDS, self._signer.seconds_left())
+        return Form(f"{signed['url'].rstrip('/')}/", signed["fields"], int(time.time()) + seconds)
 
     def sign_get(self, version: Version, content_type: str, disposition: str) -> Signed:
         shown = {"response-content-type": content_type, "response-content-disposition": disposition}
@@ -145,28 +220,57 @@ class Objects:
 
     def parts(self, key: str, upload_id: str) -> list[Part]:
         """All parts that have arrived, by number. Raises UploadMissing."""
-        pages = self._client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload_id)
-        try:
-            return [
-                Part(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
-                for page in pages
-                for part in page.get("Parts", [])
-            ]
-        except self._client.exceptions.NoSuchUpload:
-            raise UploadMissing(upload_id) from None
+        found: dict[int, Part] = {}
+        # S3 takes the marker for a part's number, moto for how many parts to pass over. Pages that begin at every
+        # thousandth are right with both, whichever parts there are.
+        for marker in range(0, MAX_PARTS, LIST_PARTS_PAGE):
+            try:
+                page = self._client.list_parts(
+                    Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumberMarker=marker, MaxParts=LIST_PARTS_PAGE
+                )
+            except self._client.exceptions.NoSuchUpload:
+                raise UploadMissing(upload_id) from None
+            listed = page.get("Parts", [])
+            for part in listed:
+                told: Mapping[str, Any] = part
+                checksum = {name: told[name] for name in CHECKSUMS if name in told}
+                found[part["PartNumber"]] = Part(part["PartNumber"], part["Size"], part["ETag"].strip('"'), checksum)
+            # moto says of a full page that it is the last one, where a part's number is beyond their count.
+            if not page.get("IsTruncated") and len(listed) < LIST_PARTS_PAGE:
+                break
+        return [found[number] for number in sorted(found)]
 
-    def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int) -> None:
-        """Make the parts one object of `size` bytes. Raises UploadMissing; ClientError where S3 refuses the parts."""
+    def complete(
+        self, key: str, upload_id: str, parts: Sequence[Part], size: int, seconds: float = COMPLETE_SECONDS
+    ) -> None:
+        """Make the parts one object of `size` bytes, where there is none yet.
+
+        Raises UploadMissing, ObjectTaken, Undecided (after `seconds` at the latest), ClientError where S3 refuses.
+        """
+        listed: Any = [{"PartNumber": part.number, "ETag": part.etag, **part.checksum} for part in parts]
         try:
-            self._client.complete_multipart_upload(
-                Bucket=self.bucket,
-                Key=key,
-                UploadId=upload_id,
-                MultipartUpload={"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]},
-                MpuObjectSize=size,
+            within(
+                seconds,
+                lambda: self._client.complete_multipart_upload(
+                    Bucket=self.bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": listed},
+                    MpuObjectSize=size,
+                    IfNoneMatch="*",
+                ),
             )
         except self._client.exceptions.NoSuchUpload:
             raise UploadMissing(upload_id) from None
+        except ClientError as error:
+            if error.response["Error"]["Code"] in TAKEN:
+                raise ObjectTaken(key) from None
+            # Among these what it says within an answer of 200, once it has been at it for a while.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+                raise Undecided(str(error)) from None
+            raise
+        except (BotoCoreError, TimeoutError) as error:
+            raise Undecided(str(error)) from None
 
     def abort(self, key: str, upload_id: str) -> None:
         """Give a multipart upload and its parts up; one that is not there (any more) is no error."""
@@ -184,6 +288,19 @@ class Objects:
         version = Version(key, answer["ETag"].strip('"'), answer["ContentLength"], answer.get("VersionId", version_id))
         return Head(version, _checksums(answer))
 
+    def discard(self, version: Version) -> None:
+        """Delete this version and no other; one that is not there (any more) is no error.
+
+        One without an id, which a versioned bucket does not have, is looked for under its key.
+        """
+        version_id = version.version_id
+        if version_id is None:
+            with suppress(ObjectMissing):
+                now = self.head(version.key).version
+                version_id = now.version_id if now.etag == version.etag else None
+        if version_id is not None:
+            self._client.delete_object(Bucket=self.bucket, Key=version.key, VersionId=version_id)
+
     def delete(self, key: str) -> None:
         """Every version of the object, and every marker of an earlier deletion. Raises Busy where S3 kept some."""
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
@@ -200,9 +317,31 @@ class Objects:
                 if refused:
                     raise Busy("S3 did not delete every version; ask again.")
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of every URL that it signs."""
+        return self._signer.origin
+
     @cached_property
     def _signer(self) -> Signer:
         return Signer(self._client, self.bucket)
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """What `call` returns or raises. Raises TimeoutError when it has not ended after `seconds`; it goes on then.
+
+    No time-out of a socket does this: S3 sends a blank now and then while it puts parts together, for minutes.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            answer.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return answer.result(seconds)
 
 
 def _lock(digests: Mapping[str, str]) -> dict[str, str]:

@@ -29,15 +29,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        faults = error.errors()
-        if any(fault["type"] == "json_invalid" for fault in faults):
-            return answer(InvalidJson(NOT_JSON))
-        errors = [
-            {"field": ".".join(map(str, fault["loc"]))[:FIELD_CHARACTERS], "message": fault["msg"]}
-            for fault in faults[:FAULTS_SHOWN]
-        ]
-        detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors)
-        return answer(InvalidRequest(detail, errors=errors))
+        return answer(of_request(error))
 
     # Starlette's own: no such route, method not allowed.
     @app.exception_handler(HTTPException)
@@ -69,6 +61,19 @@ def install(app: FastAPI) -> None:
         logger.error("unexpected", exc_info=error)
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         return _json(problem("internal_error", status.value, status.phrase, "The failure was logged."), {})
+
+
+def of_request(error: RequestValidationError) -> Problem:
+    """What is wrong with a request that FastAPI refuses."""
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return InvalidJson(NOT_JSON)
+    errors = [
+        {"field": ".".join(map(str, fault["loc"]))[:FIELD_CHARACTERS], "message": fault["msg"]}
+        for fault in faults[:FAULTS_SHOWN]
+    ]
+    detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors)
+    return InvalidRequest(detail, errors=errors)
 
 
 def answer(error: Problem) -> JSONResponse:

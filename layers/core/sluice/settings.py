@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sluice.limits import MIB
+from sluice import media_types
+from sluice.limits import MAX_OBJECT_BYTES, MIB
 
 T = TypeVar("T")
 
@@ -42,6 +43,13 @@ def positive(text: str) -> int:
     return number
 
 
+def whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError("a whole number is needed, 0 for no limit")
+    return number
+
+
 def several(text: str) -> int:
     number = int(text)
     if number < 2:
@@ -58,6 +66,10 @@ def seconds(text: str) -> float:
 
 def names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+
+
+def media_ranges(text: str) -> tuple[str, ...]:
+    return media_types.ranges(text.split(","))
 
 
 def base_url(text: str) -> str:
@@ -80,6 +92,17 @@ STREAM_URL = Setting(
 CAPABILITY_SECONDS = Setting(
     "CAPABILITY_SECONDS", positive, "How long a link that the API hands out may be used, in seconds.", str(6 * 3600)
 )
+MAX_FILE_BYTES = Setting(
+    "MAX_FILE_BYTES", positive, "The most bytes of one file; S3 takes no more than 48.8 TiB.", str(MAX_OBJECT_BYTES)
+)
+CONTENT_TYPES = Setting(
+    "CONTENT_TYPES",
+    media_ranges,
+    "The content types that may be declared, by commas: `image/*,application/pdf`, or `*/*` for any.",
+    media_types.ANY,
+)
+OWNER_BYTES = Setting("OWNER_BYTES", whole, "The most bytes of one owner, stored or promised; 0 means no limit.", "0")
+OWNER_UPLOADS = Setting("OWNER_UPLOADS", whole, "The most unfinished uploads of one owner; 0 means no limit.", "0")
 STREAM_LIMIT_BYTES = Setting(
     "STREAM_LIMIT_BYTES",
     positive,
@@ -89,7 +112,8 @@ STREAM_LIMIT_BYTES = Setting(
 QUEUE_URL = Setting(
     "QUEUE_URL",
     base_url,
-    "The SQS queue of the completed objects; a job that is out of time sends the next message there.",
+    "The SQS queue of the completed objects; a job that is out of time sends the next message there, as does the API "
+    "where S3 takes long to complete one.",
 )
 MAX_RECEIVES = Setting(
     "MAX_RECEIVES", several, "How often the queue gives a message out before it goes to the dead letters.", "5"
@@ -126,6 +150,10 @@ ALL: tuple[Setting[Any], ...] = (
     CAPABILITY_KEY_SECRET,
     STREAM_URL,
     CAPABILITY_SECONDS,
+    MAX_FILE_BYTES,
+    CONTENT_TYPES,
+    OWNER_BYTES,
+    OWNER_UPLOADS,
     STREAM_LIMIT_BYTES,
     QUEUE_URL,
     MAX_RECEIVES,

@@ -39,7 +39,7 @@ class Signer:
     def __init__(self, client: "S3Client", bucket: str) -> None:
         # Endpoints, regions and addressing styles are botocore's to know: one URL of its own tells what they come to.
         asked = urlsplit(client.generate_presigned_url("head_bucket", Params={"Bucket": bucket}))
-        self._base = f"{asked.scheme}://{asked.netloc}"
+        self.origin = f"{asked.scheme}://{asked.netloc}"
         self._root = asked.path.removesuffix("/")
         default = asked.port in (None, DEFAULT_PORTS[asked.scheme])
         self._host = str(asked.hostname) if default else asked.netloc
@@ -72,12 +72,12 @@ class Signer:
         to_sign = "\n".join([ALGORITHM, date_time, scope, sha256(request.encode()).hexdigest()])
         signature = hmac.digest(signing_key(credentials.secret_key, scope), to_sign.encode(), "sha256").hex()
         return Signed(
-            url=f"{self._base}{path}?{'&'.join(pairs)}&X-Amz-Signature={signature}",
+            url=f"{self.origin}{path}?{'&'.join(pairs)}&X-Amz-Signature={signature}",
             headers={name.title(): value for name, value in signed.items() if name not in ("host", "content-length")},
-            expires_at=moment + min(URL_SECONDS, self._seconds_left()),
+            expires_at=moment + min(URL_SECONDS, self.seconds_left()),
         )
 
-    def _seconds_left(self) -> int:
+    def seconds_left(self) -> int:
         """How long the credentials are good for; URL_SECONDS where that is longer, or is not known."""
         ends_within = getattr(self._credentials, "refresh_needed", None)
         if ends_within is None or not ends_within(URL_SECONDS):

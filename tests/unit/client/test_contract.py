@@ -27,6 +27,12 @@ async def listed(sluice: Sluice, status: str | None = None) -> list[File]:
     return [file async for file in sluice.files(status)]
 
 
+def test_size_that_nobody_knows_yet() -> None:
+    """Of an upload by an Uppy page the API may say `null`, and its files are listed all the same."""
+    shown = {"id": "0" * 26, "status": "uploading", "filename": "a", "size": None}
+    assert File.parse(shown).size == 0
+
+
 @given(st.sets(st.integers(1, 10_000)))
 def test_number_ranges_name_each_number_once(numbers: set[int]) -> None:
     """Reading the ranges back gives the same numbers, and no two ranges could be one."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice import capabilities
-from sluice.capabilities import Use
+from sluice.capabilities import Caller, Use
 from sluice.errors import ExpiredCapability, InvalidCapability
 
 KEY = "k" * 64
@@ -20,11 +20,15 @@ def issued(use: Use = Use.CONTENT, seconds: int = 60) -> str:
     return capabilities.issue(KEY, "alice", FILE, use, seconds)
 
 
+def uploading(expires_in: int = 60, drop: str | None = None) -> str:
+    return capabilities.issue_upload(KEY, "alice", int(time.time()) + expires_in, drop)
+
+
 def claims(**changes: Any) -> dict[str, Any]:
     return {"sub": "alice", "file": FILE, "use": "content", "exp": int(time.time()) + 60} | changes
 
 
-@pytest.mark.parametrize("use", Use)
+@pytest.mark.parametrize("use", capabilities.LINKS)
 def test_a_capability_names_its_owner(use: Use) -> None:
     """For its own file and use it says in whose name."""
     assert capabilities.owner_of(issued(use), KEY, FILE, use) == "alice"
@@ -108,3 +112,59 @@ def test_claims_of_another_type_are_refused(change: dict[str, Any]) -> None:
     """A rightly signed token that another program made with the same key is still no capability."""
     with pytest.raises(InvalidCapability):
         capabilities.owner_of(jwt.encode(claims(**change), KEY, algorithm="HS256"), KEY, FILE, Use.CONTENT)
+
+
+@pytest.mark.parametrize("drop", [None, FILE])
+def test_a_capability_to_upload_says_in_whose_name_and_through_which_drop(drop: str | None) -> None:
+    """Both come back as they were put in, and it fits into a path."""
+    capability = uploading(drop=drop)
+    assert capabilities.uploader(capability, KEY) == Caller("alice", drop)
+    assert set(capability) <= set(BASE64URL + ".")
+
+
+def test_a_capability_to_upload_ends() -> None:
+    """Told from an invalid one, as that of a link is."""
+    with pytest.raises(ExpiredCapability):
+        capabilities.uploader(uploading(expires_in=-1), KEY)
+
+
+@pytest.mark.parametrize("use", Use)
+def test_a_link_lets_nobody_upload(use: Use) -> None:
+    """Whatever its use says: what is bound to a file is no way in."""
+    with pytest.raises(InvalidCapability):
+        capabilities.uploader(issued(use), KEY)
+
+
+@pytest.mark.parametrize("use", Use)
+@pytest.mark.parametrize("drop", [None, FILE])
+def test_who_may_upload_may_not_read(use: Use, drop: str | None) -> None:
+    """It names no file."""
+    with pytest.raises(InvalidCapability):
+        capabilities.owner_of(uploading(drop=drop), KEY, FILE, use)
+
+
+def test_no_byte_of_a_way_in_can_be_altered() -> None:
+    """One drop's capability cannot be made that of another drop, nor of the owner."""
+    good = uploading(drop=FILE)
+    for at, was in enumerate(good):
+        for character in set(BASE64URL + ".") - {was}:
+            with pytest.raises(InvalidCapability):
+                capabilities.uploader(good[:at] + character + good[at + 1 :], KEY)
+
+
+@pytest.mark.parametrize("missing", ["sub", "use", "exp"])
+def test_every_claim_of_a_way_in_is_required(missing: str) -> None:
+    """Only the drop may be missing: then it is the owner's own."""
+    partial = claims(use="upload", drop=FILE)
+    del partial["file"], partial[missing]
+    with pytest.raises(InvalidCapability):
+        capabilities.uploader(jwt.encode(partial, KEY, algorithm="HS256"), KEY)
+
+
+@pytest.mark.parametrize("drop", [7, "", [FILE], {}, True])
+def test_a_drop_of_another_type_is_refused(drop: Any) -> None:
+    """It must never pass for the owner, who has none."""
+    odd = claims(use="upload", drop=drop)
+    del odd["file"]
+    with pytest.raises(InvalidCapability):
+        capabilities.uploader(jwt.encode(odd, KEY, algorithm="HS256"), KEY)

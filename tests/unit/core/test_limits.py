@@ -11,6 +11,8 @@ from sluice.limits import (
     MAX_PARTS_PER_ANSWER,
     MIB,
     MIN_PART_BYTES,
+    USUAL_PART_BYTES,
+    USUAL_PARTS,
     part_count,
     part_size,
 )
@@ -40,11 +42,38 @@ def test_parts_hold_any_file_within_the_limits_of_s3(size: int) -> None:
 
 
 @given(SIZES)
+@example(USUAL_PARTS * DEFAULT_PART_BYTES + 1)
+@example(USUAL_PARTS * USUAL_PART_BYTES)
+@example(MAX_PARTS * USUAL_PART_BYTES + 1)
 def test_part_sizes_are_whole_mebibytes_and_no_larger_than_needed(size: int) -> None:
-    """A part is a whole number of MiB; were it one MiB less, it would be below the default or 10,000 would not do."""
+    """One MiB less would be below the default, or more than 1,000 parts where they are small, or more than 10,000."""
     each = part_size(size)
     assert each % MIB == 0
-    assert each == DEFAULT_PART_BYTES or (each - MIB) * MAX_PARTS < size
+    less = each - MIB
+    few = less * USUAL_PARTS >= size
+    possible = less * MAX_PARTS >= size
+    assert less < DEFAULT_PART_BYTES or not possible or (each <= USUAL_PART_BYTES and not few)
+
+
+@given(st.integers(0, USUAL_PARTS * USUAL_PART_BYTES))
+@example(USUAL_PARTS * USUAL_PART_BYTES)
+def test_most_files_need_few_requests(size: int) -> None:
+    """Up to 62.5 GiB one call gives all the URLs and one list all the parts, and up to 8 MiB there is one part."""
+    count = part_count(size, part_size(size))
+    assert count <= USUAL_PARTS <= min(MAX_PARTS_PER_ANSWER, LIST_PARTS_PAGE)
+    assert count == 1 or size > DEFAULT_PART_BYTES
+
+
+@given(SIZES)
+@example(USUAL_PARTS * DEFAULT_PART_BYTES + 1)
+def test_little_is_sent_again(size: int) -> None:
+    """A part that breaks off is 8 MiB, or a thousandth of the file (and 1 MiB to round up), or 64 MiB if that is less.
+
+    Beyond 625 GiB it is a ten-thousandth, as S3 takes no more parts.
+    """
+    each = part_size(size)
+    usual = max(DEFAULT_PART_BYTES, min(size // USUAL_PARTS + MIB, USUAL_PART_BYTES))
+    assert each <= max(usual, size // MAX_PARTS + MIB)
 
 
 @given(SIZES, SIZES)

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import hmac
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sluice.errors import Busy
@@ -19,10 +22,13 @@ from sluice.objects import (
     ObjectForbidden,
     ObjectMissing,
     Objects,
+    ObjectTaken,
     Part,
+    Undecided,
     UploadMissing,
     Version,
     ca_bundle,
+    within,
 )
 from sluice.signing import URL_SECONDS, Signed
 from tests.unit.core.records import CREDENTIALS, aws_environment
@@ -237,17 +243,41 @@ def test_the_certificates_are_those_of_boto3(monkeypatch: pytest.MonkeyPatch) ->
     assert ca_bundle() == "/aws.pem"
 
 
-def test_parts_come_from_all_pages(objects: Objects, s3: Stubber) -> None:
-    """S3 lists at most 1,000 at a time."""
-    page = {"PartNumber": 1, "Size": 5, "ETag": '"a"'}
-    upload = {"Bucket": "the-bucket", "Key": KEY, "UploadId": "upload-1"}
-    s3.add_response("list_parts", {"Parts": [page], "IsTruncated": True, "NextPartNumberMarker": 1}, upload)
-    s3.add_response(
-        "list_parts",
-        {"Parts": [page | {"PartNumber": 2, "Size": 3, "ETag": '"b"'}], "IsTruncated": False},
-        upload | {"PartNumberMarker": 1},
-    )
-    assert objects.parts(KEY, "upload-1") == [Part(1, 5, "a"), Part(2, 3, "b")]
+@given(numbers=st.sets(st.integers(1, 40), max_size=30), by_number=st.booleans())
+@example(numbers=set(range(1, 41)), by_number=True)
+@example(numbers={*range(1, 9), *range(30, 41)}, by_number=False)
+def test_parts_come_from_all_pages(objects: Objects, numbers: set[int], by_number: bool) -> None:
+    """Every part once and in order, whether a page begins after the number that is asked for, or after so many parts.
+
+    S3 does the one and moto the other, and then takes the last part's number for how many have been listed.
+    """
+    asked = 0
+
+    def page(params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        nonlocal asked
+        asked += 1
+        marker, most, present = params["PartNumberMarker"], params["MaxParts"], sorted(numbers)
+        rest = [number for number in present if number > marker] if by_number else present[marker:]
+        listed = rest[:most]
+        more = len(rest) > most if by_number else bool(listed) and len(present) > listed[-1]
+        parts = [{"PartNumber": number, "Size": number, "ETag": f'"{number}"'} for number in listed]
+        headers: Any = HTTPHeaders()
+        return AWSResponse("", 200, headers, None), {"Parts": parts, "IsTruncated": more}
+
+    events: Any = objects._client.meta.events
+    events.register("before-parameter-build.s3.ListParts", keep := lambda params, **_: asking.update(params))
+    asking: dict[str, Any] = {}
+    events.register("before-call.s3.ListParts", answer := lambda **_: page(asking))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sluice.objects.LIST_PARTS_PAGE", 4)
+            patch.setattr("sluice.objects.MAX_PARTS", 40)
+            found = objects.parts(KEY, "upload-1")
+    finally:
+        events.unregister("before-parameter-build.s3.ListParts", keep)
+        events.unregister("before-call.s3.ListParts", answer)
+    assert found == [Part(number, number, str(number)) for number in sorted(numbers)]
+    assert asked <= 10
 
 
 def test_an_upload_that_is_gone_is_missing(objects: Objects, s3: Stubber) -> None:
@@ -262,16 +292,72 @@ def test_an_upload_that_is_gone_is_missing(objects: Objects, s3: Stubber) -> Non
 
 
 def test_completing_tells_s3_the_size(objects: Objects, s3: Stubber) -> None:
-    """S3 itself refuses parts that do not sum to it."""
+    """S3 itself refuses parts that do not sum to it, and to overwrite what is there."""
     expected = {
         "Bucket": "the-bucket",
         "Key": KEY,
         "UploadId": "upload-1",
         "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": "a"}]},
         "MpuObjectSize": 5,
+        "IfNoneMatch": "*",
     }
     s3.add_response("complete_multipart_upload", {}, expected)
     objects.complete(KEY, "upload-1", [Part(1, 5, "a")], 5)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "raised"),
+    [
+        ("PreconditionFailed", 412, ObjectTaken),
+        ("ConditionalRequestConflict", 409, ObjectTaken),
+        ("InternalError", 500, Undecided),
+        ("SlowDown", 503, Undecided),
+        ("InvalidPart", 400, ClientError),
+        ("AccessDenied", 403, ClientError),
+    ],
+)
+def test_what_s3_says_to_completing_is_told_apart(
+    objects: Objects, s3: Stubber, code: str, status: int, raised: type[Exception]
+) -> None:
+    """There is an object, it may yet come, and S3 refuses."""
+    s3.add_client_error("complete_multipart_upload", code, http_status_code=status)
+    with pytest.raises(raised):
+        objects.complete(KEY, "upload-1", [Part(1, 5, "a")], 5)
+
+
+def test_a_call_that_takes_too_long_goes_on_without_its_caller() -> None:
+    """Nobody hears of its end then; one that ends in time is as if it had been called."""
+    until, ended = threading.Event(), threading.Event()
+
+    def call() -> None:
+        until.wait()
+        ended.set()
+
+    with pytest.raises(TimeoutError):
+        within(0.01, call)
+    until.set()
+    assert ended.wait(60)
+    assert within(60, lambda: 5) == 5
+    with pytest.raises(ZeroDivisionError):
+        within(60, lambda: 1 // 0)
+
+
+def test_one_version_is_discarded(objects: Objects, s3: Stubber) -> None:
+    """By its id, without a look."""
+    s3.add_response("delete_object", {}, {"Bucket": "the-bucket", "Key": KEY, "VersionId": "v1"})
+    objects.discard(VERSION)
+
+
+@pytest.mark.parametrize("etag", ["abc-2", "other", None])
+def test_a_version_without_an_id_is_looked_for(objects: Objects, s3: Stubber, etag: str | None) -> None:
+    """What is there now is discarded if it is the same, and left alone if not; what is gone is gone."""
+    if etag is None:
+        s3.add_client_error("head_object", "NoSuchKey", http_status_code=404)
+    else:
+        s3.add_response("head_object", HEAD | {"ETag": f'"{etag}"', "VersionId": "v9"}, ASKED)
+    if etag == "abc-2":
+        s3.add_response("delete_object", {}, {"Bucket": "the-bucket", "Key": KEY, "VersionId": "v9"})
+    objects.discard(replace(VERSION, version_id=None))
 
 
 def listed(key: str, version_id: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 import pytest
 
 from sluice import settings
+from sluice.limits import MAX_OBJECT_BYTES
 from sluice.settings import Setting, SettingError
 
 
@@ -54,6 +55,31 @@ def test_a_message_comes_twice_at_least() -> None:
 def test_names_are_listed_by_commas() -> None:
     """In any case, with spaces, each once, in their order."""
     assert settings.HASH_DIGESTS.read({"HASH_DIGESTS": "SHA-256, md5,sha-256"}) == ("sha-256", "md5")
+
+
+def test_content_types_are_listed_by_commas() -> None:
+    """Ranges as well; a typing error stops the function instead of refusing every file."""
+    read = settings.CONTENT_TYPES.read
+    assert read({"CONTENT_TYPES": "image/*, Application/PDF,image/*"}) == ("image/*", "application/pdf")
+    assert read({}) == ("*/*",)
+    for text in ("image", "*/png", "image/*;q=1", "image/png,", ","):
+        with pytest.raises(SettingError, match="CONTENT_TYPES"):
+            read({"CONTENT_TYPES": text})
+
+
+@pytest.mark.parametrize("setting", [settings.OWNER_BYTES, settings.OWNER_UPLOADS], ids=lambda one: one.name)
+def test_a_quota_of_nothing_is_no_quota(setting: Setting[int]) -> None:
+    """0 is the default; less than that is a mistake."""
+    assert setting.read({}) == 0
+    assert setting.read({setting.name: "5"}) == 5
+    for text in ("-1", "1.5", "many"):
+        with pytest.raises(SettingError, match=setting.name):
+            setting.read({setting.name: text})
+
+
+def test_no_limit_is_beyond_s3() -> None:
+    """The default is what S3 takes."""
+    assert settings.MAX_FILE_BYTES.read({}) == MAX_OBJECT_BYTES
 
 
 def test_the_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:

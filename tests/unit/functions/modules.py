@@ -21,7 +21,8 @@ SECRETS = {"the-tokens": TOKENS, "the-key": CAPABILITY_KEY}
 @contextmanager
 def imported(name: str) -> Iterator[ModuleType]:
     """The module, its AWS clients pointed at nobody, its secrets known without asking."""
-    before = sys.modules.pop(name, None)
+    package = name.rpartition(".")[0]
+    before = evicted(package)
     # Mangum takes the thread's event loop; where there is none it makes one that nobody closes.
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -40,6 +41,11 @@ def imported(name: str) -> Iterator[ModuleType]:
                 yield import_module(name)
         finally:
             asyncio.set_event_loop(None)
-            del sys.modules[name]
-            if before is not None:
-                sys.modules[name] = before
+            evicted(package)
+            sys.modules.update(before)
+
+
+def evicted(package: str) -> dict[str, ModuleType]:
+    """The package and its modules that were imported, which are imported anew by the next who needs them."""
+    names = [name for name in sys.modules if name == package or name.startswith(f"{package}.")]
+    return {name: sys.modules.pop(name) for name in names}

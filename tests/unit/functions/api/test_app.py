@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -9,7 +9,6 @@ from botocore.stub import Stubber
 from fastapi.testclient import TestClient
 
 from sluice import capabilities
-from sluice.capabilities import Use
 from sluice.files import File, Status, _to_item, new_id
 from sluice.limits import MAX_OBJECT_BYTES, MIB
 from tests.unit.core.records import a_file
@@ -52,10 +51,17 @@ def known(dynamodb: Stubber, file: File) -> File:
 
 
 ROUTES = [
+    ("POST", "/capabilities"),
+    ("POST", "/digest"),
+    ("POST", "/drops"),
+    ("GET", f"/drops/{'0' * 26}"),
+    ("DELETE", f"/drops/{'0' * 26}"),
     ("GET", "/files"),
     ("POST", "/files"),
+    ("PUT", "/files/a.txt"),
     ("GET", f"/files/{'0' * 26}"),
     ("GET", f"/files/{'0' * 26}/parts"),
+    ("POST", f"/files/{'0' * 26}/parts"),
     ("POST", f"/files/{'0' * 26}/complete"),
     ("DELETE", f"/files/{'0' * 26}"),
 ]
@@ -76,13 +82,23 @@ def test_every_route_wants_a_token(client: TestClient, method: str, path: str, a
 
 
 def test_no_other_route_exists(api: ModuleType) -> None:
-    """The list above is the whole control plane, so that nothing goes without a token."""
-    routes = {(method, route.path) for route in api.app.routes for method in getattr(route, "methods", None) or ()}
-    wanted = {(method, path.replace("0" * 26, "{id}")) for method, path in ROUTES}
-    assert {route for route in routes if not route[1].startswith("/openapi") and route[0] != "HEAD"} == {
-        *wanted,
-        ("GET", "/healthz"),
+    """The list above is all that needs a token; what is open besides is listed here, each with its reason."""
+    routes = {
+        (method, route.path)
+        for route in every(api.app.routes)
+        for method in route.methods
+        if method != "HEAD" and not route.path.startswith("/companion/{capability}/")  # which says who may
     }
+    wanted = {(method, path.replace("0" * 26, "{id}").replace("a.txt", "{filename}")) for method, path in ROUTES}
+    page = {("GET", "/"), ("GET", "/assets/{name}")}  # asks for a token itself
+    assert routes == {*wanted, *page, ("GET", "/healthz"), ("GET", "/openapi.json")}
+
+
+def every(routes: Iterable[Any]) -> Iterator[Any]:
+    """Those of included routers as well."""
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        yield from every(included.routes) if included else [route]
 
 
 def test_health_needs_no_token(client: TestClient) -> None:
@@ -105,7 +121,7 @@ def test_a_small_file_is_one_put(client: TestClient, dynamodb: Stubber) -> None:
     assert f"/files/alice/{file['id']}" in part["url"]
     assert file["received"] == []
     assert file["links"]["self"] == answer.headers["location"] == f"https://api.example/files/{file['id']}"
-    for use in Use:
+    for use in capabilities.LINKS:
         link = urlsplit(file["links"][use])
         assert link.geturl().startswith(f"https://stream.example/files/{file['id']}/{use}?")
         (capability,) = parse_qs(link.query)["capability"]
@@ -271,3 +287,44 @@ def test_a_list_is_of_the_callers_own(client: TestClient, dynamodb: Stubber) -> 
     answer = client.get("/files?limit=1", headers=ALICE).json()
     assert [item["id"] for item in answer["items"]] == [file.id] == [answer["next"]]
     assert set(answer["items"][0]["links"]) == {"self", "content", "events"}
+
+
+def test_a_part_can_be_locked_to_its_digest(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """Its URL comes with the checksum that it takes; without the digest there is none, but what arrived is told."""
+    file = known(dynamodb, a_file(owner="alice", part_digest="sha-256"))
+    s3.add_response("list_parts", {"Parts": []})
+    wanted = {"parts": [{"number": 2, "digest": "ab" * 32}]}
+    answer = client.post(f"/files/{file.id}/parts", json=wanted, headers=ALICE)
+    assert answer.status_code == 200
+    (part,) = answer.json()["parts"]
+    assert (part["number"], list(part["headers"])) == (2, ["X-Amz-Checksum-Sha256"])
+    known(dynamodb, file)
+    s3.add_response("list_parts", {"Parts": []})
+    assert client.get(f"/files/{file.id}/parts", headers=ALICE).json() == {"parts": [], "received": []}
+
+
+@pytest.mark.parametrize(
+    ("part_digest", "part", "code"),
+    [
+        ("sha-256", {"number": 4, "digest": "ab" * 32}, "invalid_part_number"),
+        ("sha-256", {"number": 10_001, "digest": "ab" * 32}, "invalid_request"),
+        ("sha-256", {"number": 1, "digest": "ab" * 20}, "invalid_part_digest"),
+        ("sha-256", {"number": 1, "digest": "AB" * 32}, "invalid_request"),
+        (None, {"number": 1, "digest": "ab" * 32}, "invalid_part_digest"),
+    ],
+)
+def test_a_lock_that_does_not_fit(
+    client: TestClient, dynamodb: Stubber, part_digest: str | None, part: dict[str, Any], code: str
+) -> None:
+    """A part that the file does not have, a digest of another kind, and a file that was begun without."""
+    file = known(dynamodb, a_file(owner="alice", part_digest=part_digest))
+    answer = client.post(f"/files/{file.id}/parts", json={"parts": [part]}, headers=ALICE)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_a_locked_part_has_no_url_without_its_digest(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """Asked for by number, the answer says what is missing."""
+    file = known(dynamodb, a_file(owner="alice", part_digest="crc32c"))
+    s3.add_response("list_parts", {"Parts": []})
+    answer = client.get(f"/files/{file.id}/parts?numbers=1", headers=ALICE)
+    assert (answer.status_code, answer.json()["code"]) == (409, "part_digest_needed")

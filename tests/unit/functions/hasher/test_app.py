@@ -37,8 +37,15 @@ def hasher() -> Iterator[ModuleType]:
 
 @pytest.fixture(autouse=True)
 def dynamodb(hasher: ModuleType) -> Iterator[Stubber]:
-    """No call is made but the expected ones; those to S3 never."""
-    with Stubber(hasher.files._client) as stubber, Stubber(hasher.objects._client):
+    """No call is made but the expected ones."""
+    with Stubber(hasher.files._client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture(autouse=True)
+def s3(hasher: ModuleType) -> Iterator[Stubber]:
+    with Stubber(hasher.objects._client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -76,6 +83,7 @@ def handled(hasher: ModuleType, *bodies: str, receives: int = 1) -> list[str]:
         notification("else/alice/x"),
         notification("files/alice"),
         notification("files/alice/a/b"),
+        notification("files/alice/notes.txt"),
         {"Records": []},
     ],
 )
@@ -84,17 +92,19 @@ def test_what_is_not_about_a_file_of_ours_is_taken_quietly(hasher: ModuleType, b
     assert handled(hasher, json.dumps(body)) == []
 
 
-def test_a_file_that_nobody_promised_is_taken_quietly(hasher: ModuleType, dynamodb: Stubber) -> None:
-    """The record is looked for under the owner and the id that the key names."""
+def test_a_file_that_nobody_promised_is_taken_quietly(hasher: ModuleType, dynamodb: Stubber, s3: Stubber) -> None:
+    """The record is looked for under the owner and the id that the key names, and the version deleted."""
+    s3.add_response("delete_object", {}, {"Bucket": "the-bucket", "Key": KEY, "VersionId": "v1"})
     owner, file_id = KEY.split("/")[1:]
     key = {"owner": {"S": owner}, "id": {"S": file_id}}
     dynamodb.add_response("get_item", {}, {"TableName": "the-table", "Key": key, "ConsistentRead": True})
     assert handled(hasher, json.dumps(notification())) == []
 
 
-def test_a_key_comes_form_encoded(hasher: ModuleType, dynamodb: Stubber) -> None:
+def test_a_key_comes_form_encoded(hasher: ModuleType, dynamodb: Stubber, s3: Stubber) -> None:
     """An owner's name with a space and an umlaut is found again."""
     file_id = new_id()
+    s3.add_response("delete_object", {}, {"Bucket": "the-bucket", "Key": f"files/ä b/{file_id}", "VersionId": "v1"})
     key = {"owner": {"S": "ä b"}, "id": {"S": file_id}}
     dynamodb.add_response("get_item", {}, {"TableName": "the-table", "Key": key, "ConsistentRead": True})
     assert handled(hasher, json.dumps(notification(f"files/%C3%A4+b/{file_id}"))) == []
@@ -106,6 +116,21 @@ def test_every_way_to_create_an_object_counts(hasher: ModuleType, dynamodb: Stub
     file = a_file(owner="alice", id=KEY.rpartition("/")[2], status=Status.READY)
     dynamodb.add_response("get_item", {"Item": _to_item(file)})
     assert handled(hasher, json.dumps(notification(event=event))) == []
+
+
+@pytest.mark.parametrize(("receives", "again"), [(4, ["0"]), (5, [])])
+def test_an_upload_that_the_api_left_is_seen_through(
+    hasher: ModuleType, dynamodb: Stubber, s3: Stubber, receives: int, again: list[str]
+) -> None:
+    """S3 knows neither an upload nor an object: the message comes again, but for the last time, when the file fails."""
+    file = a_file(owner="alice", status=Status.ASSEMBLING)
+    dynamodb.add_response("get_item", {"Item": _to_item(file)})
+    s3.add_client_error("list_parts", "NoSuchUpload", http_status_code=404)
+    s3.add_client_error("head_object", "404", http_status_code=404)
+    if not again:
+        dynamodb.add_response("put_item", {})
+    body = json.dumps({"Assembling": {"owner": "alice", "id": file.id}})
+    assert handled(hasher, body, receives=receives) == again
 
 
 @pytest.mark.parametrize("body", ["", "{", "null", "[]", "{}"])

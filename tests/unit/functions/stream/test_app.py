@@ -141,7 +141,7 @@ def test_only_a_verified_file_is_sent(client: TestClient, dynamodb: Stubber, sta
         assert (answer.json()["code"], answer.json()["state"]) == ("not_ready", status)
 
 
-@pytest.mark.parametrize("use", Use)
+@pytest.mark.parametrize("use", capabilities.LINKS)
 @pytest.mark.parametrize("query", ["", "?capability=", "?capability=x", "?capability=a.b.c", "?capability=%00"])
 def test_no_link_without_a_capability(client: TestClient, use: Use, query: str) -> None:
     """403 as a problem, before anything is read: an SSE stream never begins."""

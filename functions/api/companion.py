@@ -1,0 +1,179 @@
+"""The S3 part of the protocol between Uppy and its Companion, for `@uppy/aws-s3` as it is: 5.1 and 6.
+
+https://github.com/transloadit/uppy/blob/main/packages/%40uppy/companion/src/server/controllers/s3.ts
+
+Uppy sends no token across origins, so the path carries a capability to upload. What the client calls the upload's id is
+the file's; it sends the key along, and both have to be those of one record. The client alone decides how it cuts a
+file, and tells the size only where the page puts it into the metadata (`size`, in bytes): so its URLs are not locked to
+a part's size, and everything is checked when it completes.
+"""
+
+import re
+import time
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, ValidationError
+
+from functions.api import callers, links
+from functions.api.callers import Caller
+from functions.api.models import CompletedPart, CreateFile
+from functions.api.stores import uploads
+from functions.api.uploads import part_numbers
+from sluice import limits, problems, settings
+from sluice.errors import FileNotFound, Problem, WrongState
+from sluice.files import File, Mode, Status
+
+SIZE = re.compile(r"\d{1,15}", re.ASCII)
+bucket = settings.BUCKET_NAME.read()
+
+
+class CompanionRoute(APIRoute):
+    """Answers problems as Companion does: its own clients read `error`, and Uppy 5 shows people `message`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_as_companion(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Problem as problem:
+                return _refusal(problem)
+            except RequestValidationError as error:
+                return _refusal(problems.of_request(error))
+
+        return handle_as_companion
+
+
+class Refusal(BaseModel):
+    """What Companion's clients are told. `code` is the problem's, as in the rest of the API."""
+
+    error: str
+    message: str
+    code: str
+
+
+router = APIRouter(
+    prefix="/companion/{capability}/s3",
+    route_class=CompanionRoute,
+    include_in_schema=False,  # Companion's contract and its shape of errors, not ours
+)
+
+
+class NewUpload(BaseModel):
+    filename: str
+    type: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class SentPart(BaseModel):
+    number: Annotated[int, Field(alias="PartNumber", ge=1, le=limits.MAX_PARTS)]
+    etag: Annotated[str, Field(alias="ETag", min_length=1, max_length=200)]
+
+
+class SentParts(BaseModel):
+    parts: Annotated[list[SentPart], Field(min_length=1, max_length=limits.MAX_PARTS)]
+
+
+def guest(capability: str) -> Caller:
+    return callers.of_capability(capability)
+
+
+Guest = Annotated[Caller, Depends(guest)]
+
+
+def own_upload(asking: Guest, upload_id: str, key: str) -> File:
+    """The multipart upload that both its id and its key mean. Raises FileNotFound, whichever of them is wrong."""
+    file = callers.file_of(asking, upload_id)
+    if file.key != key or file.own_parts is None:
+        raise FileNotFound("There is no such upload.")
+    return file
+
+
+Upload = Annotated[File, Depends(own_upload)]
+
+
+@router.get("/params")
+def one_post(
+    asking: Guest,
+    filename: str,
+    kind: Annotated[str | None, Query(alias="type")] = None,
+    told: Annotated[str | None, Query(alias="metadata[size]")] = None,
+) -> dict[str, Any]:
+    """A form for the whole file. Nobody says when it has been sent: S3's event does."""
+    size = _size(told)
+    wanted = _described(filename, kind, size or 0)
+    form = uploads.sign_post(uploads.begin_as_cut(asking, wanted, Mode.SINGLE, sized=size is not None))
+    return {"method": "POST", "url": form.url, "fields": form.fields, "expires": _seconds_until(form.expires_at)}
+
+
+@router.post("/multipart")
+def begin(asking: Guest, new: NewUpload) -> dict[str, str]:
+    size = _size((new.metadata or {}).get("size"))
+    wanted = _described(new.filename, new.type, size or 0)
+    file = uploads.begin_as_cut(asking, wanted, Mode.MULTIPART, sized=size is not None)
+    return {"key": file.key, "uploadId": file.id, "bucket": bucket}
+
+
+@router.get("/multipart/{upload_id}")
+def list_parts(file: Upload) -> list[dict[str, Any]]:
+    """What S3 has. Of a complete upload it knows no parts any more, and a client that asks may not send them again."""
+    parts = uploads.sent(file)
+    if parts is None:
+        # Nobody compares ETags any more, but Uppy 6 takes a part without one for a part that is missing.
+        return [{"PartNumber": number, "ETag": f'"{file.id}"'} for number in range(1, file.part_count + 1)]
+    return [{"PartNumber": part.number, "ETag": f'"{part.etag}"', "Size": part.size} for part in parts]
+
+
+@router.get("/multipart/{upload_id}/batch")
+def sign_many(file: Upload, numbers: Annotated[str, Query(alias="partNumbers")]) -> dict[str, dict[str, str]]:
+    wanted = part_numbers(numbers, limits.MAX_PARTS)
+    return {"presignedUrls": {str(number): uploads.sign_as_cut(file, number).url for number in wanted}}
+
+
+@router.get("/multipart/{upload_id}/{number}")
+def sign(file: Upload, number: Annotated[int, Path(ge=1, le=limits.MAX_PARTS)]) -> dict[str, Any]:
+    signed = uploads.sign_as_cut(file, number)
+    return {"url": signed.url, "expires": _seconds_until(signed.expires_at)}
+
+
+@router.post("/multipart/{upload_id}/complete")
+def complete(request: Request, file: Upload, sent: SentParts) -> dict[str, str]:
+    """Make the parts one object, as often as a client asks. `location` is where the file tells what becomes of it."""
+    file = uploads.complete(file, [CompletedPart(number=part.number, etag=part.etag) for part in sent.parts])
+    if file.status in (Status.FAILED, Status.ABORTED):
+        raise WrongState(f"The upload has {file.status}: {file.reason}.", state=file.status)
+    return {"location": f"{links.base(request)}/files/{file.id}", "key": file.key, "bucket": bucket}
+
+
+@router.delete("/multipart/{upload_id}")
+def give_up(file: Upload) -> dict[str, str]:
+    """Give the upload up. A file that is complete stays: Uppy 5 gives up whatever it had no answer about."""
+    uploads.give_up(file)
+    return {}
+
+
+def _refusal(problem: Problem) -> JSONResponse:
+    status = 400 if problem.status == 422 else problem.status
+    refusal = Refusal(error=problem.detail, message=problem.detail, code=problem.code)
+    return JSONResponse(refusal.model_dump(), status, problem.headers)
+
+
+def _described(filename: str, kind: str | None, size: int) -> CreateFile:
+    try:
+        return CreateFile(filename=filename, size=size, content_type=str(kind))
+    except ValidationError:  # a browser that does not know a type says nothing, and Uppy 5 "undefined"
+        return CreateFile(filename=filename, size=size)
+
+
+def _size(told: object) -> int | None:
+    """The size in bytes where the page tells it, as a number or as text, None where it does not."""
+    return int(str(told)) if SIZE.fullmatch(str(told)) else None
+
+
+def _seconds_until(moment: int) -> int:
+    return max(0, moment - int(time.time()))

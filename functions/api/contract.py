@@ -1,0 +1,279 @@
+"""What the API answers, as its OpenAPI document tells it: shapes, examples, and the problems of each route."""
+
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field
+
+from sluice import errors
+from sluice.errors import Problem
+from sluice.files import Mode, Status
+from sluice.problems import MEDIA_TYPE
+
+# The problems of every route that this kind of caller may use, and of every route with a JSON body.
+ANYONE = (errors.Unauthorized, errors.ExpiredCapability, errors.DropNotFound, errors.Busy)
+OWNER = (*ANYONE, errors.OwnerOnly)
+BODY = (errors.InvalidJson, errors.InvalidRequest)
+# Of every file that is begun.
+ADMISSION = (
+    *(errors.InvalidFilename, errors.TooLarge, errors.ContentTypeRefused, errors.QuotaExceeded),
+    *(errors.DropFull, errors.Conflict),
+)
+
+SUMMARY = "Files of any size straight into S3, hashed as they arrive."
+DESCRIPTION = """\
+Errors are problems (RFC 9457) with a stable `code`. Times are RFC 3339 in UTC, sizes bytes, digests lower-case hex by
+their RFC 9530 names. The bearer token is an access token of the deployment or, for uploads, a capability."""
+
+FILE_ID = "01m7z2a3z8163h38qzq6y7y8bz"
+EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+Text = Annotated[str, Field(min_length=1)]
+Bytes = Annotated[int, Field(ge=0)]
+Number = Annotated[int, Field(ge=1, le=10_000)]
+# RFC 3339, UTC.
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+# Lower-case hex by RFC 9530 name.
+Hex = Annotated[str, Field(pattern="^([0-9a-f]{2})+$")]
+
+
+class Shown(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Mismatch(Shown):
+    """What contradicts the file: `expected` was promised, or is what S3 says; `found` is there. Numbers as text."""
+
+    name: str
+    expected: str
+    found: str
+
+
+class Links(Shown):
+    """Absolute URLs. `content` and `events` carry a capability of six hours: keep them as you keep a password."""
+
+    self: str
+    content: Annotated[str, Field(description="Not for who came through a drop.")] = ""
+    events: str
+
+
+class ShownFile(Shown):
+    """A file from the promise to upload it to its end."""
+
+    id: Annotated[str, Field(pattern="^[0-9a-hjkmnp-tv-z]{26}$", examples=[FILE_ID])]
+    status: Status
+    revision: Annotated[int, Field(ge=1)]
+    filename: Annotated[str, Field(examples=["holiday.mov"])]
+    size: Annotated[Bytes | None, Field(examples=[314_572_800], description="`null` while only its client knows it.")]
+    content_type: Annotated[str, Field(examples=["video/quicktime"])]
+    mode: Mode
+    part_size: Annotated[
+        Bytes | None, Field(examples=[8_388_608], description="`null` where its client cuts the file as it likes.")
+    ]
+    part_count: Annotated[Number | None, Field(examples=[38], description="`null` while only its client knows it.")]
+    part_digest: Annotated[str | None, Field(description="The digest that each part's URL is locked to.")]
+    received_bytes: Bytes
+    hashed_bytes: Bytes
+    resumes: Annotated[bool, Field(description="Whether hashing that is interrupted goes on where it was.")]
+    digests: Annotated[dict[str, Hex], Field(examples=[{"sha-256": EMPTY_SHA256}])]
+    mismatch: Mismatch | None
+    etag: str | None
+    version_id: str | None
+    reason: Annotated[str | None, Field(description="Why it failed or was aborted.")]
+    fingerprint: str | None
+    created_at: Moment
+    updated_at: Moment
+    expires_at: Annotated[Moment | None, Field(description="When an upload that nobody completes goes away.")]
+    links: Links
+
+
+class SignedPart(Shown):
+    """PUT exactly these `size` bytes of the file, from `offset` on, to `url` with `headers`, before `expires_at`."""
+
+    number: Number
+    offset: Bytes
+    size: Bytes
+    url: str
+    headers: dict[str, str]
+    expires_at: Moment
+
+
+class ReceivedPart(Shown):
+    """A part that S3 has, of its right size."""
+
+    number: Number
+    size: Bytes
+    etag: str
+
+
+class Transfer(Shown):
+    parts: list[SignedPart]
+    received: list[ReceivedPart]
+
+
+class BegunFile(ShownFile, Transfer):
+    """A file with the first of its parts that are missing, and those that S3 has."""
+
+
+class FilePage(Shown):
+    """The caller's files, newest first; `next` is the cursor of the page that follows."""
+
+    items: list[ShownFile]
+    next: str | None
+
+
+class Health(Shown):
+    status: Annotated[str, Field(examples=["ok"])]
+
+
+class CompanionLink(Shown):
+    companion: Annotated[str, Field(description="Uppy's `companionUrl` or `endpoint`.")]
+
+
+class IssuedCapability(Shown):
+    """Who holds it uploads in the owner's name: keep it as you keep a password."""
+
+    capability: str
+    expires_at: Moment
+    links: CompanionLink
+
+
+class DropLink(Shown):
+    self: str
+
+
+class DropLinks(DropLink, CompanionLink):
+    page: Annotated[str, Field(description="What to give to people: a page for uploading, and nothing else.")]
+
+
+class ShownDrop(Shown):
+    """A letter box through which people without an account upload to an owner."""
+
+    id: Annotated[str, Field(examples=[FILE_ID])]
+    max_files: Annotated[int, Field(ge=1)]
+    max_file_bytes: Bytes | None
+    content_types: list[str] | None
+    files: Annotated[Bytes, Field(description="That were ever begun, whatever became of them.")]
+    created_at: Moment
+    expires_at: Moment
+    links: DropLink
+
+
+class OpenedDrop(ShownDrop):
+    capability: str
+    links: DropLinks
+
+
+class Measured(Shown):
+    """What a body is."""
+
+    digests: Annotated[dict[str, Hex], Field(examples=[{"sha-256": EMPTY_SHA256}])]
+    size: Bytes
+
+
+class ShownProblem(BaseModel):
+    """RFC 9457. Members beyond these depend on the `code`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(examples=["urn:sluice:problem:file_not_found"])]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    code: Annotated[str, Field(description="Stable: decide by this one.")]
+
+
+LOCATION = {"Location": {"description": "Where it is.", "required": True, "schema": {"type": "string"}}}
+
+
+def told(answers: Mapping[int, type[BaseModel] | None], *problems: type[Problem], **more: Any) -> dict[str, Any]:
+    """Arguments of a route: what it answers by status, with a Location where something was made, and its problems."""
+    responses: dict[int, dict[str, Any]] = {}
+    for status, model in answers.items():
+        responses[status] = {"description": (model.__doc__ or "").partition("\n")[0], "model": model} if model else {}
+        if status == HTTPStatus.CREATED and model is not IssuedCapability:
+            responses[status]["headers"] = LOCATION
+    return {"response_model": None, "responses": responses | failures(problems), **more}
+
+
+def failures(problems: Collection[type[Problem]]) -> dict[int, dict[str, Any]]:
+    """Each code is an example of its status."""
+    responses = {}
+    for status in sorted({problem.status for problem in problems}):
+        ours = {problem.code: problem for problem in problems if problem.status == status}
+        content = {
+            "schema": {"$ref": "#/components/schemas/ShownProblem"},
+            "examples": {code: {"summary": problem.title, "value": example(problem)} for code, problem in ours.items()},
+        }
+        responses[status] = {"description": ", ".join(f"`{code}`" for code in ours), "content": {MEDIA_TYPE: content}}
+    return responses
+
+
+def example(problem: type[Problem]) -> dict[str, Any]:
+    return {
+        "type": f"urn:sluice:problem:{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": f"{problem.title}.",
+        "code": problem.code,
+    }
+
+
+# A body of bytes, which FastAPI does not know of as the route reads it as a stream.
+BYTES = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+HEALTH = told({200: Health})
+CREATE = told({200: BegunFile, 201: BegunFile}, *ANYONE, *BODY, *ADMISSION)
+INDEX = told({200: FilePage}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+SHOW = told({200: ShownFile}, *ANYONE, errors.FileNotFound)
+PARTS = told(
+    {200: Transfer},
+    *(*ANYONE, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.PartDigestNeeded),
+)
+LOCKED_PARTS = told(
+    {200: Transfer},
+    *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.InvalidPartDigest),
+)
+COMPLETE = told(
+    {202: ShownFile},
+    *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.PartsMissing, errors.PartsDiffer),
+    *(errors.Conflict, errors.TooLarge, errors.QuotaExceeded),
+)
+DELETE = told({204: None}, *ANYONE, errors.FileNotFound, errors.Conflict)
+KEEP = told(
+    {201: ShownFile},
+    *(*OWNER, *ADMISSION, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge),
+    *(errors.InvalidDigest, errors.DigestMismatch, errors.IdempotencyKeyReused),
+    openapi_extra=BYTES,
+)
+MEASURE = told(
+    {200: Measured}, *OWNER, errors.IncompleteBody, errors.InvalidDigest, errors.DigestMismatch, openapi_extra=BYTES
+)
+CAPABILITY = told({201: IssuedCapability}, *OWNER, *BODY)
+OPEN_DROP = told({201: OpenedDrop}, *OWNER, *BODY)
+SHOW_DROP = told({200: ShownDrop}, *OWNER)
+END_DROP = told({204: None}, *OWNER)
+
+
+def tell(app: FastAPI) -> None:
+    """Have the app tell its contract at `/openapi.json`."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title, version=app.version, summary=app.summary, description=DESCRIPTION, routes=app.routes
+            )
+            # FastAPI knows the models of single routes alone, and this one belongs to all.
+            document["components"]["schemas"]["ShownProblem"] = ShownProblem.model_json_schema()
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

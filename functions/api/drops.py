@@ -1,0 +1,105 @@
+"""Drops: letter boxes through which people without an account upload to an owner. They stand in the files' table.
+
+IAM actions: dynamodb:GetItem (get), dynamodb:PutItem (create), dynamodb:DeleteItem (end), dynamodb:UpdateItem (whoever
+writes what `claim` says).
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sluice.errors import DropNotFound
+from sluice.files import ID, new_id, now, rfc3339
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+PARTITION = "drops/"  # and the owner: no owner has a slash, so no list of files ever meets a drop
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drop:
+    """What may come through, and how many files did. Without `content_types` any type that the deployment takes."""
+
+    owner: str
+    id: str = field(default_factory=new_id)
+    max_files: int
+    max_file_bytes: int | None = None
+    content_types: tuple[str, ...] | None = None
+    files: int = 0  # that were ever begun, whatever became of them
+    created_at: str = field(default_factory=now)
+    expires_at: int  # epoch seconds
+
+    def public(self) -> dict[str, Any]:
+        """What its owner may see."""
+        shown: dict[str, Any] = {name: getattr(self, name) for name in _PUBLIC}
+        return shown | {"expires_at": rfc3339(self.expires_at)}
+
+
+_PUBLIC = ("id", "max_files", "max_file_bytes", "content_types", "files", "created_at")
+
+
+class Drops:
+    """Those of all owners."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def create(self, drop: Drop) -> None:
+        item: dict[str, Any] = {
+            **_key(drop.owner, drop.id),
+            "max_files": {"N": str(drop.max_files)},
+            "files": {"N": str(drop.files)},
+            "created_at": {"S": drop.created_at},
+            "expires_at": {"N": str(drop.expires_at)},
+            # DynamoDB's TTL.
+            "forget_at": {"N": str(drop.expires_at)},
+        }
+        if drop.max_file_bytes is not None:
+            item["max_file_bytes"] = {"N": str(drop.max_file_bytes)}
+        if drop.content_types is not None:
+            item["content_types"] = {"L": [{"S": name} for name in drop.content_types]}
+        self._client.put_item(TableName=self._table, Item=item)
+
+    def get(self, owner: str, drop_id: str) -> Drop:
+        """The drop as it is now. Raises DropNotFound, for one that has ended as well."""
+        item = None
+        if ID.fullmatch(drop_id):
+            key = _key(owner, drop_id)
+            item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        # DynamoDB removes what has expired up to two days late.
+        if item is None or int(item["expires_at"]["N"]) <= time.time():
+            raise DropNotFound("There is no drop with this id, or it has ended.", id=drop_id[:40])
+        most, types = item.get("max_file_bytes"), item.get("content_types")
+        return Drop(
+            owner=owner,
+            id=drop_id,
+            max_files=int(item["max_files"]["N"]),
+            max_file_bytes=int(most["N"]) if most else None,
+            content_types=tuple(name["S"] for name in types["L"]) if types else None,
+            files=int(item["files"]["N"]),
+            created_at=item["created_at"]["S"],
+            expires_at=int(item["expires_at"]["N"]),
+        )
+
+    def end(self, drop: Drop) -> None:
+        """Let nobody in any more. What came through stays the owner's."""
+        self._client.delete_item(TableName=self._table, Key=_key(drop.owner, drop.id))
+
+    def claim(self, drop: Drop) -> "TransactWriteItemTypeDef":
+        """The write that takes one of the drop's places, where there is one left and the drop has not been ended."""
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": _key(drop.owner, drop.id),
+                "UpdateExpression": "SET files = files + :one",
+                "ConditionExpression": "files < max_files",
+                "ExpressionAttributeValues": {":one": {"N": "1"}},
+            }
+        }
+
+
+def _key(owner: str, drop_id: str) -> dict[str, Any]:
+    return {"owner": {"S": PARTITION + owner}, "id": {"S": drop_id}}

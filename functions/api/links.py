@@ -1,0 +1,27 @@
+"""A file as the contract shows it: with links that carry their own permission."""
+
+from typing import Any
+
+from fastapi import Request
+
+from sluice import capabilities, secrets, settings
+from sluice.capabilities import Caller, Use
+from sluice.files import File
+
+stream_url = settings.STREAM_URL.read()
+capability_seconds = settings.CAPABILITY_SECONDS.read()
+
+
+def base(request: Request) -> str:
+    """Where this API answers, without a slash at its end."""
+    return str(request.base_url).rstrip("/")
+
+
+def shown(request: Request, caller: Caller, file: File) -> dict[str, Any]:
+    """The file with fresh links. A drop is a letter box: who puts something in cannot take it out again."""
+    key = secrets.read(settings.CAPABILITY_KEY_SECRET)
+    links = {"self": f"{base(request)}/files/{file.id}"}
+    for use in capabilities.LINKS if caller.drop is None else (Use.EVENTS,):
+        capability = capabilities.issue(key, file.owner, file.id, use, capability_seconds)
+        links[use] = f"{stream_url}/files/{file.id}/{use}?capability={capability}"
+    return file.public() | {"links": links}

@@ -1,0 +1,116 @@
+"""Small bodies, which need no presigned URL: a file in one request, and the digests of a body that nobody keeps."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Collection
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+
+from functions.api import contract, integrity, stores
+from functions.api.callers import Owner
+from functions.api.links import shown
+from functions.api.models import CreateFile
+from functions.api.repeats import First
+from sluice import digests, settings
+from sluice.capabilities import Caller
+from sluice.digests import Digests
+from sluice.errors import BodyTooLarge, IdempotencyKeyReused, IncompleteBody
+from sluice.files import File, Status
+from sluice.limits import MAX_BODY_BYTES
+
+router = APIRouter()
+# Of those that the hasher computes what this function can: it has no awscrt.
+_names = {"sha-256", *filter(digests.available, settings.HASH_DIGESTS.read())}
+
+
+@router.put("/files/{filename}", status_code=201, **contract.KEEP)
+async def keep(request: Request, response: Response, caller: Owner, filename: str) -> dict[str, Any]:
+    """A small file in one request."""
+    promised = integrity.promised(request.headers)
+    body = bytearray()
+    with _digests(promised) as hashed:
+        async for chunk in received(request, MAX_BODY_BYTES):
+            hashed.update(chunk)
+            body += chunk
+        found = hashed.hexdigests()
+    integrity.check(promised, found)
+    content_type = request.headers.get("content-type", "application/octet-stream")
+    try:
+        wanted = CreateFile(filename=filename, size=len(body), content_type=content_type, digests=promised | found)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None
+    file = await run_in_threadpool(_keep, caller, wanted, bytes(body), request.headers.get("idempotency-key"))
+    answer = shown(request, caller, file)
+    response.headers["Location"] = answer["links"]["self"]
+    return answer | {"digests": found | file.digests}
+
+
+@router.post("/digest", **contract.MEASURE)
+async def measure(request: Request, _: Owner) -> dict[str, Any]:
+    """What the body is, whatever its size; nothing of it stays."""
+    promised = integrity.promised(request.headers)
+    with _digests(promised) as hashed:
+        async for chunk in received(request):
+            hashed.update(chunk)
+        found = hashed.hexdigests()
+    integrity.check(promised, found)
+    return {"digests": found, "size": hashed.offset}
+
+
+async def received(request: Request, most: int | None = None) -> AsyncIterator[bytes]:
+    """The body as it comes, of at most `most` bytes. Raises BodyTooLarge, IncompleteBody."""
+    text, size = request.headers.get("content-length"), 0
+    if text is not None and not (text.isascii() and text.isdecimal()):
+        raise IncompleteBody("Content-Length is not a number.")
+    length = None if text is None else int(text)
+    _check_size(length or 0, most)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            _check_size(size, most)
+            yield chunk
+    except ClientDisconnect:
+        raise IncompleteBody(f"The connection ended after {size} bytes.", received=size) from None
+    if length is not None and size != length:
+        raise IncompleteBody(f"Content-Length says {length} bytes, {size} came.", expected=length, received=size)
+
+
+def _check_size(size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise BodyTooLarge(f"A body has at most {most} bytes here; POST /files takes files of any size.", limit=most)
+
+
+def _digests(promised: Collection[str]) -> Digests:
+    return Digests(_names | set(filter(digests.available, promised)))
+
+
+def _keep(caller: Caller, wanted: CreateFile, body: bytes, key: str | None) -> File:
+    """The file, whose bytes S3 has, so that the hasher hears of it as of every other one.
+
+    Raises IdempotencyKeyReused, and what `Uploads.begin` and `Uploads.complete` do.
+    """
+    file = _first(caller, wanted, key) if key else stores.uploads.begin(caller, wanted)[0]
+    if file.status is not Status.UPLOADING:
+        return file
+    stores.objects.put(file.key, body, file.content_type, wanted.digests["sha-256"])
+    return stores.uploads.complete(file, None)
+
+
+def _first(caller: Caller, wanted: CreateFile, key: str) -> File:
+    """The file that this key stands for: a new one, or that of an earlier attempt, however far it came."""
+    request = hashlib.sha256(json.dumps(wanted.model_dump(), sort_keys=True).encode()).hexdigest()
+    first = stores.repeats.get(caller.owner, key)
+    if first is None:
+        file, _ = stores.uploads.begin(caller, wanted)
+        first = stores.repeats.remember(caller.owner, key, First(file.id, request))
+        if first.file_id == file.id:
+            return file
+        stores.uploads.delete(file)  # an attempt of the same moment was faster
+    if first.request != request:
+        raise IdempotencyKeyReused("Take a new key for another file, name, content type or digest.")
+    return stores.files.get(caller.owner, first.file_id)

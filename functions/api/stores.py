@@ -1,0 +1,15 @@
+"""The table and the bucket that every route works on, connected once for each environment of the function."""
+
+from functions.api.admission import Admission, Rules
+from functions.api.drops import Drops
+from functions.api.repeats import Repeats
+from functions.api.uploads import Uploads
+from sluice.files import Files
+from sluice.objects import Objects
+from sluice.queue import Queue
+
+files = Files.connect()
+drops = Drops(*files.connection)
+repeats = Repeats(*files.connection)
+objects = Objects.connect()
+uploads = Uploads(files, objects, Queue.connect(), Admission(files, Rules.read()))

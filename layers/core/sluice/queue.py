@@ -1,0 +1,49 @@
+"""The hasher's queue, as the API uses it.
+
+IAM action: sqs:SendMessage (see_through).
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from sluice import settings
+from sluice.files import File
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+ASSEMBLING = "Assembling"  # what such a message says, where S3's have `Records`
+DELAY_SECONDS = 120  # until somebody looks: S3 is done with most objects by then, and its event has come
+
+
+class Queue:
+    """Messages to the hasher."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @classmethod
+    def connect(cls) -> "Queue":
+        return cls(settings.QUEUE_URL.read())
+
+    @cached_property
+    def _client(self) -> "SQSClient":
+        # Few environments ever need it, so none makes it when it starts.
+        config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=1, read_timeout=2)
+        return boto3.client("sqs", config=config)
+
+    def see_through(self, file: File) -> None:
+        """Let the hasher see to it that S3 puts the file's parts together, whoever waits for it or does not."""
+        body = json.dumps({ASSEMBLING: {"owner": file.owner, "id": file.id}})
+        self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=DELAY_SECONDS)
+
+
+def seen_through(message: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The owner and the id of the file that a message of `see_through` means; None for any other message."""
+    told = message.get(ASSEMBLING)
+    return (told["owner"], told["id"]) if told else None

@@ -1,0 +1,3 @@
+from tests.integration.conftest import stack
+
+__all__ = ["stack"]

@@ -1,0 +1,236 @@
+"""Letting others in: capabilities to upload and drops, through the front door and the real handler."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from tests.integration import journey
+from tests.integration.conftest import Stack
+from tests.integration.journey import MIB, client, create
+from tests.integration.test_api import problem
+
+UNKNOWN = "0" * 26
+Client = Callable[[str], httpx.Client]
+
+
+@pytest.fixture
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    with client(stack.api, stack.token) as owner:
+        yield owner
+
+
+@pytest.fixture
+def holder(stack: Stack) -> Iterator[Client]:
+    """A client with this bearer token."""
+    with ExitStack() as clients:
+        yield lambda token: clients.enter_context(client(stack.api, token))
+
+
+def opened(api: httpx.Client, **changes: Any) -> dict[str, Any]:
+    answer = api.post("/drops", json={"max_files": 3, "expires_in": 600} | changes)
+    assert answer.status_code == 201, answer.text
+    drop: dict[str, Any] = answer.json()
+    return drop
+
+
+def seconds_until(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp() - time.time()
+
+
+def test_a_capability_uploads_in_the_owners_name(api: httpx.Client, holder: Client) -> None:
+    """The page that has it does what an upload needs, and its files are the owner's."""
+    granted = api.post("/capabilities", json={"expires_in": 600})
+    assert granted.status_code == 201
+    document = granted.json()
+    assert document["links"]["companion"] == f"{api.base_url}/companion/{document['capability']}".replace("//c", "/c")
+    assert 590 < seconds_until(document["expires_at"]) <= 600
+    page = holder(document["capability"])
+    file = journey.ended(page, journey.upload(page, b"by a page"))
+    assert file["status"] == "ready"
+    assert api.get(f"/files/{file['id']}").json()["digests"] == file["digests"]
+    assert file["id"] in [one["id"] for one in page.get("/files").json()["items"]]
+    assert page.delete(f"/files/{file['id']}").status_code == 204
+
+
+def test_a_capability_needs_no_body_and_lasts_as_links_do(api: httpx.Client) -> None:
+    """Six hours, unless somebody says otherwise."""
+    assert 21_590 < seconds_until(api.post("/capabilities").json()["expires_at"]) <= 21_600
+    assert 21_590 < seconds_until(api.post("/capabilities", json={}).json()["expires_at"]) <= 21_600
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 7 * 86_400 + 1, "60", 1.5, True])
+def test_a_capability_ends_within_a_week(api: httpx.Client, seconds: Any) -> None:
+    """Nothing takes it back, so it does not last longer."""
+    document = problem(api.post("/capabilities", json={"expires_in": seconds}), 422, "invalid_request")
+    assert "expires_in" in document["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/capabilities"),
+        ("POST", "/drops"),
+        ("GET", f"/drops/{UNKNOWN}"),
+        ("DELETE", f"/drops/{UNKNOWN}"),
+    ],
+)
+def test_no_capability_begets_another(api: httpx.Client, holder: Client, method: str, path: str) -> None:
+    """Letting others in takes the access token; neither the owner's own capability nor a drop's is enough."""
+    for capability in (api.post("/capabilities").json()["capability"], opened(api)["capability"]):
+        problem(holder(capability).request(method, path, json={"max_files": 1, "expires_in": 60}), 403, "owner_only")
+
+
+def test_a_drop_has_the_shape_of_the_contract(api: httpx.Client) -> None:
+    """Its limits as they were asked for, its end, and links for an Uppy page and for people."""
+    before = time.time()
+    drop = opened(api, max_file_bytes=MIB, content_types=["Image/*", "application/pdf"])
+    assert (drop["max_files"], drop["max_file_bytes"], drop["files"]) == (3, MIB, 0)
+    assert drop["content_types"] == ["image/*", "application/pdf"]
+    assert abs(datetime.fromisoformat(drop["expires_at"]).timestamp() - before - 600) < 60
+    base = str(api.base_url).rstrip("/")
+    assert drop["links"] == {
+        "self": f"{base}/drops/{drop['id']}",
+        "companion": f"{base}/companion/{drop['capability']}",
+        "page": f"{base}/#drop={drop['capability']}",
+    }
+    claims = jwt.decode(drop["capability"], options={"verify_signature": False})
+    assert claims["exp"] == datetime.fromisoformat(drop["expires_at"]).timestamp()
+
+
+def test_an_owner_sees_how_full_a_drop_is(api: httpx.Client, holder: Client) -> None:
+    """Without the capability, which is told once."""
+    drop = opened(api)
+    create(holder(drop["capability"]), 1)
+    shown = api.get(f"/drops/{drop['id']}").json()
+    assert (shown["files"], shown["max_files"]) == (1, 3)
+    assert "capability" not in shown
+    assert drop["capability"] not in str(shown)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_files": 0},
+        {"max_files": 1_000_001},
+        {"max_files": "3"},
+        {"max_file_bytes": 0},
+        {"content_types": []},
+        {"content_types": ["image"]},
+        {"content_types": ["image/*"] * 51},
+        {"expires_in": 0},
+        {"expires_in": 366 * 86_400 + 1},
+        {"expires_in": None},
+        {"owner": "other"},
+    ],
+)
+def test_a_drop_that_cannot_be_is_refused(api: httpx.Client, change: dict[str, Any]) -> None:
+    """Each limit says what is wrong with it, by name."""
+    answer = api.post("/drops", json={"max_files": 1, "expires_in": 60} | change)
+    assert next(iter(change)) in problem(answer, 422, "invalid_request")["detail"]
+
+
+def test_who_comes_through_a_drop_uploads_and_sees_their_file(api: httpx.Client, holder: Client) -> None:
+    """Create, parts, complete, watch and delete; it belongs to the owner, who alone can read it."""
+    stranger = holder(opened(api)["capability"])
+    data = journey.random_bytes(9 * MIB)
+    created = create(stranger, len(data))
+    journey.put_parts(created["parts"][:1], data)
+    left = stranger.get(f"/files/{created['id']}/parts").json()
+    assert [part["number"] for part in left["received"]] == [1]
+    journey.put_parts(left["parts"], data)
+    completed = stranger.post(f"/files/{created['id']}/complete")
+    assert completed.status_code == 202
+    file = journey.ended(stranger, completed.json())
+    assert file["status"] == "ready"
+    assert set(file["links"]) == {"self", "events"}
+    mine = api.get(f"/files/{file['id']}").json()
+    assert httpx.get(mine["links"]["content"], trust_env=False).content == data
+    assert stranger.delete(f"/files/{file['id']}").status_code == 204
+    problem(api.get(f"/files/{file['id']}"), 404, "file_not_found")
+
+
+def test_who_comes_through_a_drop_sees_nothing_else(api: httpx.Client, holder: Client) -> None:
+    """Neither the owner's files nor those that came another way; there is no list, and no other route."""
+    drop, other = opened(api), opened(api)
+    stranger = holder(drop["capability"])
+    for file in (create(api, 1), create(holder(other["capability"]), 1)):
+        for method, path in (("GET", ""), ("GET", "/parts"), ("POST", "/complete"), ("DELETE", "")):
+            problem(stranger.request(method, f"/files/{file['id']}{path}"), 404, "file_not_found")
+        assert api.get(f"/files/{file['id']}").json()["status"] == "uploading"
+    problem(stranger.get("/files"), 403, "owner_only")
+    problem(stranger.put("/files/a.txt", content=b"a"), 403, "owner_only")
+    problem(stranger.post("/digest", content=b"a"), 403, "owner_only")
+
+
+def test_a_full_drop_takes_no_more(api: httpx.Client, holder: Client) -> None:
+    """The one after the last is told how many there are."""
+    stranger = holder(opened(api, max_files=2)["capability"])
+    for _ in range(2):
+        create(stranger, 1)
+    answer = stranger.post("/files", json={"filename": "a", "size": 1})
+    assert problem(answer, 403, "drop_full")["limit"] == 2
+
+
+def test_a_drop_takes_what_it_says(api: httpx.Client, holder: Client) -> None:
+    """Size and content type are checked before anything is promised, so that no place is lost to them."""
+    drop = opened(api, max_files=1, max_file_bytes=10, content_types=["image/*"])
+    stranger = holder(drop["capability"])
+    wanted = {"filename": "a", "size": 10, "content_type": "image/png"}
+    large = problem(stranger.post("/files", json=wanted | {"size": 11}), 413, "file_too_large")
+    assert (large["limit"], large["size"]) == (10, 11)
+    text = problem(stranger.post("/files", json=wanted | {"content_type": "text/html"}), 415, "content_type_refused")
+    assert (text["content_type"], text["allowed"]) == ("text/html", ["image/*"])
+    assert stranger.post("/files", json=wanted).status_code == 201
+
+
+def test_an_owner_ends_a_drop(api: httpx.Client, holder: Client) -> None:
+    """At once and for all that was given out; what came through stays, and ending it again finds nothing."""
+    drop = opened(api)
+    stranger = holder(drop["capability"])
+    file = create(stranger, 1)
+    assert api.delete(f"/drops/{drop['id']}").status_code == 204
+    problem(stranger.post("/files", json={"filename": "a", "size": 1}), 404, "drop_not_found")
+    problem(stranger.get(f"/files/{file['id']}"), 404, "drop_not_found")
+    problem(stranger.post(f"/files/{file['id']}/complete"), 404, "drop_not_found")
+    assert api.get(f"/files/{file['id']}").json()["status"] == "uploading"
+    problem(api.delete(f"/drops/{drop['id']}"), 404, "drop_not_found")
+    problem(api.get(f"/drops/{drop['id']}"), 404, "drop_not_found")
+
+
+def test_another_owners_drop_is_not_found(stack: Stack, api: httpx.Client) -> None:
+    """Nobody ends or counts what is not theirs."""
+    drop = opened(api)
+    with client(stack.api, stack.other_token) as other:
+        problem(other.get(f"/drops/{drop['id']}"), 404, "drop_not_found")
+        problem(other.delete(f"/drops/{drop['id']}"), 404, "drop_not_found")
+    assert api.get(f"/drops/{drop['id']}").status_code == 200
+
+
+@pytest.mark.parametrize("drop_id", [UNKNOWN, "x", "x" * 3000, "used"])
+def test_an_unknown_drop_is_not_found(api: httpx.Client, drop_id: str) -> None:
+    """Whatever it is called, and not repeated at length."""
+    answer = api.get(f"/drops/{drop_id}")
+    problem(answer, 404, "drop_not_found")
+    assert len(answer.content) < 500
+
+
+def test_an_altered_capability_is_none(api: httpx.Client, holder: Client) -> None:
+    """As a bearer token it is as good as no token; so is a link's, which is for reading."""
+    good = opened(api)["capability"]
+    head, claims, signature = good.split(".")
+    owner = jwt.encode({"sub": "default", "use": "upload", "exp": int(time.time()) + 60}, "k" * 64, algorithm="HS256")
+    link = httpx.URL(create(api, 1)["links"]["content"]).params["capability"]
+    for bad in (
+        good[:-2],
+        f"{head}.{claims}.{signature[::-1]}",
+        f"{owner.rpartition('.')[0]}.{signature}",
+        owner,
+        link,
+    ):
+        problem(holder(bad).post("/files", json={"filename": "a", "size": 1}), 401, "unauthorized")
