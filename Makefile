@@ -13,6 +13,7 @@ WITH_UV := PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH"
 DEV := .venv/.synced
 SAM_ENV := .venv-sam/.synced
 BENCH_ENV := .venv-bench/.synced
+BROWSER_ENV := .venv-browser/.synced
 S3_ENV := .venv-s3/.synced
 
 # What the streaming runtime is measured against; `bench/carriers.py` looks for it there.
@@ -22,6 +23,12 @@ LWA := .tools/lwa-$(LWA_VERSION)/bin/lambda-adapter
 # The strictest of the servers of `make test-s3`; `tests/s3/servers.py` looks for it there.
 VERSITYGW_VERSION := 1.8.0
 VERSITYGW := .tools/versitygw-$(VERSITYGW_VERSION)/bin/versitygw
+
+# The page as the API function serves it, and what it is made of. Where there is no npm, all else works without it.
+PAGE := functions/api/dist/index.html
+WEB_ENV := web/node_modules/.installed
+WEB := $(wildcard web/*.* web/src/*)
+PAGE_IF_NPM := $(if $(shell command -v npm),$(PAGE))
 
 # The instruction set that `make build` builds for: x86_64 or arm64.
 ARCH ?= x86_64
@@ -52,8 +59,11 @@ demo: $(DEV) ## Send a file through the whole of it, on this machine, and verify
 	@exec $(BIN)/python -m local.demo $${FILE:+--file "$$FILE"}
 
 .PHONY: up
-up: $(DEV) ## Run the stack on this machine until Ctrl-C
+up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C
 	@exec $(BIN)/python -m local
+
+.PHONY: web
+web: $(PAGE) ## Check and build the page, which the API function serves (needs npm)
 
 # ---------------------------------------------------------------- check it
 
@@ -78,7 +88,7 @@ validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform ma
 	$(BIN)/cfn-lint --regions eu-west-1 -- .aws-sam/transformed.json
 
 .PHONY: build
-build: $(DEV) $(SAM_ENV) ## Build what `sam deploy` uploads (ARCH=x86_64 or arm64)
+build: $(DEV) $(SAM_ENV) $(PAGE_IF_NPM) ## Build what `sam deploy` uploads (ARCH=x86_64 or arm64)
 	$(WITH_UV) $(SAM) build --parameter-overrides "Architecture=$(ARCH)"
 	@find .aws-sam/build -name __pycache__ -prune -exec rm -r {} +
 	@$(BIN)/python -m tests.sam.artifacts
@@ -99,10 +109,18 @@ test-rie: $(DEV) $(SAM_ENV) ## Run the streaming runtime under AWS's Runtime Int
 test-s3: $(DEV) $(S3_ENV) $(if $(shell command -v go),$(VERSITYGW)) ## Read and upload by signed URLs, against S3 servers that check signatures
 	$(BIN)/python -m pytest tests/s3 $(ARGS)
 
+.PHONY: test-contract
+test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and what not; run the curl lines of docs/api.md
+	.venv-browser/bin/python -m pytest tests/contract -v -rs $(ARGS)
+
+.PHONY: test-browser
+test-browser: $(BROWSER_ENV) ## Use the page, and real Uppy, in a real Chromium (says what is missing)
+	.venv-browser/bin/python -m pytest tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
+
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, 48.8 TiB, cuts at every byte, more seeds
 	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 tests/endurance tests/integration/test_runtime_conformance.py \
-	  tests/integration/test_reader_faults.py tests/integration/test_resuming.py $(ARGS)
+	  tests/integration/test_reader_faults.py tests/integration/test_resuming.py tests/integration/test_upload_states.py $(ARGS)
 
 .PHONY: bench
 bench: $(BENCH_ENV) $(if $(shell command -v cargo),$(LWA)) ## Measure, side by side with what else there is (ARGS="--help" says how)
@@ -126,9 +144,14 @@ lock: $(UV) ## Lock again after a change of dependencies (ARGS="--upgrade" for n
 	$(EXPORT) layer > layers/core/requirements.txt
 	$(EXPORT) hasher > layers/hasher/requirements.txt
 
+.PHONY: openapi
+openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
+	PYTHONPATH=layers/core $(BIN)/python -m tests.unit.functions.api.document > docs/openapi.json
+
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-sam .venv-bench .venv-s3 .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf functions/api/dist web/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 # ---------------------------------------------------------------- the environments
@@ -159,6 +182,18 @@ $(BENCH_ENV): uv.lock | $(UV)
 $(S3_ENV): uv.lock | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-s3 $(UV) sync --quiet --frozen --only-group s3
 	@touch $@
+
+$(BROWSER_ENV): uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-browser $(UV) sync --quiet --frozen --group browser
+	@touch $@
+
+$(WEB_ENV): web/package-lock.json
+	@command -v npm >/dev/null || { echo "the page needs npm, which comes with Node 20.19 or newer" >&2; exit 1; }
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+$(PAGE): $(WEB) $(WEB_ENV)
+	cd web && npm run check && npm run build
 
 # Where it cannot be built, the tests say that they leave it out.
 $(VERSITYGW):

@@ -1,0 +1,117 @@
+"""A real Chromium, the whole local stack, and a loopback server for pages of other origins."""
+
+import functools
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from local.template import REGION
+from tests.integration.conftest import Stack, running
+
+# Set where all of it has to be there (continuous integration): what is missing is then a failure.
+REQUIRED = "SLUICE_REQUIRE_BROWSER"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+# As root it has no sandbox; it talks to nobody but the page's own servers. Web security stays on, or no test would
+# notice a missing CORS header.
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+PATIENCE_SECONDS = 60  # the longest wait for anything on a busy machine
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What lies in `root` is at `url`, an origin that the stack lets in, and at `foreign`, one that it does not."""
+
+    root: Path
+    url: str
+    foreign: str
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing: what a page asked for is the browser's to tell."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _needed() -> None:
+    missing = [name for name in (CHROMIUM, "node", "npm") if not shutil.which(name)]
+    if missing:
+        reason = f"the browser tests need {', '.join(missing)} (CHROMIUM=path names another Chromium)"
+        if os.environ.get(REQUIRED):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[str]:
+    """The URL, without a slash at its end, at which the files of `root` are until the block ends."""
+    handler = functools.partial(Quiet, directory=str(root))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """A folder that tests put pages into."""
+    root = tmp_path_factory.mktemp("pages")
+    with serving(root) as url, serving(root) as foreign:
+        yield Pages(root, url, foreign)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, pages: Pages) -> Iterator[Stack]:
+    """The whole stack of template.yaml, for pages of its own and of `pages.url`."""
+    tokens = {"default": secrets.token_urlsafe(), "other": secrets.token_urlsafe()}
+    log = tmp_path_factory.mktemp("stack") / "log"
+    with running(log, SLUICE_TOKEN=json.dumps(tokens), SLUICE_ALLOWED_ORIGINS=pages.url) as up:
+        yield Stack(
+            api=up.ready["api"],
+            stream=up.ready["stream"],
+            aws=up.ready["aws"],
+            token=up.ready["token"],
+            other_token=tokens["other"],
+            region=REGION,
+            log=log,
+        )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A person with an empty browser: no cookies, no storage. What a test waits for too long fails it."""
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    yield context
+    context.close()
+
+
+def npm(folder: Path, *arguments: str) -> None:
+    """Run npm in `folder`. When it fails, the failure shows what it said."""
+    ran = subprocess.run(["npm", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, f"npm {' '.join(arguments)} failed:\n{ran.stdout}{ran.stderr}"

@@ -1,0 +1,561 @@
+"""The page, as a person uses it: by names that a screen reader says, in a real browser, over the whole local stack."""
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Response, Route, expect
+
+from tests.browser.conftest import PATIENCE_SECONDS
+from tests.integration.conftest import ROOT, Stack
+
+WEB = ROOT / "web"
+MIB = 1024 * 1024
+PART_BYTES = 8 * MIB
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _built() -> None:
+    """The page of this checkout."""
+    done = subprocess.run(["make", "web"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Traffic:
+    """What a page asked for, and what it complained about."""
+
+    def __init__(self, page: Page) -> None:
+        self.urls: list[str] = []
+        self.parts: list[int] = []  # numbers of the parts that S3 took, in order
+        self.complaints: list[str] = []
+        page.on("request", self._asked)
+        page.on("response", self._answered)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._complained)
+
+    def origins(self) -> set[str]:
+        return {f"{url.scheme}://{url.netloc}" for url in map(urlsplit, self.urls) if url.scheme.startswith("http")}
+
+    def _complained(self, message: ConsoleMessage) -> None:
+        if message.type in ("warning", "error"):
+            self.complaints.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        self.urls.append(request.url)
+
+    def _answered(self, response: Response) -> None:
+        number = part_number(response.url)
+        if response.request.method == "PUT" and number and response.ok:
+            self.parts.append(number)
+
+
+def part_number(url: str) -> int | None:
+    numbers = parse_qs(urlsplit(url).query).get("partNumber")
+    return int(numbers[0]) if numbers else None
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def traffic(page: Page) -> Traffic:
+    return Traffic(page)
+
+
+@pytest.fixture
+def signed_in(page: Page, stack: Stack) -> Page:
+    sign_in(page, stack)
+    return page
+
+
+def sign_in(page: Page, stack: Stack) -> None:
+    page.goto(stack.api)
+    page.get_by_label("Access token").fill(stack.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Files", exact=True)).to_be_visible()
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Callable[[str, int], Path]:
+    """Makes a file of random bytes."""
+
+    def make(name: str, size: int) -> Path:
+        path = tmp_path / name
+        path.write_bytes(os.urandom(size))
+        return path
+
+    return make
+
+
+def choose(page: Page, *paths: Path) -> None:
+    page.locator("input.uppy-Dashboard-input").first.set_input_files(paths)
+
+
+def send(page: Page, *paths: Path) -> None:
+    choose(page, *paths)
+    page.get_by_role("button", name=re.compile(r"^Upload \+?\d+ file")).click()
+
+
+def row(page: Page, name: str) -> Locator:
+    """The newest file of that name in the list."""
+    return page.locator(".files > li", has=page.get_by_role("heading", name=name, exact=True)).first
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def stored(stack: Stack, name: str) -> dict[str, Any]:
+    """What the API says of the newest file of that name."""
+    answer = httpx.get(f"{stack.api}/files?limit=100", headers=bearer(stack), trust_env=False)
+    (newest, *_) = [file for file in answer.json()["items"] if file["filename"] == name]
+    return dict(newest)
+
+
+def bearer(stack: Stack) -> dict[str, str]:
+    return {"Authorization": f"Bearer {stack.token}"}
+
+
+@contextmanager
+def held(page: Page, stack: Stack, *numbers: int) -> Iterator[None]:
+    """S3 is too busy for these parts until the block ends: an upload that is in the middle, for as long as it takes."""
+
+    def hold(route: Route) -> None:
+        if route.request.method == "PUT" and part_number(route.request.url) in numbers:
+            answer(route, stack, 503, "SlowDown")
+        else:
+            route.continue_()
+
+    page.route(f"{stack.aws}/**", hold)
+    yield
+    if not page.is_closed():
+        page.unroute(f"{stack.aws}/**", hold)
+
+
+def answer(route: Route, stack: Stack, status: int, code: str) -> None:
+    """What S3 says when it takes nothing."""
+    headers = {"Access-Control-Allow-Origin": stack.api}
+    route.fulfill(status=status, headers=headers, body=f"<Error><Code>{code}</Code></Error>")
+
+
+def wait_for(page: Page, fact: Callable[[], bool]) -> None:
+    """Until an answer that the page gets makes it true."""
+    if not fact():
+        page.wait_for_event("response", predicate=lambda _: fact())
+
+
+def accessible(page: Page) -> list[str]:
+    """What axe-core finds wrong with the page as it is now."""
+    page.evaluate((WEB / "node_modules" / "axe-core" / "axe.min.js").read_text())
+    found = page.evaluate("tags => axe.run({runOnly: tags})", TAGS)["violations"]
+    return [f"{fault['id']}: {node['target']} {node['failureSummary']}" for fault in found for node in fault["nodes"]]
+
+
+def test_wrong_token_is_refused_in_words(page: Page, stack: Stack) -> None:
+    """A wrong token is said to be wrong, the field keeps the focus, and the right one then opens the page."""
+    page.goto(stack.api)
+    field = page.get_by_label("Access token")
+    expect(field).to_be_focused()
+    field.fill("not-the-token")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("not, or no longer")
+    expect(field).to_be_focused()
+    assert accessible(page) == []
+    field.fill(stack.token)
+    field.press("Enter")
+    expect(page.get_by_role("heading", name="Send files")).to_be_visible()
+
+
+def test_the_token_stays_in_its_tab(traffic: Traffic, signed_in: Page, stack: Stack, context: BrowserContext) -> None:
+    """A reload goes on signed in, no URL ever has the token, another tab has to ask; signing out leaves nothing."""
+    signed_in.reload()
+    expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
+    other = context.new_page()
+    other.goto(stack.api)
+    expect(other.get_by_label("Access token")).to_be_visible()
+    signed_in.get_by_role("button", name="Sign out").click()
+    expect(signed_in.get_by_label("Access token")).to_be_visible()
+    assert not any(stack.token in url for url in traffic.urls)
+    assert signed_in.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [0, 0, ""]
+
+
+def test_file_is_sent_verified_and_taken_back(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """A file of three parts ends as verified with the right digest, downloads byte for byte, and can be deleted."""
+    original = sample("holiday in Kraków.mov", 20_000_000)
+    send(signed_in, original)
+    sent = row(signed_in, original.name)
+    expect(sent).to_contain_text("Verified")
+    expect(sent.locator("code").first).to_have_text(sha256(original))
+    assert sorted(traffic.parts) == [1, 2, 3]
+    assert accessible(signed_in) == []
+
+    with signed_in.expect_download() as download:
+        sent.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == original.name
+    assert Path(download.value.path()).read_bytes() == original.read_bytes()
+
+    sent.get_by_role("button", name="Delete").click()
+    signed_in.get_by_role("dialog").get_by_role("button", name="Keep it").click()
+    expect(sent.get_by_role("button", name="Delete")).to_be_focused()
+    identity = str(sent.get_attribute("data-id"))
+    sent.get_by_role("button", name="Delete").click()
+    signed_in.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(signed_in.locator(f"[data-id='{identity}']")).to_have_count(0)
+    expect(signed_in.locator("#said")).to_contain_text("deleted")
+    gone = httpx.get(f"{stack.api}/files/{identity}", headers=bearer(stack), trust_env=False)
+    assert gone.status_code == 404
+    # Pages and styles, progress, bytes: the page asked nobody else, and broke no rule of its own.
+    assert traffic.origins() == {stack.api, stack.stream, stack.aws}
+    assert traffic.complaints == []
+
+
+def test_many_files_at_once(signed_in: Page, sample: Callable[[str, int], Path]) -> None:
+    """An empty file, small ones and names that need care all arrive."""
+    files = [sample("empty", 0), sample("“quoted” & 😀.txt", 5), sample("no type", 1000), sample("a+b %20.bin", 70_000)]
+    send(signed_in, *files)
+    for file in files:
+        expect(row(signed_in, file.name)).to_contain_text("Verified")
+        expect(row(signed_in, file.name).locator("code").first).to_have_text(sha256(file))
+
+
+def test_folder_keeps_files_of_one_name_apart(signed_in: Page, tmp_path: Path) -> None:
+    """Files of a folder that have name, size and time in common are not taken for one another."""
+    for folder, byte in (("a", b"1"), ("b", b"2")):
+        file = tmp_path / "folder" / folder / "same.txt"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(byte)
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+    signed_in.locator("input.uppy-Dashboard-input[webkitdirectory]").set_input_files(tmp_path / "folder")
+    signed_in.get_by_role("button", name="Upload 2 files").click()
+    rows = signed_in.locator(".files > li", has=signed_in.get_by_role("heading", name="same.txt", exact=True))
+    expect(rows.filter(has_text="Verified")).to_have_count(2)
+    found = {rows.nth(index).locator("code").first.text_content() for index in range(2)}
+    assert found == {hashlib.sha256(byte).hexdigest() for byte in (b"1", b"2")}
+
+
+def test_paused_upload_goes_on_where_it_was(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """What was in S3 before the pause is not sent again after it."""
+    original = sample("paused.bin", 5 * PART_BYTES + 1)
+    with held(signed_in, stack, 3, 4, 5):
+        send(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
+        signed_in.get_by_role("button", name="Pause", exact=True).click()
+        expect(signed_in.get_by_text("Upload paused")).to_be_visible()
+        before = sorted(traffic.parts)
+    signed_in.get_by_role("button", name="Resume", exact=True).click()
+    expect(row(signed_in, original.name)).to_contain_text("Verified")
+    expect(row(signed_in, original.name).locator("code").first).to_have_text(sha256(original))
+    assert before == [1, 2]
+    assert sorted(traffic.parts) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("by", ["choosing it anew", "the button beside it"])
+def test_closed_tab_is_picked_up_again(
+    by: str, traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """A new tab lists what is unfinished and says what to do; only what is missing is sent, and it is the same file."""
+    original = sample(f"closed by {by}.bin", 5 * PART_BYTES)
+    with held(signed_in, stack, 2, 4):
+        send(signed_in, original)
+        wait_for(signed_in, lambda: {1, 3, 5} <= {*traffic.parts})
+        identity = row(signed_in, original.name).get_attribute("data-id")
+        signed_in.close()
+
+    page = signed_in.context.new_page()
+    later = Traffic(page)
+    sign_in(page, stack)
+    unfinished = page.locator(f"[data-id='{identity}']")
+    expect(unfinished).to_contain_text(
+        "Not finished: choose or drop the same file again to go on. What has arrived is kept"
+    )
+    assert accessible(page) == []
+    if by == "choosing it anew":
+        send(page, original)
+    else:
+        with page.expect_file_chooser() as chooser:
+            unfinished.get_by_role("button", name="Choose it again").click()
+        chooser.value.set_files(original)
+    expect(unfinished).to_contain_text("Verified")
+    expect(unfinished.locator("code").first).to_have_text(sha256(original))
+    assert sorted([*traffic.parts, *later.parts]) == [1, 2, 3, 4, 5]
+
+
+def test_another_file_does_not_go_on(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """Whoever chooses another file to go on with is told, and nothing of it is sent."""
+    original, other = sample("original.bin", 2 * PART_BYTES), sample("other.bin", 2 * PART_BYTES)
+    with held(signed_in, stack, 2):
+        send(signed_in, original)
+        wait_for(signed_in, lambda: 1 in traffic.parts)
+    signed_in.reload()
+    with signed_in.expect_file_chooser() as chooser:
+        row(signed_in, original.name).get_by_role("button", name="Choose it again").click()
+    chooser.value.set_files(other)
+    expect(signed_in.get_by_role("alert")).to_contain_text("not the file that the upload began with")
+    assert traffic.parts == [1]
+    row(signed_in, original.name).get_by_role("button", name="Cancel upload").click()
+    signed_in.get_by_role("dialog").get_by_role("button", name="Cancel upload").click()
+    expect(row(signed_in, original.name)).to_have_count(0)
+    assert stored(stack, original.name)["status"] == "aborted"
+
+
+def test_cancelled_upload_is_gone(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """Cancelling in the middle gives the upload up on the server too, and the list shows it no longer."""
+    original = sample("cancelled.bin", 3 * PART_BYTES)
+    with held(signed_in, stack, 3):
+        send(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
+        with signed_in.expect_response(lambda response: response.request.method == "DELETE") as deleted:
+            signed_in.locator(".uppy-StatusBar").get_by_role("button", name="Cancel").click()
+        assert deleted.value.status == 204
+        expect(row(signed_in, original.name)).to_have_count(0)
+    assert stored(stack, original.name)["status"] == "aborted"
+
+
+def test_expired_url_is_replaced(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """A part that S3 refuses because its URL's time is over is sent with a fresh one, and nobody notices."""
+    original = sample("expired.bin", 2 * PART_BYTES)
+    refused: list[str] = []
+
+    def expire(route: Route) -> None:
+        if route.request.method == "PUT" and part_number(route.request.url) == 2 and not refused:
+            refused.append(route.request.url)
+            answer(route, stack, 403, "AccessDenied")
+        else:
+            route.continue_()
+
+    signed_in.route(f"{stack.aws}/**", expire)
+    send(signed_in, original)
+    expect(row(signed_in, original.name)).to_contain_text("Verified")
+    assert len(refused) == 1
+    assert sorted(traffic.parts) == [1, 2]
+
+
+@pytest.mark.parametrize("by", ["Try again", "Choose it again…"])
+def test_refusal_of_s3_is_explained_and_tried_again(
+    by: str, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """What S3 goes on refusing is told with its code; trying again, or choosing the file again, sends the rest."""
+    original = sample("refused.bin", 2 * PART_BYTES)
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "PUT" and part_number(route.request.url) == 2:
+            answer(route, stack, 403, "AccessDenied")
+        else:
+            route.continue_()
+
+    signed_in.route(f"{stack.aws}/**", refuse)
+    send(signed_in, original)
+    told = signed_in.get_by_role("alert").filter(has_text=original.name)
+    expect(told).to_contain_text("S3 refused the bytes (403 AccessDenied).")
+    expect(row(signed_in, original.name)).to_contain_text("Not finished")
+    assert accessible(signed_in) == []
+    signed_in.unroute(f"{stack.aws}/**", refuse)
+    if by == "Try again":
+        told.get_by_role("button", name=by).click()
+    else:
+        with signed_in.expect_file_chooser() as chooser:
+            row(signed_in, original.name).get_by_role("button", name=by).click()
+        chooser.value.set_files(original)
+    expect(row(signed_in, original.name)).to_contain_text("Verified")
+    expect(told).to_have_count(0)
+
+
+def test_time_without_a_network_is_waited_for(
+    traffic: Traffic, signed_in: Page, stack: Stack, context: BrowserContext, sample: Callable[[str, int], Path]
+) -> None:
+    """Who is offline is told that uploads wait; back online they go on by themselves, and send no part twice."""
+    original = sample("offline.bin", 3 * PART_BYTES)
+    with held(signed_in, stack, 3):
+        send(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
+        context.set_offline(True)
+        expect(signed_in.get_by_text("You are offline. Uploads wait")).to_be_visible()
+    context.set_offline(False)
+    expect(row(signed_in, original.name)).to_contain_text("Verified")
+    expect(signed_in.get_by_text("You are offline")).to_be_hidden()
+    assert sorted(traffic.parts) == [1, 2, 3]
+
+
+def test_failed_file_says_why(signed_in: Page, stack: Stack) -> None:
+    """A file whose bytes are not those that were declared says so, with both values, and has no download."""
+    headers = bearer(stack)
+    promise = {"filename": "promised.bin", "size": 3, "digests": {"sha-256": "0" * 64}}
+    file = httpx.post(f"{stack.api}/files", json=promise, headers=headers, trust_env=False).json()
+    signed_in.get_by_role("button", name="Refresh").click()
+    expect(row(signed_in, "promised.bin")).to_contain_text("begun by another program")
+    (part,) = file["parts"]
+    # The checksum is locked into the URL where S3 checks it; moto takes the bytes, and the hasher finds out.
+    sent = httpx.put(part["url"], content=b"abc", headers=part["headers"], trust_env=False)
+    assert sent.is_success
+    httpx.post(f"{stack.api}/files/{file['id']}/complete", headers=headers, trust_env=False)
+    signed_in.get_by_role("button", name="Refresh").click()
+    failed = row(signed_in, "promised.bin")
+    expect(failed).to_contain_text("The bytes that arrived are not those that were declared. Send the file again.")
+    expect(failed).to_contain_text(f"should be {'0' * 64} and is {hashlib.sha256(b'abc').hexdigest()}")
+    expect(failed.get_by_role("button", name="Download")).to_be_hidden()
+    assert accessible(signed_in) == []
+
+
+def test_refused_name_is_explained(signed_in: Page, sample: Callable[[str, int], Path]) -> None:
+    """What the API refuses is told in the API's own words, beside the file's name."""
+    original = sample("invoice\u202egpj.exe", 10)
+    send(signed_in, original)
+    expect(signed_in.get_by_role("alert").filter(has_text="reorder")).to_be_visible()
+
+
+def test_list_has_pages(signed_in: Page, stack: Stack) -> None:
+    """More than a page of files are shown page by page, each file once, and the focus goes to the first new one."""
+    for number in range(25):
+        promise = {"filename": f"listed {number}", "size": 1}
+        assert httpx.post(f"{stack.api}/files", json=promise, headers=bearer(stack), trust_env=False).is_success
+    signed_in.get_by_role("button", name="Refresh").click()
+    expect(row(signed_in, "listed 24")).to_be_visible()
+    expect(row(signed_in, "listed 0")).to_have_count(0)
+    signed_in.get_by_role("button", name="Show more").click()
+    expect(row(signed_in, "listed 0")).to_be_visible()
+    expect(signed_in.locator("h3:focus")).to_have_count(1)
+    headings = signed_in.locator(".files h3").all_text_contents()
+    assert len([name for name in headings if name.startswith("listed")]) == 25
+
+
+def test_drop_page_only_sends(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
+    """A link with a capability lets a stranger send, resume and nothing else: no list, no download, no token."""
+    drop = httpx.post(
+        f"{stack.api}/drops", json={"max_files": 2, "expires_in": 3600}, headers=bearer(stack), trust_env=False
+    ).json()
+    traffic = Traffic(page)
+    page.goto(drop["links"]["page"])
+    expect(page.get_by_text("You were given a link to send files with.")).to_be_visible()
+    expect(page.get_by_role("button", name="Refresh")).to_have_count(0)
+    original = sample("letter.pdf", 2 * PART_BYTES)
+    with held(page, stack, 2):
+        send(page, original)
+        wait_for(page, lambda: 1 in traffic.parts)
+    page.reload()
+    send(page, original)
+    sent = row(page, original.name)
+    expect(sent).to_contain_text("Verified")
+    expect(sent.locator("code").first).to_have_text(sha256(original))
+    expect(page.get_by_role("button", name="Download")).to_have_count(0)
+    assert sorted(traffic.parts) == [1, 2]
+    assert accessible(page) == []
+    assert not any(drop["capability"] in url for url in traffic.urls)
+
+    page.get_by_role("button", name="Done").click()
+    send(page, sample("second.pdf", 10))
+    expect(row(page, "second.pdf")).to_contain_text("Verified")
+    page.get_by_role("button", name="Done").click()
+    send(page, sample("third.pdf", 10))
+    expect(page.get_by_role("alert").filter(has_text="third.pdf")).to_contain_text("As many files as this link takes")
+
+
+def test_broken_link_is_explained(page: Page, stack: Stack) -> None:
+    """A drop link that is not whole says so, and asks for no token."""
+    page.goto(f"{stack.api}/#drop=nonsense")
+    expect(page.get_by_role("alert")).to_contain_text("Open it again just as you were given it.")
+    expect(page.get_by_label("Access token")).to_have_count(0)
+
+
+def test_keyboard_alone_is_enough(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
+    """From the token to the deletion nothing needs a pointer, and the focus is always somewhere."""
+    original = sample("by keyboard.txt", 1000)
+    page.on("filechooser", lambda chooser: chooser.set_files(original))
+    page.goto(stack.api)
+    page.keyboard.type(stack.token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Send files")).to_be_visible()
+    tab_to(page, "browse files")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Upload 1 file")).to_be_visible()
+    tab_to(page, "Upload 1 file")
+    page.keyboard.press("Enter")
+    sent = row(page, original.name)
+    expect(sent).to_contain_text("Verified")
+    identity = str(sent.get_attribute("data-id"))
+    sent.get_by_role("heading").focus()
+    tab_to(page, f"Copy the sha-256 of {original.name}")
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text("sha-256")
+    tab_to(page, "Delete")
+    page.keyboard.press("Enter")
+    tab_to(page, "Delete")
+    page.keyboard.press("Enter")
+    expect(page.locator(f"[data-id='{identity}']")).to_have_count(0)
+    assert page.evaluate("document.activeElement.matches('h2, h3')")
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what is focused has this name; visibly so, every time."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        if not focused.count():
+            continue  # the browser's own controls have it
+        label = focused.get_attribute("aria-label") or focused.text_content() or ""
+        if label.strip() == name:
+            style = focused.evaluate("e => { const s = getComputedStyle(e); return s.outlineStyle + s.boxShadow }")
+            assert style != "nonenone", f"nobody sees that {name} has the focus"
+            return
+    raise AssertionError(f"Tab does not lead to {name}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1100])
+def test_phone_and_dark(
+    width: int, scheme: Literal["light", "dark"], browser: Browser, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """On a phone and a desk, light and dark: nothing to scroll sideways, and enough contrast in every state."""
+    context = browser.new_context(viewport={"width": width, "height": 740}, color_scheme=scheme)
+    page = context.new_page()
+    traffic = Traffic(page)
+    name = "a name without a single space that is longer than any phone is wide ".replace(" ", "_") + ".bin"
+    try:
+        page.goto(stack.api)
+        expect(page.get_by_label("Access token")).to_be_visible()
+        states = [looks(page, width)]
+        sign_in(page, stack)
+        choose(page, sample(name, 2 * PART_BYTES))
+        expect(page.get_by_role("button", name="Upload 1 file")).to_be_visible()
+        states.append(looks(page, width))
+        with held(page, stack, 2):
+            page.get_by_role("button", name="Upload 1 file").click()
+            wait_for(page, lambda: 1 in traffic.parts)
+            states.append(looks(page, width))
+            page.locator(".uppy-StatusBar").get_by_role("button", name="Cancel").click()
+            expect(row(page, name)).to_have_count(0)
+        send(page, sample("short", 10))
+        expect(row(page, "short")).to_contain_text("Verified")
+        states.append(looks(page, width))
+        row(page, "short").get_by_role("button", name="Delete").click()
+        states.append(looks(page, width))
+    finally:
+        context.close()
+    assert states == [[]] * 5
+
+
+def looks(page: Page, width: int) -> list[str]:
+    widest = page.evaluate("document.documentElement.scrollWidth")
+    return [*accessible(page), *([f"{widest} pixels wide"] if widest > width else [])]

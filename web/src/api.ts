@@ -1,0 +1,90 @@
+/** The HTTP contract: every call that the page makes of the API. */
+
+import type { LinkedFile, Page, Parts, Promised, Upload } from "./contract";
+import { patiently, Unreachable } from "./patience";
+
+const ATTEMPTS = 3;
+const UPLOAD_ATTEMPTS = 7; // half a minute: who waits for an upload has more patience than who pressed a button
+const PAGE_FILES = 20;
+
+/** An error that the API explains (RFC 9457). */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+export class Api {
+  /** `bearer` is an access token, or a capability to upload. */
+  constructor(private readonly bearer: string) {}
+
+  list(cursor?: string): Promise<Page> {
+    const query = new URLSearchParams({ limit: String(PAGE_FILES), ...(cursor === undefined ? {} : { cursor }) });
+    return this.ask("GET", `files?${query}`);
+  }
+
+  file(id: string): Promise<LinkedFile> {
+    return this.ask("GET", `files/${id}`);
+  }
+
+  remove(id: string): Promise<void> {
+    return this.ask("DELETE", `files/${id}`);
+  }
+
+  /** A new upload, or the unfinished one of the same fingerprint. */
+  begin(promised: Promised): Promise<Upload> {
+    return this.ask("POST", "files", { body: promised, attempts: UPLOAD_ATTEMPTS });
+  }
+
+  /** URLs for the first parts that have not arrived, or for one. */
+  parts(id: string, signal: AbortSignal, number?: number): Promise<Parts> {
+    const query = number === undefined ? "" : `?numbers=${number}`;
+    return this.ask("GET", `files/${id}/parts${query}`, { attempts: UPLOAD_ATTEMPTS, signal });
+  }
+
+  complete(id: string, signal: AbortSignal): Promise<LinkedFile> {
+    return this.ask("POST", `files/${id}/complete`, { attempts: UPLOAD_ATTEMPTS, signal });
+  }
+
+  private ask<T>(
+    method: string,
+    path: string,
+    { body, attempts = ATTEMPTS, signal }: { body?: object; attempts?: number; signal?: AbortSignal } = {},
+  ): Promise<T> {
+    const request: RequestInit = {
+      method,
+      headers: { Authorization: `Bearer ${this.bearer}`, ...(body ? { "Content-Type": "application/json" } : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      ...(signal ? { signal } : {}),
+      cache: "no-store",
+    };
+    return patiently(() => once<T>(path, request), passes, attempts, signal);
+  }
+}
+
+async function once<T>(path: string, request: RequestInit): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, request);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Unreachable("The server");
+  }
+  if (!response.ok) throw await problem(response);
+  return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
+}
+
+/** A door in front of the function answers in words of its own. */
+async function problem(response: Response): Promise<Problem> {
+  const said = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
+  return new Problem(response.status, said.code ?? "", said.detail ?? `The server answered ${response.status}.`);
+}
+
+function passes(error: unknown): boolean {
+  if (error instanceof Problem) return error.status >= 500 || error.status === 429 || error.code === "conflict";
+  return error instanceof Unreachable;
+}

@@ -1,0 +1,131 @@
+/** One file of the list. Its elements stay when its state changes, so that the focus stays as well. */
+
+import type { LinkedFile, Progress, StoredFile } from "./contract";
+import { button, el, say } from "./dom";
+import { begunByAPage } from "./uploads";
+import { bytes, percent, reason, until, when } from "./words";
+
+export interface Actions {
+  download: (file: StoredFile) => void;
+  remove: (file: StoredFile) => void;
+  resume: (file: LinkedFile) => void;
+}
+
+export class Row {
+  readonly element: HTMLLIElement;
+  private readonly name: HTMLElement;
+  private readonly state = el("p", { class: "state" });
+  private readonly bar = el("progress", { max: "100", hidden: true });
+  private readonly digests = el("div", { class: "digests", hidden: true });
+  private readonly download: HTMLButtonElement;
+  private readonly resume: HTMLButtonElement;
+  private readonly remove: HTMLButtonElement;
+  /** Whether this tab sends it at the moment. */
+  private here = false;
+
+  /** `mayDownload`: who only drops files takes none back. */
+  constructor(
+    private file: LinkedFile,
+    mayDownload: boolean,
+    actions: Actions,
+  ) {
+    const about = { "aria-describedby": `name-${file.id}` };
+    this.name = el("h3", { id: `name-${file.id}`, tabindex: "-1" }, file.filename);
+    this.bar.setAttribute("aria-labelledby", `name-${file.id}`);
+    this.download = button("Download", () => actions.download(this.file), { ...about, hidden: true });
+    this.resume = button("Choose it again…", () => actions.resume(this.file), { ...about, hidden: true });
+    this.remove = button("Delete", () => actions.remove(this.file), { ...about, class: "quiet", hidden: true });
+    if (!mayDownload) this.download.remove();
+    this.element = el(
+      "li",
+      { "data-id": file.id },
+      this.name,
+      el("p", { class: "facts" }, `${bytes(file.size)} · ${when(file.created_at)}`),
+      this.state,
+      this.bar,
+      this.digests,
+      el("div", { class: "actions" }, ...(mayDownload ? [this.download] : []), this.resume, this.remove),
+    );
+    this.show(file);
+  }
+
+  focus(): void {
+    this.name.focus();
+  }
+
+  /** An event has no links: those that were known stay. */
+  show(file: StoredFile, here = false): void {
+    this.file = { ...this.file, ...file };
+    this.here = here;
+    const { status } = file;
+    this.element.dataset.status = status;
+    this.state.textContent = this.words();
+    this.bar.hidden = status !== "hashing" && status !== "assembling";
+    if (status === "assembling") this.bar.removeAttribute("value");
+    if (status === "hashing") this.bar.value = percent(file.hashed_bytes, file.size);
+    this.download.hidden = status !== "ready";
+    this.resume.hidden = status !== "uploading" || here || !begunByAPage(this.file);
+    this.remove.hidden = status === "aborted" || (status === "uploading" && here);
+    this.remove.textContent = status === "uploading" ? "Cancel upload" : "Delete";
+    if (status === "ready" && this.digests.hidden) this.showDigests();
+  }
+
+  left(): void {
+    this.show(this.file);
+  }
+
+  progress(progress: Progress): void {
+    if (progress.status !== "uploading") this.show({ ...this.file, ...progress });
+  }
+
+  private words(): string {
+    const { status, hashed_bytes, size, expires_at } = this.file;
+    const kept = expires_at ? ` What has arrived is kept until ${until(expires_at)}.` : "";
+    switch (status) {
+      case "uploading":
+        if (this.here) return "On its way, see above.";
+        return begunByAPage(this.file)
+          ? `Not finished: choose or drop the same file again to go on.${kept}`
+          : `Not finished: it was begun by another program, which can go on with it.${kept}`;
+      case "assembling":
+        return "Arrived. S3 is putting its parts together.";
+      case "hashing":
+        return `Verifying: ${percent(hashed_bytes, size)} %`;
+      case "ready":
+        return "Verified";
+      case "failed":
+        return reason(this.file);
+      case "aborted":
+        return this.file.reason === "expired" ? reason(this.file) : "Cancelled";
+    }
+  }
+
+  private showDigests(): void {
+    const { "sha-256": first = "", ...others } = this.file.digests;
+    const rest = Object.entries(others).flatMap(([name, hex]) => this.digest(name, hex));
+    this.digests.hidden = false;
+    this.digests.append(el("dl", {}, ...this.digest("sha-256", first)));
+    if (rest.length > 0)
+      this.digests.append(el("details", {}, el("summary", {}, "Other digests"), el("dl", {}, ...rest)));
+  }
+
+  private digest(name: string, value: string): HTMLElement[] {
+    const hex = el("code", {}, value);
+    const copy = button("Copy", () => void copied(name, hex), {
+      class: "quiet",
+      "aria-label": `Copy the ${name} of ${this.file.filename}`,
+    });
+    return [el("dt", {}, name), el("dd", {}, hex, copy)];
+  }
+}
+
+async function copied(name: string, hex: HTMLElement): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(hex.textContent);
+    say(`${name} copied`);
+  } catch {
+    // The browser does not let us: the person can, from a selection.
+    getSelection()?.selectAllChildren(hex);
+    say(`${name} selected: copy it with your keyboard`);
+  }
+}

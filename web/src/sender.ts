@@ -1,0 +1,125 @@
+/** Where files are chosen or dropped: Uppy's Dashboard, and what went wrong with each file. */
+
+import Uppy, { type Body, type Meta, RestrictionError } from "@uppy/core";
+import Dashboard from "@uppy/dashboard";
+import "@uppy/core/css/style.min.css";
+import "@uppy/dashboard/css/style.min.css";
+import type { Api } from "./api";
+import type { LinkedFile } from "./contract";
+import { button, el } from "./dom";
+import type { Files } from "./files";
+import { fingerprint, Uploads } from "./uploads";
+import { explain } from "./words";
+
+export class Sender {
+  readonly element: HTMLElement;
+  private readonly board = el("div");
+  private readonly offline = el("p", { role: "status", class: "notice", hidden: navigator.onLine });
+  private readonly problems = el("ul", { class: "problems" });
+  private readonly uppy = new Uppy<Meta, Body>();
+
+  constructor(note: string) {
+    this.offline.textContent = "You are offline. Uploads wait, and go on by themselves when you are back.";
+    this.element = el(
+      "section",
+      { "aria-labelledby": "send" },
+      el("h2", { id: "send", tabindex: "-1" }, "Send files"),
+      el("p", {}, note),
+      this.offline,
+      this.board,
+      el("div", { role: "alert" }, this.problems),
+    );
+  }
+
+  /** Show the Dashboard, which needs its element in the page; `files` is told what becomes of what is sent. */
+  start(api: Api, files: Files): void {
+    this.uppy.use(Dashboard, {
+      inline: true,
+      target: this.board,
+      width: "100%",
+      height: 340,
+      theme: "auto",
+      fileManagerSelectionType: "both",
+      proudlyDisplayPoweredByUppy: false,
+      disableInformer: true, // it shows what it says for five seconds; the list below it stays
+      showRemoveButtonAfterComplete: true, // or the list could not be scrolled with the keyboard
+      locale: { strings: { dashboardTitle: "Files to send", complete: "All sent", removeFile: "Take out" } },
+    });
+    // A list of one file is no list to Uppy, and its item then has none around it.
+    new MutationObserver(() => {
+      this.board.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
+    }).observe(this.board, { childList: true, subtree: true });
+    this.uppy.use(Uploads, {
+      api,
+      onBegun: (file) => files.begun(file),
+      onSent: (file) => files.sent(file),
+      onCancelled: (id) => files.drop(id),
+      onFailed: (chosen, error, id) => {
+        if (id !== undefined) files.left(id);
+        this.tell(chosen.name, explain(error), chosen.id);
+      },
+    });
+    this.uppy.on("restriction-failed", (chosen, error) => this.tell(chosen?.name ?? "", error.message));
+    this.uppy.on("is-offline", () => (this.offline.hidden = false));
+    this.uppy.on("is-online", () => (this.offline.hidden = true));
+    this.uppy.on("upload-start", (chosen) => chosen.forEach(({ id }) => this.forget(id)));
+    this.uppy.on("file-removed", ({ id }) => this.forget(id));
+  }
+
+  /** Ask for the file that an unfinished upload began with, and go on with it. */
+  resume(file: LinkedFile): void {
+    const picker = el("input", {
+      type: "file",
+      change: () => {
+        const [chosen] = picker.files ?? [];
+        if (chosen) void this.goOn(file, chosen);
+      },
+    });
+    picker.click();
+  }
+
+  private async goOn(file: LinkedFile, chosen: File): Promise<void> {
+    if ((await fingerprint(chosen)) !== file.fingerprint) {
+      const other = "This is not the file that the upload began with, or it has changed since.";
+      this.tell(chosen.name, `${other} One that came with a folder goes on when the folder is dropped again.`);
+      return;
+    }
+    const failed = this.uppy
+      .getFiles()
+      .find(({ error, name, size }) => error && name === chosen.name && size === chosen.size);
+    try {
+      if (failed) {
+        await this.uppy.retryUpload(failed.id);
+      } else {
+        this.uppy.addFile({ name: chosen.name, type: chosen.type, data: chosen });
+        await this.uppy.upload();
+      }
+    } catch (error) {
+      if (!(error instanceof RestrictionError)) this.tell(chosen.name, explain(error)); // that one has an event
+    }
+  }
+
+  private tell(name: string, why: string, id?: string): void {
+    const again = () => {
+      item.remove();
+      if (id !== undefined) void this.uppy.retryUpload(id);
+    };
+    const retry = id !== undefined && id in this.uppy.getState().files ? [button("Try again", again)] : [];
+    const dismiss = button("Dismiss", () => item.remove(), { class: "quiet" });
+    const item = el(
+      "li",
+      {},
+      el("p", {}, el("strong", {}, name), `: ${why}`),
+      el("div", { class: "actions" }, ...retry, dismiss),
+    );
+    if (id !== undefined) {
+      this.forget(id);
+      item.dataset.of = id;
+    }
+    this.problems.append(item);
+  }
+
+  private forget(id: string): void {
+    for (const item of this.problems.querySelectorAll<HTMLElement>("li")) if (item.dataset.of === id) item.remove();
+  }
+}

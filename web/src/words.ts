@@ -1,0 +1,84 @@
+/** What people read: sizes, states, and what to do when something failed. */
+
+import { prettierBytes } from "@transloadit/prettier-bytes";
+import { Problem } from "./api";
+import type { StoredFile } from "./contract";
+import { Unreachable } from "./patience";
+import { Refused } from "./transfer";
+
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** As the Dashboard shows it, and exactly. */
+export function bytes(count: number | null): string {
+  if (count === null) return "size not known yet";
+  const exactly = `${count.toLocaleString()} bytes`;
+  return count < 1024 ? exactly : `${prettierBytes(count)} (${exactly})`;
+}
+
+export function when(rfc3339: string): string {
+  return moment.format(new Date(rfc3339));
+}
+
+export function until(rfc3339: string): string {
+  return day.format(new Date(rfc3339));
+}
+
+/** What a problem of the API means to somebody at this page. Others are told in the server's own words. */
+const ADVICE: Record<string, string> = {
+  unauthorized: "This access token is not, or no longer, one of this deployment's. Sign in with another.",
+  expired_capability: "This link's time is over. Ask whoever gave it to you for a new one.",
+  invalid_capability: "This link is not whole, or not for uploading. Open it again just as you were given it.",
+  drop_not_found: "This link has ended. Ask whoever gave it to you for a new one.",
+  drop_full: "As many files as this link takes have been sent. Ask whoever gave it to you for a new one.",
+  file_not_found: "This file is not there any more: it was deleted.",
+};
+
+/** Why something failed and what to do, in whole sentences. `byLink`: to somebody who has a link and no token. */
+export function explain(error: unknown, byLink = false): string {
+  if (error instanceof Problem) {
+    if (error.status >= 500 && error.code !== "busy")
+      return `The server failed (${error.status}). Try again; the failure was logged.`;
+    const code = byLink && error.status === 401 ? "invalid_capability" : error.code;
+    return ADVICE[code] ?? error.detail;
+  }
+  if (error instanceof Unreachable) {
+    return navigator.onLine
+      ? `${error.message}. Check your connection, then try again; what has arrived is kept.`
+      : "You are offline. Try again when you are back; what has arrived is kept.";
+  }
+  if (error instanceof Refused) {
+    const answer = [error.status, error.code].join(" ").trim();
+    return `S3 refused the bytes (${answer}). Try again; if it stays so, the file may have changed since you chose it.`;
+  }
+  if (error instanceof DOMException && error.name === "NotReadableError") {
+    return "The file cannot be read (any more). Choose it again.";
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Why a file failed (docs/api.md, Reasons), and what to do. */
+const REASONS: Record<string, string> = {
+  size_mismatch: "Another number of bytes arrived than was promised. Send the file again.",
+  digest_mismatch: "The bytes that arrived are not those that were declared. Send the file again.",
+  checksum_mismatch: "The bytes that were read are not those that S3 stored. Send the file again.",
+  object_missing: "The object was deleted from S3 before it was verified. Send the file again.",
+  object_changed: "Another object took its place in S3. Send the file again.",
+  object_forbidden: "S3 does not let the hasher read it. Whoever runs this deployment has to look at its permissions.",
+  out_of_time: "It is too large to be hashed in one go on this platform.",
+  unreadable: "It could not be read from S3, ten times over. Send it again, or ask whoever runs this deployment.",
+  upload_missing: "S3 lost the upload before it was complete. Send the file again.",
+  expired: "Nobody finished it in time, so its parts were removed. Send the file again.",
+};
+
+export function reason(file: StoredFile): string {
+  const said = REASONS[file.reason ?? ""] ?? `It failed (${file.reason ?? "no reason given"}). Send the file again.`;
+  if (!file.mismatch) return said;
+  const { name, expected, found } = file.mismatch;
+  return `${said} Its ${name} should be ${expected} and is ${found}.`;
+}
+
+export function percent(part: number, whole: number | null): number {
+  if (whole === null) return 0;
+  return whole === 0 ? 100 : Math.floor((100 * part) / whole);
+}
