@@ -12,8 +12,8 @@ from functions.api import companion, contract, grants, page, small
 from functions.api.callers import Anyone, Own, Owner
 from functions.api.links import shown
 from functions.api.models import CompleteFile, CreateFile, SignParts
+from functions.api.parts import FIRST_PARTS, check_part_numbers, part_numbers
 from functions.api.stores import files, uploads
-from functions.api.uploads import FIRST_PARTS, check_part_numbers, part_numbers
 from sluice import problems
 from sluice.files import File, Status
 from sluice.objects import Part

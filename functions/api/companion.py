@@ -22,8 +22,8 @@ from pydantic import BaseModel, Field, ValidationError
 from functions.api import callers, links
 from functions.api.callers import Caller
 from functions.api.models import CompletedPart, CreateFile
+from functions.api.parts import part_numbers
 from functions.api.stores import uploads
-from functions.api.uploads import part_numbers
 from sluice import limits, problems, settings
 from sluice.errors import FileNotFound, Problem, WrongState
 from sluice.files import File, Mode, Status

@@ -1,6 +1,5 @@
 """The presigned upload protocol: begin, sign, resume, complete, give up."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,16 +8,14 @@ from botocore.exceptions import ClientError
 
 from functions.api.admission import Admission
 from functions.api.drops import Drop
-from functions.api.models import DIGEST_CHARACTERS, CompletedPart, CreateFile, check_filename
+from functions.api.models import CompletedPart, CreateFile, check_filename
+from functions.api.parts import lock, part_bytes, right, whole
 from sluice import limits
 from sluice.capabilities import Caller
 from sluice.errors import (
     Busy,
     Conflict,
-    InvalidPartDigest,
     InvalidPartNumber,
-    PartDigestNeeded,
-    PartsDiffer,
     PartsMissing,
     Problem,
     TooLarge,
@@ -29,8 +26,6 @@ from sluice.objects import Form, ObjectMissing, Objects, ObjectTaken, Part, Unde
 from sluice.queue import Queue
 from sluice.signing import Signed
 
-FIRST_PARTS = 100  # signed along with a new file: 130 KB of answer, 800 MiB to begin with
-MISSING_SHOWN = 100  # part numbers in one problem
 # How long a client waits for S3 to put parts together, which may take minutes. Of the function's 29 s another request
 # to S3 may take 10 and one to DynamoDB 5, should one of each hang.
 COMPLETE_SECONDS = 12.0
@@ -146,7 +141,7 @@ class Uploads:
                 arrived = [Part(1, version.size, version.etag)]
         except (UploadMissing, ObjectMissing):
             return []
-        return _right(file, arrived)
+        return right(file, arrived)
 
     def sent(self, file: File) -> list[Part] | None:
         """The parts that S3 has of a file that its client cuts; None when they are one object. Raises WrongState."""
@@ -197,7 +192,7 @@ class Uploads:
             arrived = self._objects.parts(file.key, upload_id)
         except UploadMissing:
             return self._without_upload(file)
-        parts = self._whole(file, arrived, listed)
+        parts = whole(file, arrived, listed)
         if file.status is Status.UPLOADING:
             # The record first: whatever becomes of us after S3's deed, completing goes on from here.
             file = self._assembling(file, parts)
@@ -238,11 +233,11 @@ class Uploads:
 
     def _sign_one(self, file: File, number: int, digest: str | None) -> dict[str, Any]:
         size = part_bytes(file, number)
-        lock = _lock(file, digest)
+        digests = lock(file, digest)
         if file.upload_id:
-            signed = self._objects.sign_part(file.key, file.upload_id, number, size, lock)
+            signed = self._objects.sign_part(file.key, file.upload_id, number, size, digests)
         else:
-            signed = self._objects.sign_put(file.key, size, file.content_type, lock or file.declared)
+            signed = self._objects.sign_put(file.key, size, file.content_type, digests or file.declared)
         return {
             "number": number,
             "offset": (number - 1) * file.part_size,
@@ -257,7 +252,7 @@ class Uploads:
             version = self._objects.head(file.key).version
         except ObjectMissing:
             raise PartsMissing("The PUT has not arrived.", missing=[1]) from None
-        parts = self._whole(file, [Part(1, version.size, version.etag)], listed)
+        parts = whole(file, [Part(1, version.size, version.etag)], listed)
         if file.status is not Status.UPLOADING:
             return file
         return self._assembling(file, parts)
@@ -298,20 +293,6 @@ class Uploads:
             self._queue.see_through(fresh)
         return fresh
 
-    def _whole(self, file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
-        """All parts in order, when they are there, of the right size and those that the client lists."""
-        if file.own_parts is not None or file.size_limit is not None:
-            return _as_cut(file, arrived, listed)
-        right = {part.number: part for part in _right(file, arrived)}
-        missing = [number for number in range(1, file.part_count + 1) if number not in right]
-        if missing:
-            raise PartsMissing(
-                f"{len(missing)} of {file.part_count} parts are missing or not of their size.",
-                missing=missing[:MISSING_SHOWN],
-            )
-        _agree(right.values(), listed)
-        return [right[number] for number in range(1, file.part_count + 1)]
-
 
 def _expect_uploading(file: File) -> None:
     if file.status is not Status.UPLOADING:
@@ -322,87 +303,3 @@ def _refuse_aborted(file: File) -> None:
     if file.status is Status.ABORTED:
         detail = f"The upload was {file.reason}; begin again with POST /files."
         raise WrongState(detail, state=file.status, reason=file.reason)
-
-
-def _lock(file: File, digest: str | None) -> dict[str, str]:
-    """The digest that a part is locked to, if any."""
-    if file.part_digest is None:
-        if digest is not None:
-            raise InvalidPartDigest("The file was begun without a `part_digest`.")
-        return {}
-    if digest is None:
-        raise PartDigestNeeded(f"POST the {file.part_digest} of each part.", part_digest=file.part_digest)
-    if len(digest) != DIGEST_CHARACTERS[file.part_digest]:
-        raise InvalidPartDigest(f"{file.part_digest} has {DIGEST_CHARACTERS[file.part_digest]} hex digits.")
-    return {file.part_digest: digest}
-
-
-def _right(file: File, arrived: Sequence[Part]) -> list[Part]:
-    """Those parts that are the file's and of their right size."""
-    return [part for part in arrived if part.number <= file.part_count and part.size == part_bytes(file, part.number)]
-
-
-def _as_cut(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
-    """All parts in order of a file that its client cuts as it likes, when none before the last of them is missing.
-
-    Without the size only the client knows which one that is, so it has to list them; with it their sum tells.
-    """
-    if listed is None and file.size_limit is not None and file.upload_id:
-        raise PartsDiffer("Only its client knows how many parts the file has: list them.")
-    parts = {part.number: part for part in arrived}
-    count = max([1, *parts, *(part.number for part in listed or ())])
-    short = [
-        number
-        for number in range(1, count + 1)
-        if number not in parts or (number < count and parts[number].size < limits.MIN_PART_BYTES)
-    ]
-    if short:
-        raise PartsMissing(
-            f"{len(short)} parts are missing or have less than {limits.MIN_PART_BYTES} bytes.",
-            missing=short[:MISSING_SHOWN],
-        )
-    _agree(parts.values(), listed)
-    total = sum(part.size for part in arrived)
-    if file.size_limit is None and total != file.size:
-        raise PartsDiffer(f"The parts have {total} bytes in all, and the file {file.size}.")
-    return [parts[number] for number in range(1, count + 1)]
-
-
-def _agree(arrived: Iterable[Part], listed: Sequence[CompletedPart] | None) -> None:
-    """Raises PartsDiffer where the client lists other parts than those that arrived."""
-    if listed is not None:
-        named = {part.number: part.etag.strip('"') for part in listed}
-        if named != {part.number: part.etag for part in arrived}:
-            raise PartsDiffer("Leave `parts` out to let the server list them.")
-
-
-def part_bytes(file: File, number: int) -> int:
-    """The size that this part must have: all are equal but the last. 0 for a number that the file does not have."""
-    return max(0, min(file.part_size, file.size - (number - 1) * file.part_size))
-
-
-def part_numbers(text: str, count: int) -> list[int]:
-    """`1-3,7` as [1, 2, 3, 7]: ascending, each once, at most MAX_PARTS_PER_ANSWER. Raises InvalidPartNumber."""
-    numbers: set[int] = set()
-    for item in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,5})(?:-(\d{1,5}))?\s*", item, re.ASCII)
-        if not match:
-            raise InvalidPartNumber(f"{item[:40]!r} is neither a number nor a range such as 1-100.")
-        first, last = int(match[1]), int(match[2] or match[1])
-        check_part_numbers([first, last], count)
-        if first > last:
-            raise InvalidPartNumber(f"{item.strip()} ends before it begins.")
-        numbers.update(range(first, last + 1))
-    if len(numbers) > limits.MAX_PARTS_PER_ANSWER:
-        raise InvalidPartNumber(
-            f"{limits.MAX_PARTS_PER_ANSWER} parts can be signed at once, not {len(numbers)}.",
-            limit=limits.MAX_PARTS_PER_ANSWER,
-        )
-    return sorted(numbers)
-
-
-def check_part_numbers(numbers: Iterable[int], count: int) -> None:
-    """Raises InvalidPartNumber for one that a file of so many parts does not have."""
-    for number in numbers:
-        if not 1 <= number <= count:
-            raise InvalidPartNumber(f"{number} is not within this file's parts, 1 to {count}.", part_count=count)

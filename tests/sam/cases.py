@@ -290,6 +290,7 @@ CASES = [
     Case("api-get", "ApiFunction", _shown, _problem(401, "unauthorized")),
     Case("hasher-put", "HasherFunction", _hashed(PUT, SMALL), _quiet),
     Case("hasher-multipart", "HasherFunction", _hashed(MULTIPART, b"".join(PARTS)), _quiet),
+    Case("hasher-assembling", "HasherFunction", _all_taken, _quiet),  # about a file that has got on meanwhile
     Case("hasher-test-event", "HasherFunction", _all_taken, _quiet),
     Case("stream-healthz", "StreamFunction", _healthy, _still_healthy),
     Case("stream-content", "StreamFunction", _content, _problem(403, "invalid_capability")),

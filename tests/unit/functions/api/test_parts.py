@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.api.uploads import part_bytes, part_numbers
+from functions.api.parts import part_bytes, part_numbers
 from sluice.errors import InvalidPartNumber
 from sluice.files import File, Mode
 from sluice.limits import MAX_OBJECT_BYTES, MAX_PARTS_PER_ANSWER, part_count, part_size

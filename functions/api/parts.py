@@ -1,0 +1,112 @@
+"""Which parts a file has, which of them have arrived, and what each is locked to."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from functions.api.models import DIGEST_CHARACTERS, CompletedPart
+from sluice import limits
+from sluice.errors import InvalidPartDigest, InvalidPartNumber, PartDigestNeeded, PartsDiffer, PartsMissing
+from sluice.files import File
+from sluice.objects import Part
+
+FIRST_PARTS = 100  # signed along with a new file: 130 KB of answer, 800 MiB to begin with
+MISSING_SHOWN = 100  # part numbers in one problem
+
+
+def part_bytes(file: File, number: int) -> int:
+    """The size that this part must have: all are equal but the last. 0 for a number that the file does not have."""
+    return max(0, min(file.part_size, file.size - (number - 1) * file.part_size))
+
+
+def part_numbers(text: str, count: int) -> list[int]:
+    """`1-3,7` as [1, 2, 3, 7]: ascending, each once, at most MAX_PARTS_PER_ANSWER. Raises InvalidPartNumber."""
+    numbers: set[int] = set()
+    for item in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,5})(?:-(\d{1,5}))?\s*", item, re.ASCII)
+        if not match:
+            raise InvalidPartNumber(f"{item[:40]!r} is neither a number nor a range such as 1-100.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        check_part_numbers([first, last], count)
+        if first > last:
+            raise InvalidPartNumber(f"{item.strip()} ends before it begins.")
+        numbers.update(range(first, last + 1))
+    if len(numbers) > limits.MAX_PARTS_PER_ANSWER:
+        raise InvalidPartNumber(
+            f"{limits.MAX_PARTS_PER_ANSWER} parts can be signed at once, not {len(numbers)}.",
+            limit=limits.MAX_PARTS_PER_ANSWER,
+        )
+    return sorted(numbers)
+
+
+def check_part_numbers(numbers: Iterable[int], count: int) -> None:
+    """Raises InvalidPartNumber for one that a file of so many parts does not have."""
+    for number in numbers:
+        if not 1 <= number <= count:
+            raise InvalidPartNumber(f"{number} is not within this file's parts, 1 to {count}.", part_count=count)
+
+
+def lock(file: File, digest: str | None) -> dict[str, str]:
+    """The digest that a part is locked to, if any."""
+    if file.part_digest is None:
+        if digest is not None:
+            raise InvalidPartDigest("The file was begun without a `part_digest`.")
+        return {}
+    if digest is None:
+        raise PartDigestNeeded(f"POST the {file.part_digest} of each part.", part_digest=file.part_digest)
+    if len(digest) != DIGEST_CHARACTERS[file.part_digest]:
+        raise InvalidPartDigest(f"{file.part_digest} has {DIGEST_CHARACTERS[file.part_digest]} hex digits.")
+    return {file.part_digest: digest}
+
+
+def right(file: File, arrived: Sequence[Part]) -> list[Part]:
+    """Those parts that are the file's and of their right size."""
+    return [part for part in arrived if part.number <= file.part_count and part.size == part_bytes(file, part.number)]
+
+
+def whole(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
+    """All parts in order, when they are there, of the right size and those that the client lists."""
+    if file.own_parts is not None or file.size_limit is not None:
+        return _as_cut(file, arrived, listed)
+    fitting = {part.number: part for part in right(file, arrived)}
+    missing = [number for number in range(1, file.part_count + 1) if number not in fitting]
+    if missing:
+        raise PartsMissing(
+            f"{len(missing)} of {file.part_count} parts are missing or not of their size.",
+            missing=missing[:MISSING_SHOWN],
+        )
+    _agree(fitting.values(), listed)
+    return [fitting[number] for number in range(1, file.part_count + 1)]
+
+
+def _as_cut(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
+    """All parts in order of a file that its client cuts as it likes, when none before the last of them is missing.
+
+    Without the size only the client knows which one that is, so it has to list them; with it their sum tells.
+    """
+    if listed is None and file.size_limit is not None and file.upload_id:
+        raise PartsDiffer("Only its client knows how many parts the file has: list them.")
+    parts = {part.number: part for part in arrived}
+    count = max([1, *parts, *(part.number for part in listed or ())])
+    short = [
+        number
+        for number in range(1, count + 1)
+        if number not in parts or (number < count and parts[number].size < limits.MIN_PART_BYTES)
+    ]
+    if short:
+        raise PartsMissing(
+            f"{len(short)} parts are missing or have less than {limits.MIN_PART_BYTES} bytes.",
+            missing=short[:MISSING_SHOWN],
+        )
+    _agree(parts.values(), listed)
+    total = sum(part.size for part in arrived)
+    if file.size_limit is None and total != file.size:
+        raise PartsDiffer(f"The parts have {total} bytes in all, and the file {file.size}.")
+    return [parts[number] for number in range(1, count + 1)]
+
+
+def _agree(arrived: Iterable[Part], listed: Sequence[CompletedPart] | None) -> None:
+    """Raises PartsDiffer where the client lists other parts than those that arrived."""
+    if listed is not None:
+        named = {part.number: part.etag.strip('"') for part in listed}
+        if named != {part.number: part.etag for part in arrived}:
+            raise PartsDiffer("Leave `parts` out to let the server list them.")
