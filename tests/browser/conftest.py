@@ -1,9 +1,7 @@
 """A real Chromium, the whole local stack, and a loopback server for pages of other origins."""
 
 import functools
-import json
 import os
-import secrets
 import shutil
 import subprocess
 import threading
@@ -16,8 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from local.template import REGION
-from tests.integration.conftest import Stack, running
+from tests.integration.conftest import Stack, standing
 
 # Set where all of it has to be there (continuous integration): what is missing is then a failure.
 REQUIRED = "SLUICE_REQUIRE_BROWSER"
@@ -80,18 +77,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, pages: Pages) -> Iterator[Stack]:
     """The whole stack of template.yaml, for pages of its own and of `pages.url`."""
-    tokens = {"default": secrets.token_urlsafe(), "other": secrets.token_urlsafe()}
-    log = tmp_path_factory.mktemp("stack") / "log"
-    with running(log, SLUICE_TOKEN=json.dumps(tokens), SLUICE_ALLOWED_ORIGINS=pages.url) as up:
-        yield Stack(
-            api=up.ready["api"],
-            stream=up.ready["stream"],
-            aws=up.ready["aws"],
-            token=up.ready["token"],
-            other_token=tokens["other"],
-            region=REGION,
-            log=log,
-        )
+    with standing(tmp_path_factory.mktemp("stack"), SLUICE_ALLOWED_ORIGINS=pages.url) as up:
+        yield up
 
 
 @pytest.fixture(scope="session")

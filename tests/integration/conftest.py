@@ -84,12 +84,11 @@ def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
     return ready
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole stack of template.yaml, once for all tests that use it."""
+@contextmanager
+def standing(folder: Path, **settings: str) -> Iterator[Stack]:
+    """The whole stack of template.yaml, with two owners."""
     tokens = {"default": secrets.token_urlsafe(), "other": secrets.token_urlsafe()}
-    log = tmp_path_factory.mktemp("stack") / "log"
-    with running(log, SLUICE_TOKEN=json.dumps(tokens)) as up:
+    with running(folder / "log", SLUICE_TOKEN=json.dumps(tokens), **settings) as up:
         yield Stack(
             api=up.ready["api"],
             stream=up.ready["stream"],
@@ -97,8 +96,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             token=up.ready["token"],
             other_token=tokens["other"],
             region=REGION,
-            log=log,
+            log=up.log,
         )
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all tests that use it."""
+    with standing(tmp_path_factory.mktemp("stack")) as up:
+        yield up
 
 
 @pytest.fixture(scope="session")
