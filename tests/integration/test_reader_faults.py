@@ -24,7 +24,7 @@ from tests.integration.origin import Origin
 from tests.integration.proxy import Exchange, Fault
 from tests.integration.world import content
 
-SEEDS = range(300 if os.environ.get("ENDURANCE") else 40)
+SEEDS = range(300 if os.environ.get("ENDURANCE") else 24)
 PART = 2 * KIB
 DATA = content(9 * PART + 77)
 # A stall costs this much of real time. Attempts: more than any seed's faults in a row, and what a busy machine adds.

@@ -41,7 +41,7 @@ from tests.integration import proxy as network
 from tests.integration.test_permissions import fresh
 from tests.integration.world import BUCKET, TABLE, World, content, digests, environment, send, small_parts, world
 
-EXAMPLES, STEPS = (30, 30) if os.environ.get("ENDURANCE") else (5, 20)
+EXAMPLES, STEPS = (30, 30) if os.environ.get("ENDURANCE") else (3, 20)
 PART = 50  # bytes
 SIZES = (0, 1, PART, PART + 1, 2 * PART, 2 * PART + 7)
 OWNERS = ("ann", "bob")
