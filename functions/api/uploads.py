@@ -64,8 +64,6 @@ class Uploads:
             fingerprint=wanted.fingerprint,
             part_digest=wanted.part_digest,
             declared=wanted.digests,
-            expires_at=in_days(limits.UNFINISHED_DAYS),
-            forget_at=in_days(limits.UNFINISHED_DAYS + limits.REMEMBERED_DAYS),
             drop=caller.drop,
         )
         return self._create(file, drop), True
@@ -94,8 +92,6 @@ class Uploads:
             mode=mode,
             part_size=max(limits.MAX_SINGLE_PUT_BYTES, size),
             own_parts=0 if mode is Mode.MULTIPART else None,
-            expires_at=in_days(limits.UNFINISHED_DAYS),
-            forget_at=in_days(limits.UNFINISHED_DAYS + limits.REMEMBERED_DAYS),
             drop=caller.drop,
         )
         return self._create(file, drop)
@@ -225,7 +221,13 @@ class Uploads:
         multipart = file.mode is Mode.MULTIPART
         upload_id = self._objects.create_upload(file.key, file.content_type, file.part_digest) if multipart else None
         try:
-            return self._admission.create(replace(file, upload_id=upload_id), drop)
+            unfinished = replace(
+                file,
+                upload_id=upload_id,
+                expires_at=in_days(limits.UNFINISHED_DAYS),
+                forget_at=in_days(limits.UNFINISHED_DAYS + limits.REMEMBERED_DAYS),
+            )
+            return self._admission.create(unfinished, drop)
         except Problem:
             if upload_id:
                 self._objects.abort(file.key, upload_id)

@@ -30,6 +30,7 @@ from tests.integration.world import (
     content,
     environment,
     failed,
+    handled,
     ready,
     run,
     world,
@@ -213,17 +214,7 @@ class Hasher:
 
     def handle(self, body: str) -> list[str]:
         """Which messages come again: `1`, or none."""
-        attributes = {"ApproximateReceiveCount": "1"}
-        message = {"messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs", "attributes": attributes}
-        context = SimpleNamespace(
-            function_name="hasher",
-            memory_limit_in_mb=3008,
-            invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:hasher",
-            aws_request_id="request-1",
-            get_remaining_time_in_millis=lambda: 600_000,
-        )
-        answer = self.module.handler({"Records": [message | {"body": body}]}, context)
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        return handled(self.module.handler, body)
 
     def sent(self) -> list[str]:
         """The bodies of the messages in the queue, which are taken out."""

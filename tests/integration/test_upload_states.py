@@ -39,7 +39,18 @@ from sluice.files import KEY_PREFIX, File, Status, owner_and_id
 from sluice.limits import UNFINISHED_DAYS
 from tests.integration import proxy as network
 from tests.integration.test_permissions import fresh
-from tests.integration.world import BUCKET, TABLE, World, content, digests, environment, send, small_parts, world
+from tests.integration.world import (
+    BUCKET,
+    TABLE,
+    World,
+    content,
+    digests,
+    environment,
+    handled,
+    send,
+    small_parts,
+    world,
+)
 
 EXAMPLES, STEPS = (30, 30) if os.environ.get("ENDURANCE") else (3, 20)
 PART = 50  # bytes
@@ -138,17 +149,7 @@ class Deployed:
 
     def take(self, message: Message) -> bool:
         """Whether the hasher is done with the message."""
-        attributes = {"ApproximateReceiveCount": str(message.receives)}
-        record = {"messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs", "attributes": attributes}
-        context = SimpleNamespace(
-            function_name="hasher",
-            memory_limit_in_mb=3008,
-            invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:hasher",
-            aws_request_id="request-1",
-            get_remaining_time_in_millis=lambda: 600_000,
-        )
-        answer = self.hasher.handler({"Records": [record | {"body": json.dumps(message.body)}]}, context)
-        return not answer["batchItemFailures"]
+        return handled(self.hasher.handler, json.dumps(message.body), message.receives) == []
 
     @contextmanager
     def impatient(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import boto3
@@ -219,3 +220,18 @@ def failed(file: File | None, reason: Reason) -> bool:
     assert (file.status, file.reason) == (Status.FAILED, reason)
     assert (file.lease_until, file.expires_at, file.digest_states) == (0, None, {})
     return True
+
+
+def handled(handler: Callable[[dict[str, Any], Any], dict[str, Any]], body: str, receives: int = 1) -> list[str]:
+    """Which messages come again when the hasher takes one that was received so often: `1`, or none."""
+    attributes = {"ApproximateReceiveCount": str(receives)}
+    message = {"messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs", "attributes": attributes}
+    context = SimpleNamespace(
+        function_name="hasher",
+        memory_limit_in_mb=3008,
+        invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:hasher",
+        aws_request_id="request-1",
+        get_remaining_time_in_millis=lambda: 600_000,
+    )
+    answer = handler({"Records": [message | {"body": body}]}, context)
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
