@@ -158,10 +158,10 @@ def test_an_interrupted_get_leaves_nothing(deployment: Deployment, tmp_path: Pat
     file_id = deployment.keep(CONTENT)
     deployment.stall = threading.Event()
     command = [sys.executable, "-m", "sluice_client", "get", file_id, "-o", "out"]
-    # A shell that runs the tests in the background has them ignore SIGINT, and what they start as well.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell that runs the tests in the background has them ignore SIGINT, `nohup` SIGHUP, and what they start as well.
+    before = signal.signal(number, signal.SIG_DFL)
     with subprocess.Popen(command, env=process_environment(deployment), cwd=tmp_path, stderr=subprocess.PIPE) as get:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
         assert deployment.stalled.wait(30)
         get.send_signal(number)
         _, stderr = get.communicate(timeout=30)
