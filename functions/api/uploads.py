@@ -1,6 +1,7 @@
 """The presigned upload protocol: begin, sign, resume, complete, give up."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -163,7 +164,7 @@ class Uploads:
     def complete(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
         """Make the parts one object, as often as a client asks. Raises PartsMissing, PartsDiffer, WrongState, Busy.
 
-        A file that is left `assembling` gets on from here by itself: S3's event will come, or the hasher sees to it.
+        A file that is left `assembling` gets on from here by itself: the hasher sees to it.
         """
         try:
             return self._complete(file, listed)
@@ -190,14 +191,14 @@ class Uploads:
             return self._without_upload(file)
         parts = whole(file, arrived, listed)
         if file.status is Status.UPLOADING:
-            # The record first: whatever becomes of us after S3's deed, completing goes on from here.
+            # A message to the hasher, then the record, then S3: wherever we die, somebody goes on from there.
+            self._queue.see_through(file)
             file = self._assembling(file, parts)
         try:
-            self._objects.complete(file.key, upload_id, parts, file.size, COMPLETE_SECONDS)
+            with suppress(Undecided):
+                self._objects.complete(file.key, upload_id, parts, file.size, COMPLETE_SECONDS)
         except (UploadMissing, ObjectTaken):
             return self._without_upload(file)
-        except Undecided:
-            self._queue.see_through(file)
         except ClientError as error:
             if error.response["Error"]["Code"] != "InvalidPart":
                 raise
@@ -285,14 +286,12 @@ class Uploads:
         """
         fresh = self._files.get(file.owner, file.id)
         _refuse_aborted(fresh)
-        if fresh.status not in (Status.UPLOADING, Status.ASSEMBLING):
+        if fresh.status is not Status.UPLOADING:
             return fresh
         try:
             self._objects.head(file.key)
         except ObjectMissing:
-            if fresh.status is Status.UPLOADING:
-                return self._ended(fresh, Status.FAILED, UPLOAD_MISSING)
-            self._queue.see_through(fresh)
+            return self._ended(fresh, Status.FAILED, UPLOAD_MISSING)
         return fresh
 
 

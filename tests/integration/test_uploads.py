@@ -250,8 +250,39 @@ def test_s3_fails_for_a_while(here: World, status: int, code: str) -> None:
     file = here.sent(LARGE)
     here.proxy.fail("CompleteMultipartUpload", *[network.says(status, code)] * (SDK_ATTEMPTS - 1))
     assert here.uploads.complete(file, None).status is Status.ASSEMBLING
-    assert here.messages() == []
     assert ready(run(here.job(), here.now(file), version_of(here, file)), LARGE)
+
+
+def test_the_api_dies_before_s3_has_heard(here: World) -> None:
+    """Nobody was promised anything, and nobody may ever ask again: the file gets ready all the same."""
+    file = here.sent(LARGE)
+    here.proxy.fail_always("CompleteMultipartUpload", network.says(403, "AccessDenied"))
+    with pytest.raises(ClientError):
+        here.uploads.complete(file, None)
+    here.proxy.recover()
+    assert here.now(file).status is Status.ASSEMBLING
+    see_through(here)
+    assert ready(run(here.job(), here.now(file), version_of(here, file)), LARGE)
+
+
+def test_no_file_is_assembling_without_its_message(here: World) -> None:
+    """Where the queue takes none, completing fails before anything has changed, and works when asked for again."""
+    file = here.sent(LARGE)
+    here.proxy.fail_always("SendMessage", network.says(503, "ServiceUnavailable"))
+    with pytest.raises(ClientError):
+        here.uploads.complete(file, None)
+    assert here.now(file) == file
+    here.proxy.recover()
+    assert here.uploads.complete(file, None).status is Status.ASSEMBLING
+
+
+def test_a_message_of_a_completion_that_was_not_begun(here: World) -> None:
+    """The API died behind the message: the parts stay as they are, and the client completes them later."""
+    file = here.sent(LARGE)
+    here.queue.see_through(file)
+    see_through(here)
+    assert here.now(file) == file
+    assert here.uploads.complete(file, None).status is Status.ASSEMBLING
 
 
 FOR_EVER = [network.says(200, "InternalError"), network.says(503, "SlowDown"), network.lose]
@@ -319,6 +350,7 @@ def test_neither_upload_nor_object(here: World) -> None:
     """S3 may be at it, so the message comes again; the last time, the file has failed and says why for a week."""
     file = here.sent(LARGE)
     assert file.upload_id
+    here.queue.see_through(file)
     assembling = here.files.save(file, status=Status.ASSEMBLING)
     here.near_objects.abort(file.key, file.upload_id)
     assert here.uploads.complete(assembling, None) == assembling

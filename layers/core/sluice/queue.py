@@ -33,12 +33,15 @@ class Queue:
 
     @cached_property
     def _client(self) -> "SQSClient":
-        # Few environments ever need it, so none makes it when it starts.
+        # Most requests do without it, so it is made when it is first asked for.
         config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=1, read_timeout=2)
         return boto3.client("sqs", config=config)
 
     def see_through(self, file: File) -> None:
-        """Let the hasher see to it that S3 puts the file's parts together, whoever waits for it or does not."""
+        """Let the hasher see to it that S3 puts the file's parts together, once it is `assembling`.
+
+        Sent before anything else of a completion, so that no `assembling` file is without its message.
+        """
         body = json.dumps({ASSEMBLING: {"owner": file.owner, "id": file.id}})
         self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=DELAY_SECONDS)
 
