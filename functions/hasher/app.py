@@ -10,11 +10,6 @@ from urllib.parse import unquote_plus
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes import S3Event
-from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
@@ -28,8 +23,6 @@ from sluice.queue import seen_through
 logger = Logger()
 metrics = Metrics()
 tracer = Tracer()
-# A batch that failed as a whole is still answered message by message, so that none is tried again in vain.
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 files = Files.connect()
 objects = Objects.connect()
 sqs = boto3.client("sqs", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
@@ -41,45 +34,55 @@ options = Options.read()
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    return process_partial_response(event, take, processor, context)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Answer with the messages that have to come again, also when it is all of them:
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    failed = [message["messageId"] for message in event["Records"] if not taken(message, context)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def taken(message: dict[str, Any], context: LambdaContext) -> bool:
+    metrics.add_metric("Messages", MetricUnit.Count, 1)
+    try:
+        take(message, context)
+    except Exception:
+        logger.exception("message goes back to the queue", message_id=message["messageId"])
+        return False
+    return True
 
 
 @tracer.capture_method(capture_response=False)
-def take(record: SQSRecord, lambda_context: LambdaContext) -> None:
+def take(message: dict[str, Any], context: LambdaContext) -> None:
     """One message: the S3 notification in it. What is not about one of our files is taken quietly."""
-    metrics.add_metric("Messages", MetricUnit.Count, 1)
-    notification = record.json_body
+    notification = json.loads(message["body"])
     if notification.get("Event") == "s3:TestEvent":  # S3 sends one when the notification is configured
         logger.info("test event")
         return
-    last = int(record.attributes.approximate_receive_count) >= max_receives
-    try:
-        if file := seen_through(notification):
-            seconds = lambda_context.get_remaining_time_in_millis() / 1000 - DEADLINE_MARGIN_SECONDS
-            assemble(files, objects, *file, seconds, last=last)
-            return
-        for created in S3Event(notification).records:
-            hash_one(created, lambda_context, last=last)
-    except Exception:  # Powertools turns it into a batch item failure without a word
-        logger.exception("message goes back to the queue", message_id=record.message_id)
-        raise
+    last = int(message["attributes"]["ApproximateReceiveCount"]) >= max_receives
+    if file := seen_through(notification):
+        seconds = context.get_remaining_time_in_millis() / 1000 - DEADLINE_MARGIN_SECONDS
+        assemble(files, objects, *file, seconds, last=last)
+        return
+    for created in notification["Records"]:
+        hash_one(created, context, last=last)
 
 
-def hash_one(record: S3EventRecord, context: LambdaContext, *, last: bool) -> None:
+def hash_one(record: dict[str, Any], context: LambdaContext, *, last: bool) -> None:
     """Run the job of one event, and send the next message where the file needs one.
 
-    When this fails the last time that its message comes, the file fails with it.
+    When this fails the last time that its message comes, the file fails with it. The event's shape:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     """
-    key = unquote_plus(record.s3.get_object.key)
+    event_name, bucket, told = record["eventName"], record["s3"]["bucket"]["name"], record["s3"]["object"]
+    key = unquote_plus(told["key"])
     named = owner_and_id(key)
-    ours = record.event_name.startswith("ObjectCreated:") and record.s3.bucket.name == objects.bucket
+    ours = event_name.startswith("ObjectCreated:") and bucket == objects.bucket
     if not ours or not named:
-        logger.info("not about a file of ours", event_name=record.event_name, bucket=record.s3.bucket.name)
+        logger.info("not about a file of ours", event_name=event_name, bucket=bucket)
         return
     owner, file_id = named
-    told = record.s3.get_object
-    version = Version(key, told.etag, told.size, told.version_id or None)
+    version = Version(key, told["eTag"], told["size"], told.get("versionId") or None)
     job = Job(files, objects, context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000, options)
     try:
         file = job.run(owner, file_id, version, last=last)
@@ -92,18 +95,18 @@ def hash_one(record: S3EventRecord, context: LambdaContext, *, last: bool) -> No
     finally:
         measure(job.work)
     if file is None:
-        logger.info("nothing to do", file_id=file_id, event_name=record.event_name)
+        logger.info("nothing to do", file_id=file_id, event_name=event_name)
     elif file.status in ENDED:
         tell(file)
 
 
-def hand_over(record: S3EventRecord, file: File) -> None:
+def hand_over(record: dict[str, Any], file: File) -> None:
     """Send the event once more, for the next invocation.
 
     The checkpoint is written and the lease given back by now. Whatever fails from there on lets our own message come
     again, so that there is one too many rather than one too few.
     """
-    sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"Records": [record.raw_event]}))
+    sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"Records": [record]}))
     logger.info("handed over", file_id=file.id, hashed_bytes=file.hashed_bytes, size=file.size)
     metrics.add_metric("HandOvers", MetricUnit.Count, 1)
 
