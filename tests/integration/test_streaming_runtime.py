@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,26 @@ async def test_two_hundred_streams_in_one_environment() -> None:
         ends = await asyncio.gather(*(anext(pieces) for pieces in streams), return_exceptions=True)
         assert [end.error_type for end in ends if isinstance(end, FunctionError)] == ["Runtime.Shutdown"] * 199
         await stream.end()
+
+
+SHOWS_PATH = """
+import json, sys
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(sys.path).encode()})
+"""
+
+
+async def test_modules_are_looked_for_where_the_managed_runtime_looks(tmp_path: Path) -> None:
+    """The function, both folders of its layers, Python's own, the managed runtime's libraries: in this order."""
+    (tmp_path / "shows.py").write_text(SHOWS_PATH)
+    async with environment("shows.app", LAMBDA_TASK_ROOT=str(tmp_path), LAMBDA_RUNTIME_DIR="/var/runtime") as shows:
+        path = json.loads((await shows.request("/"))[1])
+    layers = f"/opt/python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    assert path[:3] == [str(tmp_path), layers, "/opt/python"]
+    assert path[-1] == "/var/runtime"
 
 
 async def test_a_killed_process_breaks_its_stream() -> None:

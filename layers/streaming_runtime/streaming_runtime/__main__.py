@@ -17,8 +17,10 @@ def main() -> int:
     """Run the environment that the variables describe; the exit status of the process."""
     logs.configure(os.environ)
     settings = Settings.read()
-    # The managed runtime's order: the function first, its own libraries (boto3) last.
-    sys.path.insert(0, settings.task_root)
+    # The managed runtime's order: the function first, the layers next, its own libraries (boto3) last. Layers have two
+    # folders (https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html); /opt/python is there already.
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    sys.path[:0] = [settings.task_root, f"/opt/python/lib/{version}/site-packages"]
     sys.path.append(os.environ.get("LAMBDA_RUNTIME_DIR", "/var/runtime"))
     return asyncio.run(_run(settings))
 
