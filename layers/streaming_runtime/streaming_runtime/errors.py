@@ -50,7 +50,9 @@ class Document:
         self.error_type = error.error_type if isinstance(error, Fault) else type(error).__name__
         self.message = _words(error)
         self.request_id = request_id
-        frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
+        # A fault of the runtime's own making leads to what made it; anything else to where it was raised itself.
+        cause = error.__cause__ if isinstance(error, Fault) else None
+        frames = traceback.extract_tb((cause or error).__traceback__)
         self.stack_trace = traceback.StackSummary.from_list(
             [frame for frame in frames if not frame.filename.startswith(_NOT_THE_APPS)]
         ).format()

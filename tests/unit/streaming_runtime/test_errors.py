@@ -32,6 +32,27 @@ def test_a_fault_goes_by_its_own_type() -> None:
     assert Document(Fault("Runtime.HandlerNotFound", "where?")).error_type == "Runtime.HandlerNotFound"
 
 
+def test_the_stack_trace_is_that_of_the_failure_and_not_of_its_cause() -> None:
+    """As the managed runtime has it: `raise ... from` leads to the line that raised what the document names."""
+
+    def translate() -> None:
+        raise LookupError("no such file") from KeyError("a cause that was never raised")
+
+    def handle() -> None:
+        try:
+            raise KeyError("raised deeper")
+        except KeyError as cause:
+            raise LookupError("no such file") from cause
+
+    for fail in (translate, handle):
+        try:
+            fail()
+        except LookupError as error:
+            caller, innermost = Document(error).stack_trace
+        assert "fail()" in caller
+        assert 'raise LookupError("no such file")' in innermost
+
+
 @given(st.text(max_size=10_000), st.integers(0, 60), st.text(min_size=1, max_size=500))
 def test_trailers_fit_into_the_read_buffer_of_lambda(message: str, depth: int, error_type: str) -> None:
     """However long the message and deep the stack, the trailers stay under the limit and remain readable."""
