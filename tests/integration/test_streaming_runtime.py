@@ -158,6 +158,37 @@ async def test_an_app_that_cannot_be_imported_is_an_init_error(handler: str, err
         assert stream.process.returncode == 1
 
 
+EXITS_IN_IMPORT = "import sys\nsys.exit('no database')\n"
+# As Starlette does it: it says so, and raises on.
+EXITS_IN_STARTUP = """
+import sys
+
+async def app(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+    sys.exit("no database")
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "error_type"),
+    [(EXITS_IN_IMPORT, "SystemExit"), (EXITS_IN_STARTUP, "Runtime.StartupFailed")],
+    ids=["in its import", "in its startup"],
+)
+async def test_an_app_that_exits_while_it_starts_is_an_init_error(tmp_path: Path, source: str, error_type: str) -> None:
+    """`sys.exit` is how many say that their configuration is wrong, and whoever invokes learns what they said."""
+    (tmp_path / "leaves.py").write_text(source)
+    async with environment("leaves.app", LAMBDA_TASK_ROOT=str(tmp_path)) as leaves:
+        invoking = asyncio.create_task(leaves.invoke("/"))
+        await leaves.end()
+        leaves.api.gone()
+        with pytest.raises(FunctionError) as failed:
+            await invoking
+        assert failed.value.error_type == error_type
+        assert json.loads(failed.value.payload)["errorMessage"] == "no database"
+        assert leaves.process.returncode == 1
+
+
 async def test_two_hundred_streams_in_one_environment() -> None:
     """With AWS_LAMBDA_MAX_CONCURRENCY they are all open at once, and each ends as itself."""
     async with environment(AWS_LAMBDA_MAX_CONCURRENCY="200") as stream:

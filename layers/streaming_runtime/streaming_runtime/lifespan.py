@@ -46,7 +46,10 @@ class Lifespan:
     async def _run(self, scope: asgi.Scope) -> None:
         try:
             await self._app(scope, self._to_app.get, self._from_app.put)
-        except Exception as error:  # noqa: BLE001 - how an app says that it knows no lifespan is not specified
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - how an app says that it knows no lifespan is not specified
+            # A SystemExit must not get out of the task either: it would end the loop before Lambda has been told.
             logger.warning("The app's lifespan ended: %r", error)
 
     async def _tell(self, task: asyncio.Task[None], kind: str) -> asgi.Message | None:

@@ -47,7 +47,7 @@ async def _live(settings: Settings, client: Client) -> int:
         app = _load(settings.handler)
         lifespan = Lifespan(app)
         await lifespan.startup()
-    except Exception as error:
+    except BaseException as error:  # a module may call `sys.exit`, and a native extension may panic
         logger.exception("The app cannot be started.")
         await client.post_init_error(Document(error))
         return 1
