@@ -93,6 +93,40 @@ async def test_a_refused_answer_costs_its_invocation(
     assert api.violations == []
 
 
+async def test_a_task_that_is_left_behind_does_not_touch_the_next_answer() -> None:
+    """Not even where the failure of its own invocation was refused: what it sends raises an OSError."""
+    begun, left_behind, ended = asyncio.Event(), set[asyncio.Task[None]](), list[BaseException]()
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        async def late() -> None:
+            await begun.wait()
+            try:
+                await send(START)
+                await send(body(b"too late"))
+            except OSError as error:
+                ended.append(error)
+
+        if scope["path"] == "/raise":
+            left_behind.add(asyncio.create_task(late()))
+            raise LookupError("nothing")
+        await send(START)
+        await send(body(b"do", more=True))
+        begun.set()
+        await asyncio.wait(left_behind)
+        await send(body(b"ne"))
+
+    api = RuntimeApi()
+    refusal = Refusal(await api.start(), b"/error", 413)
+    async with listening(refusal) as address, working(api, address, app) as workers:
+        lost, served = await asyncio.gather(outcome(api, "/raise"), outcome(api))
+        assert (lost, served) == (Outcome(b"", GONE), RIGHT)
+        assert len(ended) == 1
+        api.retire()
+        assert await workers.ended() == []
+    await api.close()
+    assert api.violations == []
+
+
 @pytest.mark.parametrize(
     ("path", "call", "when"),
     [

@@ -89,7 +89,7 @@ class Cycle:
             else:
                 self._answer = Answer.ENDING
                 await self._stream.fail(self._document(error))
-            self._over()
+            self.over()
 
     def _document(self, error: BaseException) -> Document:
         return Document(error, self._invocation.request_id)
@@ -138,7 +138,7 @@ class Cycle:
             await self._write(head, body, more, missing)
         except OSError as error:
             self._lost, self._left = error, True
-            self._over()
+            self.over()
             self._client.close()
             raise
 
@@ -157,7 +157,7 @@ class Cycle:
             self._answer = Answer.ENDING
             await stream.end(*chunks)
             # Not before the end is delivered: an app may end its own sending as soon as it hears that its client left.
-            self._over()
+            self.over()
 
     def _missing_after(self, sent: int, more: bool) -> int | None:
         """Hold the app to its Content-Length: a client that waits for the rest, or gets too much, sees no error."""
@@ -170,6 +170,7 @@ class Cycle:
             raise RuntimeError(f"the response body ended {missing} bytes short of its Content-Length")
         return missing
 
-    def _over(self) -> None:
+    def over(self) -> None:
+        """Take nothing more: whatever is sent from here on raises an `OSError`."""
         self._answer = Answer.OVER
         self._disconnected.set()

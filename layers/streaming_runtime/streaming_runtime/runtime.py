@@ -158,8 +158,17 @@ class Worker:
             return
         scope["state"] = self._lifespan.state.copy()
         cycle = Cycle(self._client, invocation, scope, body)
+        try:
+            await self._run(cycle, invocation.deadline_ms)
+        finally:
+            # Also where its failure could not be told: a task that the app has left behind would else begin to answer,
+            # on the connection of the next invocation.
+            cycle.over()
+
+    async def _run(self, cycle: Cycle, deadline_ms: int) -> None:
+        """The app for one invocation, until it ends or its time does."""
         running = asyncio.create_task(cycle.run(self._app))
-        left = max(0.0, invocation.deadline_ms / 1000 - time.time())
+        left = max(0.0, deadline_ms / 1000 - time.time())
         # An invocation so short that the margin would eat it up keeps half of its time.
         margin = min(self._settings.deadline_margin, left / 2)
         try:
