@@ -69,11 +69,14 @@ def _version_2(event: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]
 
 def _version_1(event: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     """What payload 1.0 says: the query is decoded, and what repeats is in lists."""
-    path = request.get("path") or event["path"]
+    own = event["path"]
+    path = request.get("path") or own
+    # Where they differ by more than what stands before (one is decoded, say), only the stage's name tells the prefix.
+    known = path.endswith(own) or own == "/"
     return {
         "method": event["httpMethod"],
         "path": path,
-        "prefix": path.removesuffix(event["path"]),
+        "prefix": path.removesuffix(own) if known else f"/{request.get('stage')}",
         "query": urlencode(
             event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}, doseq=True
         ),

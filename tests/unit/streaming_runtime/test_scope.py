@@ -78,6 +78,21 @@ def test_a_rest_apis_event_becomes_a_scope() -> None:
     assert scope["client"] == ("192.0.2.1", 0)
 
 
+@pytest.mark.parametrize(
+    ("path", "full_path", "root_path"),
+    [
+        ("/a b", "/prod/a%20b", "/prod"),
+        ("/files/", "/prod/files", "/prod"),
+        ("/", "/prod", "/prod"),
+        ("/a b", "/a%20b", ""),
+    ],
+)
+def test_the_stage_is_found_however_the_two_paths_are_written(path: str, full_path: str, root_path: str) -> None:
+    """One may be encoded and the other not; what is left of the path is the app's, and never nothing."""
+    scope, _ = request(version_1(path, full_path))
+    assert (scope["path"], scope["root_path"]) == (unquote(full_path), root_path)
+
+
 def test_behind_a_custom_domain_there_is_no_stage_in_the_path() -> None:
     """The client's path is the app's path, then."""
     scope, _ = request(version_1(path="/files", full_path="/files"))
