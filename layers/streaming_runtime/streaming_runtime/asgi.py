@@ -11,3 +11,5 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # 2.4: after the client has left, `send` raises an OSError. Starlette then needs no task that listens for it.
 VERSION = {"version": "3.0", "spec_version": "2.4"}
+# The lifespan protocol counts its versions by itself.
+LIFESPAN_VERSION = {"version": "3.0", "spec_version": "2.0"}

@@ -22,7 +22,7 @@ class Lifespan:
 
     async def startup(self) -> None:
         """Run the app's startup. Raises `Fault` when it fails; an app without lifespan has none to run."""
-        scope = {"type": "lifespan", "asgi": asgi.VERSION, "state": self.state}
+        scope = {"type": "lifespan", "asgi": asgi.LIFESPAN_VERSION, "state": self.state}
         self._task = asyncio.create_task(self._run(scope))
         answer = await self._tell(self._task, "lifespan.startup")
         if answer is None:

@@ -15,7 +15,7 @@ async def test_startup_and_shutdown_run_once_each_in_their_order() -> None:
     told: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        assert scope["type"] == "lifespan"
+        assert (scope["type"], scope["asgi"]) == ("lifespan", {"version": "3.0", "spec_version": "2.0"})
         scope["state"]["pool"] = "open"
         for kind in ("startup", "shutdown"):
             told.append((await receive())["type"])
