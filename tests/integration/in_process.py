@@ -87,7 +87,7 @@ async def working(api: RuntimeApi, address: str, app: asgi.App, concurrency: int
 
     `address` leads to the API, directly or not.
     """
-    settings = Settings(address, "", ".", concurrency, snap_start=False, deadline_margin=1.0)
+    settings = Settings(address, "", ".", concurrency, snap_start=False, deadline_margin=1.0, shutdown=2)
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:

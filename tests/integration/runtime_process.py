@@ -99,6 +99,8 @@ async def environment(handler: str = "stream_app.app", **variables: str) -> Asyn
             "AWS_LAMBDA_RUNTIME_API": await api.start(),
             "AWS_LAMBDA_FUNCTION_NAME": "stream",
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
+            # Nobody kills it here, and the machine may be busy.
+            "STREAMING_RUNTIME_SHUTDOWN_MS": "10000",
             "LAMBDA_TASK_ROOT": str(APPS),
             "_HANDLER": handler,
             **variables,

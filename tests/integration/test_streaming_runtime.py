@@ -238,7 +238,7 @@ async def test_the_process_ends_whatever_hangs_in_it(tmp_path: Path, end: str) -
     """A thread that never returns, and tasks that ignore their cancellation, are left behind."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    async with environment() as stream:
+    async with environment(STREAMING_RUNTIME_SHUTDOWN_MS="600") as stream:
         held = asyncio.create_task(everything(await stream.invoke(f"/gated?gate={gate}", seconds=1.5)))
         if end == "403":
             stream.api.retire()

@@ -9,9 +9,6 @@ import time
 from . import logs, runtime
 from .settings import Settings
 
-# Seconds that what is left of the app has to end by itself: the rest of the 2 s that Lambda gives after SIGTERM.
-EXIT_SECONDS = 0.1
-
 
 def main() -> int:
     """Run the environment that the variables describe; the exit status of the process."""
@@ -28,12 +25,12 @@ def main() -> int:
 async def _run(settings: Settings) -> int:
     status = await runtime.run(settings)
     # Left to itself, Python would wait for every task that ignores its cancellation and for every thread.
-    threading.Thread(target=_exit_at_last, args=(status,), daemon=True).start()
+    threading.Thread(target=_exit_at_last, args=(status, settings.shutdown * runtime.EXIT_SHARE), daemon=True).start()
     return status
 
 
-def _exit_at_last(status: int) -> None:
-    time.sleep(EXIT_SECONDS)
+def _exit_at_last(status: int, seconds: float) -> None:
+    time.sleep(seconds)
     os._exit(status)
 
 

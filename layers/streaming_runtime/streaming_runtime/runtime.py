@@ -21,15 +21,14 @@ from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Lambda gives an environment 2 s in all after SIGTERM:
-# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
-# Seconds of them for the app's clean-up under a response, and then again for the sending of its failure.
-CLEAN_UP_SECONDS = 0.4
-# Seconds of them for the app's shutdown.
-SHUTDOWN_SECONDS = 1.0
-
 # The part of the deadline's margin that the app's clean-up gets before a deadline, and then again the sending.
 CLEAN_UP_SHARE = 0.4
+
+# The parts of the time after SIGTERM that the app's clean-up under a response gets, and then again the sending of its
+# failure; the app's shutdown; and what is left of the app by then, to end by itself.
+LAST_CLEAN_UP_SHARE = 0.2
+SHUTDOWN_SHARE = 0.4
+EXIT_SHARE = 0.1
 
 
 async def run(settings: Settings) -> int:
@@ -60,7 +59,7 @@ async def _live(settings: Settings, client: Client) -> int:
             await _serve([Worker(settings, app, lifespan) for _ in range(settings.concurrency)])
         return status
     finally:
-        await lifespan.shutdown(SHUTDOWN_SECONDS)
+        await lifespan.shutdown(settings.shutdown * SHUTDOWN_SHARE)
 
 
 def _load(handler: str) -> asgi.App:
@@ -179,7 +178,7 @@ class Worker:
         if not running.done():
             grace = margin * CLEAN_UP_SHARE
             if self._leaving.done():
-                grace = min(grace, CLEAN_UP_SECONDS)
+                grace = min(grace, self._settings.shutdown * LAST_CLEAN_UP_SHARE)
                 reason = Fault("Runtime.Shutdown", "The environment was shut down before the response was complete.")
             else:
                 reason = Fault("Runtime.DeadlineReached", f"The app was stopped {margin:.1f} s before its deadline.")

@@ -1,8 +1,13 @@
-"""What the environment variables say; all but the last are Lambda's own."""
+"""What the environment variables say; all but the last two are Lambda's own."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+# Lambda kills a runtime 0.6 s after SIGTERM; the rest of the 2 s of an environment's shutdown is for its extensions:
+# `runtimeDeadlineShare` and `defaultRuntimeShutdownTimeout` in the two shutdown.go of
+# https://github.com/aws/aws-lambda-runtime-interface-emulator.
+SHUTDOWN_MS = 600
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,8 @@ class Settings:
     snap_start: bool
     deadline_margin: float
     """Seconds before an invocation's deadline at which the app is cancelled, so that its stream still ends properly."""
+    shutdown: float
+    """Seconds after SIGTERM within which everything ends."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -27,6 +34,7 @@ class Settings:
             concurrency=_whole(environ, "AWS_LAMBDA_MAX_CONCURRENCY", default=1, least=1),
             snap_start=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
             deadline_margin=_whole(environ, "STREAMING_RUNTIME_DEADLINE_MARGIN_MS", default=1000, least=0) / 1000,
+            shutdown=_whole(environ, "STREAMING_RUNTIME_SHUTDOWN_MS", default=SHUTDOWN_MS, least=0) / 1000,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.runtime_api import EnvironmentGone, FunctionError, Invocation, Response, RuntimeApi
+from streaming_runtime import runtime
 from streaming_runtime.asgi import App, Message, Receive, Scope, Send
 from streaming_runtime.lifespan import Lifespan
 from streaming_runtime.logs import request_id
@@ -234,13 +235,18 @@ async def at_work(
 ) -> AsyncIterator[tuple[Worker, Response]]:
     """A worker whose app has begun its response; the worker must have left by itself for the block to end."""
     api = RuntimeApi()
-    settings = Settings(await api.start(), "", ".", 1, snap_start=False, deadline_margin=margin)
+    settings = Settings(await api.start(), "", ".", 1, snap_start=False, deadline_margin=margin, shutdown=2)
     worker = Worker(settings, app, Lifespan(app))
     working = asyncio.create_task(worker.work())
     deadline_ms = int((time.time() + seconds) * 1000)
     yield worker, await api.invoke(Invocation(json.dumps(event).encode(), deadline_ms, "arn"))
     await working
     await api.close()
+
+
+async def test_all_that_follows_sigterm_fits_into_lambdas_time() -> None:
+    """Clean-up, the failure of the stream, shutdown and exit may each take their longest before Lambda kills."""
+    assert 2 * runtime.LAST_CLEAN_UP_SHARE + runtime.SHUTDOWN_SHARE + runtime.EXIT_SHARE < 1
 
 
 @pytest.mark.parametrize("reads", [True, False])

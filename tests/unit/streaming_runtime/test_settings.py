@@ -6,22 +6,25 @@ LEAST = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "_HANDLER": "app.app"}
 
 
 def test_lambdas_variables_are_enough() -> None:
-    """One invocation at a time, stopped one second before its deadline."""
+    """One invocation at a time, stopped one second before its deadline; 0.6 s after SIGTERM."""
     settings = Settings.read({**LEAST, "LAMBDA_TASK_ROOT": "/var/task"})
-    assert settings == Settings("127.0.0.1:9001", "app.app", "/var/task", 1, snap_start=False, deadline_margin=1.0)
+    wanted = Settings("127.0.0.1:9001", "app.app", "/var/task", 1, snap_start=False, deadline_margin=1.0, shutdown=0.6)
+    assert settings == wanted
 
 
 def test_every_variable_is_read() -> None:
-    """Concurrency, SnapStart and the margin in milliseconds."""
+    """Concurrency, SnapStart, and the margin and the time after SIGTERM in milliseconds."""
     settings = Settings.read(
         {
             **LEAST,
             "AWS_LAMBDA_MAX_CONCURRENCY": "64",
             "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
             "STREAMING_RUNTIME_DEADLINE_MARGIN_MS": "250",
+            "STREAMING_RUNTIME_SHUTDOWN_MS": "1800",
         }
     )
-    assert (settings.concurrency, settings.snap_start, settings.deadline_margin) == (64, True, 0.25)
+    assert (settings.concurrency, settings.snap_start) == (64, True)
+    assert (settings.deadline_margin, settings.shutdown) == (0.25, 1.8)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,7 @@ def test_every_variable_is_read() -> None:
         ("AWS_LAMBDA_MAX_CONCURRENCY", "many"),
         ("STREAMING_RUNTIME_DEADLINE_MARGIN_MS", "-1"),
         ("STREAMING_RUNTIME_DEADLINE_MARGIN_MS", "1.5"),
+        ("STREAMING_RUNTIME_SHUTDOWN_MS", "-1"),
     ],
 )
 def test_a_wrong_value_fails_by_its_name(name: str, value: str) -> None:
