@@ -238,6 +238,9 @@ def check(status: int, headers: Message, version: Version, position: int, stop: 
     told = (status, headers["Content-Range"])
     if etag is None or told != wanted or headers["Content-Length"] != str(stop - position):
         raise WrongAnswer(f"asked for {wanted}, {stop - position} bytes; got {told}, {headers['Content-Length']} bytes")
+    # What stands in between may re-frame an answer and leave the length in it: the body is read as it comes.
+    if headers["Transfer-Encoding"] is not None:
+        raise WrongAnswer(f"the body comes as {headers['Transfer-Encoding']}")
 
 
 @cache

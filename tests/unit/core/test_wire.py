@@ -109,3 +109,9 @@ def test_an_answer_without_an_etag_is_not_believed() -> None:
     """It may be the object; who asks again may be told."""
     with pytest.raises(WrongAnswer):
         check(200, headers(Content_Length="100"), VERSION, 0, 100)
+
+
+def test_a_body_in_chunks_is_not_taken_for_the_object() -> None:
+    """The lengths of the chunks would be read as the object's bytes, whatever else the answer says."""
+    with pytest.raises(WrongAnswer, match="chunked"):
+        check(200, headers(ETag='"abc-2"', Content_Length="100", Transfer_Encoding="chunked"), VERSION, 0, 100)
