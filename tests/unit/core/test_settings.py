@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from sluice import settings
@@ -98,6 +101,13 @@ def test_every_setting_is_listed_documented_and_its_default_is_usable() -> None:
         assert one.help.endswith(".")
         if one.default is not None:
             one.read({})
+
+
+def test_the_documentation_has_every_setting_as_it_is() -> None:
+    """docs/limits.md has a row for each, in their order, with the same default and the same words."""
+    text = (Path(__file__).parents[3] / "docs/limits.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) ?\| (.+) \|$", text, re.MULTILINE)
+    assert rows == [(one.name, one.default or "", one.help) for one in settings.ALL]
 
 
 def test_one_streamed_response_stays_below_lambdas_limit() -> None:
