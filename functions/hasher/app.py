@@ -90,7 +90,7 @@ def hash_one(record: dict[str, Any], context: LambdaContext, *, last: bool) -> N
             hand_over(record, file)
     except Exception:
         if last:
-            job.give_up(owner, file_id)
+            job.give_up(owner, file_id, version)
         raise
     finally:
         measure(job.work)

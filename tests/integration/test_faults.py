@@ -134,16 +134,16 @@ def test_a_file_that_no_job_could_read_fails(here: World) -> None:
     job = here.job()
     with pytest.raises(Unreadable):
         run(job, file, version)
-    job.give_up(file.owner, file.id)
+    job.give_up(file.owner, file.id, version)
     given_up = here.now(file)
     assert (given_up.status, given_up.reason) == (Status.FAILED, Reason.UNREADABLE)
-    job.give_up(file.owner, file.id)
-    job.give_up(file.owner, "0" * 26)
+    job.give_up(file.owner, file.id, version)
+    job.give_up(file.owner, "0" * 26, version)
     assert here.now(file) == given_up
 
-    held, _ = here.arrived(SMALL)
+    held, version = here.arrived(SMALL)
     here.files.save(held, status=Status.HASHING, lease_holder="another", lease_until=int(time.time()) + 60)
-    job.give_up(held.owner, held.id)
+    job.give_up(held.owner, held.id, version)
     assert here.now(held).status is Status.HASHING
 
 

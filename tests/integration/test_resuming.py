@@ -456,7 +456,10 @@ def test_the_last_receive_of_a_message_renews_it(here: World) -> None:
 
 @pytest.mark.parametrize("which", ["older", "newer"])
 def test_an_event_about_another_version_changes_nothing(here: World, which: str) -> None:
-    """The version that the first job began with is the file, whatever comes late or was written over it since."""
+    """The version that the first job began with is the file, whatever comes late or was written over it since.
+
+    The other one is deleted: S3 lets go of a version that another one hides, which would be the file.
+    """
     file, version = here.arrived(DATA)
     here.near_s3.put_object(Bucket=BUCKET, Key=file.key, Body=content(len(DATA), seed=2))
     other = here.near_objects.head(file.key).version
@@ -468,6 +471,32 @@ def test_an_event_about_another_version_changes_nothing(here: World, which: str)
     assert done is not None
     assert (done.status, done.version_id) == (Status.READY, first.version_id)
     assert begun_at(here) == 2 * PART
+    assert versions(here, file) == [first.version_id]
+
+
+def versions(here: World, file: File) -> list[str]:
+    """What the bucket has under the file's key, hidden or not."""
+    listed = here.near_s3.list_object_versions(Bucket=BUCKET, Prefix=file.key)
+    return [version["VersionId"] for version in listed.get("Versions", [])]
+
+
+def test_a_ready_file_stays_when_its_form_is_posted_again(here: World) -> None:
+    """Uppy's form can be sent twice. The second object goes, not the one whose digests are known."""
+    file, version = here.arrived(DATA)
+    done = run(job(here), file, version)
+    here.near_s3.put_object(Bucket=BUCKET, Key=file.key, Body=DATA)
+    again = here.near_objects.head(file.key).version
+    assert run(job(here), file, again) is None
+    assert here.now(file) == done
+    assert versions(here, file) == [version.version_id]
+
+
+def test_what_another_version_meets_does_not_end_the_file(here: World) -> None:
+    """The last receive of a message about it fails; the file waits for a message of its own."""
+    file, version = here.arrived(DATA)
+    left = run(job(here, sliced(2)), file, version)
+    job(here).give_up(file.owner, file.id, replace(version, version_id="another"))
+    assert here.now(file) == left
 
 
 # ---------------------------------------------------------------- everything at once

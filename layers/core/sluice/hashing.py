@@ -116,10 +116,10 @@ class Job:
         A file that is still `hashing` needs another message: the caller sends it, and fails where it cannot. On the
         `last` receive of a message that is all that happens, so that no message dies while its file gets on.
 
-        None where there is nothing to hash: no such record, or that of an upload that was given up (the version is
-        deleted then), another job at it, an end already, or an event about another version than the one that was begun
-        with. Raises Unreadable, or what botocore raised, where S3 could not be
-        read; the lease is given back, so that the next job need not wait for it.
+        None where there is nothing to hash: another job at it, an end already, or a version that is no file's, which is
+        deleted: there is no such record, it is that of an upload that was given up, or a job has begun with another
+        version. Raises Unreadable, or what botocore raised, where S3 could not be read; the lease is given back, so
+        that the next job need not wait for it.
         """
         try:
             if not self._take(owner, file_id, version, last=last):
@@ -133,18 +133,24 @@ class Job:
             return None
         return self._file
 
-    def give_up(self, owner: str, file_id: str) -> None:
-        """End a file that no further message will come for: who watches must not wait for ever."""
+    def give_up(self, owner: str, file_id: str, version: Version) -> None:
+        """End a file that no further message will come for: who watches must not wait for ever.
+
+        What a message about another version than the file's met is no end of it.
+        """
         with suppress(FileNotFound, Conflict):
             self._file = self._files.get(owner, file_id)
-            if self._free():
+            if self._free() and not self._begun_with_another(version):
                 self._fail(Reason.UNREADABLE)
 
     def _take(self, owner: str, file_id: str, version: Version, *, last: bool) -> bool:
         """Take the lease, or end the file after too many attempts; False where this run has nothing to do."""
         while True:
             self._file = self._files.get(owner, file_id)
-            if self._file.status is Status.ABORTED or self._file.reason == UPLOAD_MISSING:
+            gone = self._file.status is Status.ABORTED or self._file.reason == UPLOAD_MISSING
+            # A form can be posted again: the lifecycle rule would soon delete the file, hidden by the other version.
+            hides = self._file.version_id and version.version_id and self._file.version_id != version.version_id
+            if gone or hides:
                 self._discard(version)
             if not self._free() or self._begun_with_another(version):
                 return False
@@ -166,7 +172,8 @@ class Job:
                 return True
 
     def _discard(self, version: Version) -> None:
-        """Delete what came after its file was given up: a URL outlives that, and nobody else would ever look for it."""
+        """Delete what came after its file was given up or begun with: a URL or a form outlives that, and nobody else
+        would ever look for it."""
         logger.info("deleting an object without a file", key=version.key, version_id=version.version_id)
         self._objects.discard(version)
 
