@@ -65,10 +65,10 @@ def take(message: dict[str, Any], context: LambdaContext) -> None:
         assemble(files, objects, *file, seconds, last=last)
         return
     for created in notification["Records"]:
-        hash_one(created, context, last=last)
+        hash_one(created, message["messageId"], context, last=last)
 
 
-def hash_one(record: dict[str, Any], context: LambdaContext, *, last: bool) -> None:
+def hash_one(record: dict[str, Any], message_id: str, context: LambdaContext, *, last: bool) -> None:
     """Run the job of one event, and send the next message where the file needs one.
 
     When this fails the last time that its message comes, the file fails with it. The event's shape:
@@ -83,7 +83,7 @@ def hash_one(record: dict[str, Any], context: LambdaContext, *, last: bool) -> N
         return
     owner, file_id = named
     version = Version(key, told["eTag"], told["size"], told.get("versionId") or None)
-    job = Job(files, objects, context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000, options)
+    job = Job(files, objects, message_id, lambda: context.get_remaining_time_in_millis() / 1000, options)
     try:
         file = job.run(owner, file_id, version, last=last)
         if file and file.status not in ENDED:

@@ -3,9 +3,10 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec, module_from_spec
+from itertools import count
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.files import ENDED, File, Status
-from sluice.hashing import ATTEMPTS, DEADLINE_MARGIN_SECONDS, Job, Reason
+from sluice.hashing import ATTEMPTS, DEADLINE_MARGIN_SECONDS, Job, Reason, StillHeld
 from sluice.limits import KIB
 from sluice.objects import Version
 from sluice.reader import Patience
@@ -299,6 +300,19 @@ def test_a_job_dies_between_its_checkpoint_and_the_next_message(here: World, has
     assert here.now(file).hashed_bytes == 2 * PART
 
 
+def test_a_message_comes_back_before_its_dead_jobs_lease_is_over(here: World, hasher: Hasher, clock: Clock) -> None:
+    """It is no duplicate, which would leave quietly and with nobody to come after it: it stays in the queue."""
+    file, version = here.arrived(DATA)
+    with killed(replace(here, files=hasher.module.files), 0, before=False):
+        hasher.handle(told(version))
+    left = here.now(file)
+    assert hasher.handle(told(version)) == ["1"]
+    assert here.now(file) == left
+    clock.gone += OPTIONS.lease_seconds
+    assert hasher.handle(told(version)) == []
+    assert here.now(file).hashed_bytes == PART
+
+
 # ---------------------------------------------------------------- where nothing can be saved
 
 
@@ -517,28 +531,32 @@ def test_whatever_happens_there_is_one_right_verdict(
     """As long as a message is there the file gets on; when none is left there has been one verdict, a right one."""
     file, version = here.arrived(DATA)
     here.proxy.forget()
-    messages = [(1, 0.0)]  # how often each is received by now, and from when on it can be
+    names = map("message-{}".format, count())
+    # Their names, how often each is received by now, and from when on it can be.
+    messages = [(next(names), 1, 0.0)]
     for step in [*steps, *[("nothing", 0)] * 100]:
         if not messages:
             break
         if step[0] == "duplicate":
-            messages.append((1, 0.0))
+            messages.append((next(names), 1, 0.0))
             continue
-        clock.gone = max(clock.gone, min(visible for _, visible in messages))
-        received = order.choice([message for message in messages if message[1] <= clock.gone])
+        clock.gone = max(clock.gone, min(visible for *_, visible in messages))
+        received = order.choice([message for message in messages if message[2] <= clock.gone])
         messages.remove(received)
-        left, ended = deliver(here, file, version, step, last=received[0] == RECEIVES)
-        if not ended:  # as the queue's visibility timeout is longer than the lease, it comes again after that
-            messages.append((received[0] + 1, clock.gone + OPTIONS.lease_seconds))
+        name, receives, _ = received
+        left, ended = deliver(here, file, version, step, name, last=receives == RECEIVES)
+        if not ended:  # it comes again after the queue's visibility timeout, which outlasts the lease, or too soon
+            hidden = OPTIONS.lease_seconds if receives > 1 else order.choice([0, OPTIONS.lease_seconds])
+            messages.append((name, receives + 1, clock.gone + hidden))
         elif left is not None and left.status is Status.HASHING:
-            messages.append((1, 0.0))
+            messages.append((next(names), 1, 0.0))
     verdicts = [item for item in written(here, file) if item["status"]["S"] in ENDED]
     assert len(verdicts) == 1
     assert ready(here.now(file), DATA)
 
 
 def deliver(
-    here: World, file: File, version: Version, step: tuple[str, int], *, last: bool
+    here: World, file: File, version: Version, step: tuple[str, int], message: str, *, last: bool
 ) -> tuple[File | None, bool]:
     """What a message's job left, and whether it ended in order."""
     kind, number = step
@@ -546,8 +564,8 @@ def deliver(
         here.proxy.fail("GetObject", network.cut(number))
     options = sliced(number) if kind == "slice" else OPTIONS_HERE
     left, ended = None, False
-    with killed(here, number // 2 if kind == "kill" else 1000, before=number % 2 == 0):
-        left = here.job(options=options).run(file.owner, file.id, version, last=last)
+    with suppress(StillHeld), killed(here, number // 2 if kind == "kill" else 1000, before=number % 2 == 0):
+        left = here.job(message, options=options).run(file.owner, file.id, version, last=last)
         ended = True
     return left, ended
 

@@ -51,6 +51,10 @@ _GONE = {
 }
 
 
+class StillHeld(Exception):
+    """A job of the same message holds the file: it lives, or nobody knows yet that it is dead."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How jobs work; `settings` says what each of these means."""
@@ -94,7 +98,7 @@ class Work:
 class Job:
     """One run for one completed object.
 
-    `holder` names this run in the record's lease; `seconds_left` tells what the invocation still has.
+    `holder`, in the record's lease, is the message that it runs for; `seconds_left` tells what the invocation has left.
     """
 
     _file: File  # the record as this run last wrote it
@@ -119,7 +123,8 @@ class Job:
         None where there is nothing to hash: another job at it, an end already, or a version that is no file's, which is
         deleted: there is no such record, it is that of an upload that was given up, or a job has begun with another
         version. Raises Unreadable, or what botocore raised, where S3 could not be read; the lease is given back, so
-        that the next job need not wait for it.
+        that the next job need not wait for it. Raises StillHeld where the message came back too soon: were it taken for
+        a duplicate, nobody would come after a dead job.
         """
         try:
             if not self._take(owner, file_id, version, last=last):
@@ -152,6 +157,8 @@ class Job:
             hides = self._file.version_id and version.version_id and self._file.version_id != version.version_id
             if gone or hides:
                 self._discard(version)
+            if not self._free() and self._file.lease_holder == self._holder:
+                raise StillHeld(file_id)
             if not self._free() or self._begun_with_another(version):
                 return False
             with suppress(Conflict):  # `complete` writes at about this time: the message must not be lost to that
