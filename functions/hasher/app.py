@@ -89,8 +89,8 @@ def hash_one(record: dict[str, Any], message_id: str, context: LambdaContext, *,
         if file and file.status not in ENDED:
             hand_over(record, file)
     except Exception:
-        if last:
-            job.give_up(owner, file_id, version)
+        if last and (given_up := job.give_up(owner, file_id, version)):
+            tell(given_up)
         raise
     finally:
         measure(job.work)

@@ -138,15 +138,17 @@ class Job:
             return None
         return self._file
 
-    def give_up(self, owner: str, file_id: str, version: Version) -> None:
+    def give_up(self, owner: str, file_id: str, version: Version) -> File | None:
         """End a file that no further message will come for: who watches must not wait for ever.
 
-        What a message about another version than the file's met is no end of it.
+        None where it has ended before, another job is at it, or the message was about another version than the file's.
         """
         with suppress(FileNotFound, Conflict):
             self._file = self._files.get(owner, file_id)
             if self._free() and not self._begun_with_another(version):
                 self._fail(Reason.UNREADABLE)
+                return self._file
+        return None
 
     def _take(self, owner: str, file_id: str, version: Version, *, last: bool) -> bool:
         """Take the lease, or end the file after too many attempts; False where this run has nothing to do."""
@@ -191,7 +193,7 @@ class Job:
     def _begun_with_another(self, version: Version) -> bool:
         """Whether the event is about an older or a newer version than the one that the first job began with.
 
-        Events come in any order, and an upload makes one version: what came first is the file, to its end.
+        Events come in any order, and only a form makes more than one version: what came first is the file, to its end.
         """
         begun = (self._file.etag, self._file.version_id)
         return self._file.etag is not None and begun != (version.etag, version.version_id)

@@ -164,8 +164,13 @@ def test_a_message_at_its_last_receive_is_sent_anew(hasher: ModuleType, dynamodb
     assert handled(hasher, json.dumps(notification()), receives=5) == []
 
 
-def test_a_file_whose_last_message_cannot_be_sent_fails(hasher: ModuleType, dynamodb: Stubber, sqs: Stubber) -> None:
-    """Nobody will come any more, so whoever watches is told; the message goes to the dead letters."""
+def test_a_file_whose_last_message_cannot_be_sent_fails(
+    hasher: ModuleType, dynamodb: Stubber, sqs: Stubber, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody will come any more, so whoever watches is told; the message goes to the dead letters.
+
+    It is counted as every other verdict.
+    """
     waiting = arrived(dynamodb)
     sqs.add_client_error("send_message", "ServiceUnavailable", http_status_code=503)
     dynamodb.add_response("put_item", {})
@@ -175,6 +180,8 @@ def test_a_file_whose_last_message_cannot_be_sent_fails(hasher: ModuleType, dyna
         assert handled(hasher, json.dumps(notification()), receives=5) == ["0"]
     assert [item["status"]["S"] for item in written] == ["hashing", "failed"]
     assert written[-1]["reason"]["S"] == "unreadable"
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["reason"] for line in lines if "Verdicts" in line] == ["unreadable"]
 
 
 @contextmanager
