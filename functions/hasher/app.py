@@ -1,6 +1,6 @@
 """Takes S3's completion events from the queue and runs one hashing job for each; finishes what the API could not.
 
-IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over).
+IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over, see_through).
 """
 
 import json
@@ -19,6 +19,9 @@ from sluice.files import ENDED, File, Files, owner_and_id
 from sluice.hashing import CONTRADICTIONS, DEADLINE_MARGIN_SECONDS, Job, Options, Work
 from sluice.objects import Objects, Version
 from sluice.queue import seen_through
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+MAX_DELAY_SECONDS = 900
 
 logger = Logger()
 metrics = Metrics()
@@ -61,11 +64,25 @@ def take(message: dict[str, Any], context: LambdaContext) -> None:
         return
     last = int(message["attributes"]["ApproximateReceiveCount"]) >= max_receives
     if file := seen_through(notification):
-        seconds = context.get_remaining_time_in_millis() / 1000 - DEADLINE_MARGIN_SECONDS
-        assemble(files, objects, *file, seconds, last=last)
+        see_through(file, message["body"], context, last=last)
         return
     for created in notification["Records"]:
         hash_one(created, message["messageId"], context, last=last)
+
+
+def see_through(file: tuple[str, str], body: str, context: LambdaContext, *, last: bool) -> None:
+    """Finish a completion, or have the message come again for as long as S3 has the parts.
+
+    What nobody completes S3 drops after a week, by the bucket's lifecycle rule: then the file fails.
+    """
+    seconds = context.get_remaining_time_in_millis() / 1000 - DEADLINE_MARGIN_SECONDS
+    try:
+        assemble(files, objects, *file, seconds, last=last)
+    except Exception:
+        if not last:
+            raise
+        logger.exception("not complete yet", file_id=file[1])
+        sqs.send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=MAX_DELAY_SECONDS)
 
 
 def hash_one(record: dict[str, Any], message_id: str, context: LambdaContext, *, last: bool) -> None:

@@ -50,6 +50,13 @@ def s3(hasher: ModuleType) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
+@pytest.fixture
+def sqs(hasher: ModuleType) -> Iterator[Stubber]:
+    with Stubber(hasher.sqs) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
 def notification(key: str = KEY, *, event: str = "ObjectCreated:Put", bucket: str = "the-bucket") -> dict[str, Any]:
     record = {
         "eventVersion": "2.1",
@@ -133,17 +140,25 @@ def test_an_upload_that_the_api_left_is_seen_through(
     assert handled(hasher, body, receives=receives) == again
 
 
+@pytest.mark.parametrize("status", [503, 400])
+def test_a_completion_that_s3_refuses_for_long_is_not_forgotten(
+    hasher: ModuleType, dynamodb: Stubber, s3: Stubber, sqs: Stubber, status: int
+) -> None:
+    """The last receive of its message sends the next one: the file is neither failed nor left without anybody."""
+    file = a_file(owner="alice", status=Status.ASSEMBLING)
+    dynamodb.add_response("get_item", {"Item": _to_item(file)})
+    s3.add_response("list_parts", {})
+    s3.add_client_error("complete_multipart_upload", "SlowDown", http_status_code=status)
+    body = json.dumps({"Assembling": {"owner": "alice", "id": file.id}})
+    anew = {"QueueUrl": "https://sqs.example/the-queue", "MessageBody": body, "DelaySeconds": 900}
+    sqs.add_response("send_message", {"MessageId": "m"}, anew)
+    assert handled(hasher, body, receives=5) == []
+
+
 @pytest.mark.parametrize("body", ["", "{", "null", "[]", "{}"])
 def test_a_message_that_cannot_be_read_ends_as_a_dead_letter(hasher: ModuleType, body: str) -> None:
     """It fails alone: it comes again until the queue gives it up, and its neighbours are done."""
     assert handled(hasher, json.dumps(notification("else/x")), body, json.dumps({"Records": []})) == ["1"]
-
-
-@pytest.fixture
-def sqs(hasher: ModuleType) -> Iterator[Stubber]:
-    with Stubber(hasher.sqs) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
 
 
 NEXT = {"QueueUrl": "https://sqs.example/the-queue", "MessageBody": json.dumps(notification())}
