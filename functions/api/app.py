@@ -9,7 +9,7 @@ from fastapi import Body, FastAPI, Query, Request, Response
 from mangum import Mangum
 
 from functions.api import companion, contract, grants, page, small
-from functions.api.callers import Anyone, Own, Owner
+from functions.api.callers import Anyone, InPerson, Own
 from functions.api.links import shown
 from functions.api.models import CompleteFile, CreateFile, SignParts
 from functions.api.parts import FIRST_PARTS, check_part_numbers, part_numbers
@@ -64,7 +64,7 @@ def create(request: Request, response: Response, caller: Anyone, wanted: CreateF
 @app.get("/files", **contract.INDEX)
 def index(
     request: Request,
-    caller: Owner,
+    caller: InPerson,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: str | None = None,
     status: Status | None = None,
@@ -103,9 +103,12 @@ def complete(
 
 
 @app.delete("/files/{id}", status_code=204, **contract.DELETE)
-def delete(file: Own) -> None:
-    """Give an upload up, or delete the file and its object."""
-    uploads.delete(file)
+def delete(caller: Anyone, file: Own) -> None:
+    """Give an upload up, or, with an access token, delete the file and its object."""
+    if caller.in_person:
+        uploads.delete(file)
+    else:
+        uploads.give_up(file)
 
 
 contract.tell(app)

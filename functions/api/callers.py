@@ -39,7 +39,7 @@ def caller(credentials: Credentials) -> Caller:
     offered = credentials.credentials if credentials else ""
     owner = _owner_of_token(offered)
     if owner is not None:
-        return Caller(owner)
+        return Caller(owner, in_person=True)
     try:
         return of_capability(offered)
     except InvalidCapability:
@@ -56,9 +56,9 @@ def owner(asking: Anyone) -> Caller:
     return asking
 
 
-def owner_in_person(credentials: Credentials, asking: Anyone) -> Caller:
-    """The owner with an access token: no capability begets another one. Raises OwnerOnly besides."""
-    if credentials is None or _owner_of_token(credentials.credentials) is None:
+def owner_in_person(asking: Anyone) -> Caller:
+    """The owner with an access token: no capability begets another one, or lists. Raises OwnerOnly besides."""
+    if not asking.in_person:
         raise OwnerOnly("This takes an access token: a capability is for uploads alone.")
     return asking
 

@@ -56,7 +56,7 @@ class Links(Shown):
     """Absolute URLs. `content` and `events` carry a capability of six hours: keep them as you keep a password."""
 
     self: str
-    content: Annotated[str, Field(description="Not for who came through a drop.")] = ""
+    content: Annotated[str, Field(description="For the access token alone.")] = ""
     events: str
 
 
@@ -247,7 +247,7 @@ COMPLETE = told(
     *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.PartsMissing, errors.PartsDiffer),
     *(errors.Conflict, errors.TooLarge, errors.QuotaExceeded),
 )
-DELETE = told({204: None}, *ANYONE, errors.FileNotFound, errors.Conflict)
+DELETE = told({204: None}, *ANYONE, errors.FileNotFound, errors.Conflict, errors.WrongState)
 KEEP = told(
     {201: ShownFile},
     *(*OWNER, *ADMISSION, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge),

@@ -18,10 +18,10 @@ def base(request: Request) -> str:
 
 
 def shown(request: Request, caller: Caller, file: File) -> dict[str, Any]:
-    """The file with fresh links. A drop is a letter box: who puts something in cannot take it out again."""
+    """The file with fresh links. A capability to upload is a letter box: what is in cannot be taken out by it."""
     key = secrets.read(settings.CAPABILITY_KEY_SECRET)
     links = {"self": f"{base(request)}/files/{file.id}"}
-    for use in capabilities.LINKS if caller.drop is None else (Use.EVENTS,):
+    for use in capabilities.LINKS if caller.in_person else (Use.EVENTS,):
         capability = capabilities.issue(key, file.owner, file.id, use, capability_seconds)
         links[use] = f"{stream_url}/files/{file.id}/{use}?capability={capability}"
     return file.public() | {"links": links}

@@ -442,7 +442,7 @@ def test_list_has_pages(signed_in: Page, stack: Stack) -> None:
 
 
 def test_drop_page_only_sends(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
-    """A link with a capability lets a stranger send, resume and nothing else: no list, no download, no token."""
+    """A link with a capability lets a stranger send and resume: no list, no download, no deleting, no token."""
     drop = httpx.post(
         f"{stack.api}/drops", json={"max_files": 2, "expires_in": 3600}, headers=bearer(stack), trust_env=False
     ).json()
@@ -460,6 +460,7 @@ def test_drop_page_only_sends(page: Page, stack: Stack, sample: Callable[[str, i
     expect(sent).to_contain_text("Verified")
     expect(sent.locator("code").first).to_have_text(sha256(original))
     expect(page.get_by_role("button", name="Download")).to_have_count(0)
+    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
     assert sorted(traffic.parts) == [1, 2]
     assert accessible(page) == []
     assert not any(drop["capability"] in url for url in traffic.urls)

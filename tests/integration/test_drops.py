@@ -54,8 +54,19 @@ def test_a_capability_uploads_in_the_owners_name(api: httpx.Client, holder: Clie
     file = journey.ended(page, journey.upload(page, b"by a page"))
     assert file["status"] == "ready"
     assert api.get(f"/files/{file['id']}").json()["digests"] == file["digests"]
-    assert file["id"] in [one["id"] for one in page.get("/files").json()["items"]]
-    assert page.delete(f"/files/{file['id']}").status_code == 204
+    assert file["id"] in [one["id"] for one in api.get("/files").json()["items"]]
+    assert page.put("/files/small.txt", content=b"small").status_code == 201
+
+
+def test_a_capability_to_upload_does_nothing_else(api: httpx.Client, holder: Client) -> None:
+    """It stands in addresses and in pages: who finds it there neither lists, reads nor deletes what the owner has."""
+    file = journey.ended(api, journey.upload(api, b"private"))
+    page = holder(api.post("/capabilities", json={"expires_in": 60}).json()["capability"])
+    problem(page.get("/files"), 403, "owner_only")
+    assert set(page.get(f"/files/{file['id']}").json()["links"]) == {"self", "events"}
+    assert problem(page.delete(f"/files/{file['id']}"), 409, "wrong_state")["state"] == "ready"
+    assert api.get(f"/files/{file['id']}").json()["status"] == "ready"
+    assert page.delete(f"/files/{create(page, 1)['id']}").status_code == 204
 
 
 def test_a_capability_needs_no_body_and_lasts_as_links_do(api: httpx.Client) -> None:
@@ -136,7 +147,7 @@ def test_a_drop_that_cannot_be_is_refused(api: httpx.Client, change: dict[str, A
 
 
 def test_who_comes_through_a_drop_uploads_and_sees_their_file(api: httpx.Client, holder: Client) -> None:
-    """Create, parts, complete, watch and delete; it belongs to the owner, who alone can read it."""
+    """Create, parts, complete and watch; it belongs to the owner, who alone can read and delete it."""
     stranger = holder(opened(api)["capability"])
     data = journey.random_bytes(9 * MIB)
     created = create(stranger, len(data))
@@ -151,8 +162,8 @@ def test_who_comes_through_a_drop_uploads_and_sees_their_file(api: httpx.Client,
     assert set(file["links"]) == {"self", "events"}
     mine = api.get(f"/files/{file['id']}").json()
     assert httpx.get(mine["links"]["content"], trust_env=False).content == data
-    assert stranger.delete(f"/files/{file['id']}").status_code == 204
-    problem(api.get(f"/files/{file['id']}"), 404, "file_not_found")
+    problem(stranger.delete(f"/files/{file['id']}"), 409, "wrong_state")
+    assert api.delete(f"/files/{file['id']}").status_code == 204
 
 
 def test_who_comes_through_a_drop_sees_nothing_else(api: httpx.Client, holder: Client) -> None:

@@ -23,10 +23,10 @@ export class Row {
   /** Whether this tab sends it at the moment. */
   private here = false;
 
-  /** `mayDownload`: who only drops files takes none back. */
+  /** `owned`: who only drops files takes none back, and gives up only what has not arrived. */
   constructor(
     private file: LinkedFile,
-    mayDownload: boolean,
+    private readonly owned: boolean,
     actions: Actions,
   ) {
     const about = { "aria-describedby": `name-${file.id}` };
@@ -35,7 +35,7 @@ export class Row {
     this.download = button("Download", () => actions.download(this.file), { ...about, hidden: true });
     this.resume = button("Choose it again…", () => actions.resume(this.file), { ...about, hidden: true });
     this.remove = button("Delete", () => actions.remove(this.file), { ...about, class: "quiet", hidden: true });
-    if (!mayDownload) this.download.remove();
+    if (!owned) this.download.remove();
     this.element = el(
       "li",
       { "data-id": file.id },
@@ -44,7 +44,7 @@ export class Row {
       this.state,
       this.bar,
       this.digests,
-      el("div", { class: "actions" }, ...(mayDownload ? [this.download] : []), this.resume, this.remove),
+      el("div", { class: "actions" }, ...(owned ? [this.download] : []), this.resume, this.remove),
     );
     this.show(file);
   }
@@ -65,7 +65,7 @@ export class Row {
     if (status === "hashing") this.bar.value = percent(file.hashed_bytes, file.size);
     this.download.hidden = status !== "ready";
     this.resume.hidden = status !== "uploading" || here || !begunByAPage(this.file);
-    this.remove.hidden = status === "aborted" || (status === "uploading" && here);
+    this.remove.hidden = status === "aborted" || (status === "uploading" ? here : !this.owned);
     this.remove.textContent = status === "uploading" ? "Cancel upload" : "Delete";
     if (status === "ready" && this.digests.hidden) this.showDigests();
   }

@@ -26,6 +26,7 @@ class Caller:
 
     owner: str
     drop: str | None = None  # the id of the drop through which an unknown person came; None: the owner
+    in_person: bool = False  # with an access token: a capability to upload neither reads nor deletes what is there
 
 
 LINKS = (Use.CONTENT, Use.EVENTS)  # the uses of one file, each of which has a link
