@@ -28,8 +28,8 @@ from sluice.queue import Queue
 from sluice.signing import Signed
 
 # How long a client waits for S3 to put parts together, which may take minutes. Of the function's 29 s another request
-# to S3 may take 10 and one to DynamoDB 5, should one of each hang.
-COMPLETE_SECONDS = 12.0
+# to S3 may take 10, one to DynamoDB 5 and one to SQS 2, should one of each hang.
+COMPLETE_SECONDS = 10.0
 
 
 class Uploads:

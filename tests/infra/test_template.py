@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from functions.api.uploads import COMPLETE_SECONDS
 from sluice import limits, settings
+from sluice.files import Files
+from sluice.objects import Objects
+from sluice.queue import Queue
 from tests.infra.transformed import ROOT, document
 
 SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
@@ -305,6 +309,16 @@ def test_api_answers_before_the_door_gives_up() -> None:
     assert integration["PayloadFormatVersion"] == "2.0"
     assert only("AWS::ApiGatewayV2::Stage")["AutoDeploy"] is True
     assert FUNCTIONS["ApiFunction"]["Timeout"] < HTTP_API_SECONDS
+
+
+def test_a_completion_answers_in_time_though_each_service_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Table, queue and bucket each let one request wait to its end, and S3 takes longer than a client can wait."""
+    for name in ("TABLE_NAME", "BUCKET_NAME"):
+        monkeypatch.setenv(name, "a-name")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    clients: list[Any] = [each._client for each in (Files.connect(), Objects.connect(), Queue("https://sqs.example/q"))]
+    hanging = sum(client.meta.config.read_timeout for client in clients)
+    assert hanging + COMPLETE_SECONDS < FUNCTIONS["ApiFunction"]["Timeout"]
 
 
 def test_api_lets_its_door_in() -> None:
