@@ -32,21 +32,24 @@ class Repeats:
 
     def get(self, owner: str, key: str) -> First | None:
         found = self._client.get_item(TableName=self._table, Key=_key(owner, key), ConsistentRead=True).get("Item")
-        return _first(found) if found else None
+        # DynamoDB removes what has expired up to two days late.
+        return _first(found) if found and int(found["forget_at"]["N"]) > time.time() else None
 
     def remember(self, owner: str, key: str, first: First) -> First:
         """What the key stands for from now on: this, or what an attempt that was faster has made it."""
+        moment = int(time.time())
         item = _key(owner, key) | {
             "file_id": {"S": first.file_id},
             "request": {"S": first.request},
             # DynamoDB's TTL.
-            "forget_at": {"N": str(int(time.time()) + REMEMBERED_SECONDS)},
+            "forget_at": {"N": str(moment + REMEMBERED_SECONDS)},
         }
         try:
             self._client.put_item(
                 TableName=self._table,
                 Item=item,
-                ConditionExpression="attribute_not_exists(id)",
+                ConditionExpression="attribute_not_exists(id) OR forget_at <= :now",
+                ExpressionAttributeValues={":now": {"N": str(moment)}},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._client.exceptions.ConditionalCheckFailedException as error:

@@ -9,17 +9,20 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from functions.api import quotas
+from functions.api import repeats as repeats_module
 from functions.api.admission import Admission, Rules
 from functions.api.drops import PARTITION as DROPS
 from functions.api.drops import Drop, Drops
 from functions.api.models import CreateFile
 from functions.api.quotas import COUNT_SECONDS
 from functions.api.quotas import PARTITION as QUOTAS
+from functions.api.repeats import REMEMBERED_SECONDS, First, Repeats
 from functions.api.uploads import Uploads
 from sluice.capabilities import Caller
 from sluice.errors import Busy, DropFull, DropNotFound, Problem, QuotaExceeded
@@ -321,3 +324,18 @@ def test_a_count_in_several_calls_starts_over_when_it_was_overtaken(
         begun(strict, Caller(owner))
     with pytest.raises(QuotaExceeded, match="6 unfinished"):
         begun(strict, Caller(owner))
+
+
+# ---------------------------------------------------------------- repeated requests
+
+
+def test_a_key_is_free_again_after_its_day(here: World, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while the table still has what came first under it."""
+    repeats = Repeats(*here.files.connection)
+    first, second = First(new_id(), "one request"), First(new_id(), "another")
+    assert repeats.remember(owner, "key", first) == first
+    assert repeats.remember(owner, "key", second) == first == repeats.get(owner, "key")
+    later = time.time() + REMEMBERED_SECONDS
+    monkeypatch.setattr(repeats_module, "time", SimpleNamespace(time=lambda: later))
+    assert repeats.get(owner, "key") is None
+    assert repeats.remember(owner, "key", second) == second == repeats.get(owner, "key")
