@@ -29,6 +29,7 @@ Errors are problems (RFC 9457) with a stable `code`. Times are RFC 3339 in UTC, 
 their RFC 9530 names. The bearer token is an access token of the deployment or, for uploads, a capability."""
 
 FILE_ID = "01m7z2a3z8163h38qzq6y7y8bz"
+EMPTY_SHA256_BASE64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 Text = Annotated[str, Field(min_length=1)]
@@ -222,12 +223,23 @@ def example(problem: type[Problem]) -> dict[str, Any]:
     }
 
 
-# A body of bytes, which FastAPI does not know of as the route reads it as a stream.
+def header(name: str, description: str, example: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": description, "example": example, "schema": {"type": "string"}}
+
+
+DIGEST_HEADERS = [
+    header(name, "RFC 9530: what the body has to be.", f"sha-256=:{EMPTY_SHA256_BASE64}:")
+    for name in ("Repr-Digest", "Content-Digest")
+]
+REPEATABLE = header("Idempotency-Key", "The same within a day means the same file.", "8e03978e-40d5-43dd-bc93")
+
+# What FastAPI does not know of: a body of bytes, as the route reads it as a stream, and headers that it reads itself.
 BYTES = {
+    "parameters": DIGEST_HEADERS,
     "requestBody": {
         "required": True,
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
+    },
 }
 
 HEALTH = told({200: Health})
@@ -251,8 +263,8 @@ DELETE = told({204: None}, *ANYONE, errors.FileNotFound, errors.Conflict, errors
 KEEP = told(
     {201: ShownFile},
     *(*OWNER, *ADMISSION, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge),
-    *(errors.InvalidDigest, errors.DigestMismatch, errors.IdempotencyKeyReused),
-    openapi_extra=BYTES,
+    *(errors.InvalidDigest, errors.DigestMismatch, errors.IdempotencyKeyReused, errors.FileNotFound),
+    openapi_extra=BYTES | {"parameters": [*DIGEST_HEADERS, REPEATABLE]},
 )
 MEASURE = told(
     {200: Measured}, *OWNER, errors.IncompleteBody, errors.InvalidDigest, errors.DigestMismatch, openapi_extra=BYTES

@@ -52,7 +52,7 @@ async def keep(request: Request, response: Response, caller: Owner, filename: st
 
 @router.post("/digest", **contract.MEASURE)
 async def measure(request: Request, _: Owner) -> dict[str, Any]:
-    """What the body is, whatever its size; nothing of it stays."""
+    """What the body is; nothing of it stays. More than some 4.5 MB do not fit into an event of Lambda's."""
     promised = integrity.promised(request.headers)
     with _digests(promised) as hashed:
         async for chunk in received(request):

@@ -22,6 +22,17 @@ def test_the_document_in_docs_is_the_apis() -> None:
     assert (DOCS / "openapi.json").read_text() == text()
 
 
+def test_the_headers_of_small_bodies_are_documented() -> None:
+    """A client that knows the OpenAPI document alone can promise digests, and repeat a request."""
+    paths = json.loads(text())["paths"]
+    told = {
+        path: {one["name"] for one in paths[path][method]["parameters"] if one["in"] == "header"}
+        for path, method in (("/files/{filename}", "put"), ("/digest", "post"))
+    }
+    digests = {"Repr-Digest", "Content-Digest"}
+    assert told == {"/files/{filename}": digests | {"Idempotency-Key"}, "/digest": digests}
+
+
 def test_every_problem_is_documented() -> None:
     """Each code is an example in the OpenAPI document, or the stream's, and has its line in docs/api.md."""
     documented = set()
