@@ -19,7 +19,8 @@ from sluice_client.watching import follow
 
 # S3 answers 403 for a URL that has expired, 400 ExpiredToken when the credentials that signed it have.
 STALE_CODE = "ExpiredToken"
-SLOW_CODE = "RequestTimeout"  # S3's 400 for a body that came too slowly
+# S3's 400 for a body that came too slowly, and its 409 while another attempt at a URL that works once is still at it.
+PASSING_CODES = frozenset({"RequestTimeout", "ConditionalRequestConflict"})
 RESIGNS = 3  # fresh URLs for one part before a 403 is believed
 
 
@@ -151,7 +152,7 @@ class _Sending:
                     resigned += 1
                     part = (await self._sluice.parts(self._id, [part.number])).signed[part.number]
                     continue
-                if response.status_code not in PASSING and error.code != SLOW_CODE:
+                if response.status_code not in PASSING and error.code not in PASSING_CODES:
                     raise error
             failures += 1
             if failures == self._sluice.retry.attempts:

@@ -117,7 +117,12 @@ def test_a_large_upload_asks_for_a_hundred_parts_at_a_time(deployment: Deploymen
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault(503, headers={"Retry-After": "0"}), Fault(500), Fault(400, b"<Error><Code>RequestTimeout</Code></Error>")],
+    [
+        Fault(503, headers={"Retry-After": "0"}),
+        Fault(500),
+        Fault(400, b"<Error><Code>RequestTimeout</Code></Error>"),
+        Fault(409, b"<Error><Code>ConditionalRequestConflict</Code></Error>"),
+    ],
 )
 def test_a_part_that_fails_is_sent_again(deployment: Deployment, path: Path, fault: Fault) -> None:
     """What passes is tried again, to the same URL."""
