@@ -14,6 +14,7 @@ from sluice_client.errors import SluiceError
 from sluice_client.names import checksum_line, local_name, printable
 from sluice_client.progress import Meter, amount, complain, say
 from sluice_client.sources import Source
+from sluice_client.states import Status
 
 T = TypeVar("T")
 
@@ -75,8 +76,11 @@ class Commands:
 
     async def rm(self, file_ids: Sequence[str]) -> int:
         async def delete(file_id: str) -> None:
+            status = (await self._sluice.file(file_id)).status
             await self._sluice.delete(file_id)
-            say(f"{file_id} is deleted")
+            # The record of an upload stays for a week, to tell whoever watches what became of it.
+            given_up = status in (Status.UPLOADING, Status.ABORTED)
+            say(f"{file_id} is {'aborted: it leaves the list by itself' if given_up else 'deleted'}")
 
         return await _each(delete, file_ids)
 

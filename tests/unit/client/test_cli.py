@@ -212,6 +212,14 @@ def test_rm_deletes_what_is_there(deployment: Deployment) -> None:
     assert not deployment.files
 
 
+@pytest.mark.parametrize("status", ["uploading", "aborted"])
+def test_rm_of_an_upload_says_that_the_list_still_has_it(deployment: Deployment, status: str) -> None:
+    """The server keeps its record for a while, so it is not called deleted."""
+    deployment.keep(CONTENT, status=status)
+    done = sluice("rm", "file-1", api=deployment.url)
+    assert (done.exit_code, done.stderr) == (0, "file-1 is aborted: it leaves the list by itself\n")
+
+
 def test_the_wrong_token_is_told_and_not_shown(deployment: Deployment) -> None:
     """401 is one line with the setting's name."""
     done = sluice("ls", api=deployment.url, token="not-this-one")
