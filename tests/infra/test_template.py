@@ -301,6 +301,13 @@ def test_function_url_streams_and_is_open() -> None:
     assert len(permissions) == 2
 
 
+def test_large_numbers_are_written_as_text() -> None:
+    """What CloudFormation takes for a number it may write with an exponent, and the settings take whole numbers."""
+    for name, parameter in SOURCE["Parameters"].items():
+        default = parameter.get("Default")
+        assert isinstance(default, str) or default < 10**7, name
+
+
 def test_api_answers_before_the_door_gives_up() -> None:
     """The function behind the HTTP API times out first; its one route goes to it in payload format 2.0."""
     route, integration = only("AWS::ApiGatewayV2::Route"), only("AWS::ApiGatewayV2::Integration")
