@@ -136,7 +136,11 @@ class Uploads:
             else:
                 version = self._objects.head(file.key).version
                 arrived = [Part(1, version.size, version.etag)]
-        except (UploadMissing, ObjectMissing):
+        except ObjectMissing:
+            return []
+        except UploadMissing:
+            with suppress(WrongState, Conflict):  # given up at this moment
+                self._without_upload(file)  # or who resumes would be given the same dead upload for a week
             return []
         return right(file, arrived)
 

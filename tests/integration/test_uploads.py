@@ -156,6 +156,20 @@ def test_the_upload_is_gone_from_s3(here: World) -> None:
     assert here.uploads.complete(here.now(file), None) == gone
 
 
+def test_an_upload_that_s3_has_lost_is_not_resumed_again(here: World) -> None:
+    """Whoever asks for its parts ends it, so that the same fingerprint begins anew."""
+    wanted = CreateFile(filename="a", size=len(LARGE), fingerprint=new_id())
+    file, _ = here.uploads.begin(Caller("default"), wanted)
+    assert file.upload_id
+    here.near_objects.abort(file.key, file.upload_id)
+    assert here.uploads.received(file) == []
+    gone = here.now(file)
+    assert (gone.status, gone.reason) == (Status.FAILED, "upload_missing")
+    again, new = here.uploads.begin(Caller("default"), wanted)
+    assert new
+    assert again.id != file.id
+
+
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["single", "multipart"])
 def test_a_part_has_not_arrived(here: World, data: bytes) -> None:
     """Completing names it, the file stays open, and once the part is there it succeeds."""
