@@ -79,6 +79,7 @@ COMPLETING = [
     *RECORDS,
     *troubles("ListParts", REFUSED),
     *troubles("HeadObject", network.lose),
+    *troubles("SendMessage", network.lose, REFUSED),
     *troubles("CompleteMultipartUpload", network.lose, REFUSED, FAILED),
     ("CompleteMultipartUpload", [network.says(409, "ConditionalRequestConflict")]),
 ]
@@ -89,7 +90,10 @@ DELETING = [
     *troubles("DeleteItem", network.lose, network.throttled),
 ]
 # What another request can come before or after.
-MEETING = ("GetItem", "PutItem", "ListParts", "HeadObject", "CompleteMultipartUpload", "AbortMultipartUpload", "other")
+MEETING = (
+    *("GetItem", "PutItem", "ListParts", "HeadObject", "SendMessage", "CompleteMultipartUpload"),
+    *("AbortMultipartUpload", "other"),
+)
 
 
 @dataclass(eq=False)
@@ -403,11 +407,6 @@ class Clients(RuleBasedStateMachine):
 
     def check(self, upload: Upload) -> None:
         file = self.record(upload)
-        if file is not None and file.status is Status.ASSEMBLING and not upload.promised:
-            # Its completion failed, and said so: who asks again is told more.
-            self.ask_to_complete(upload)
-            self.deliver_all()
-            file = self.record(upload)
         if upload.deleted:
             assert file is None or file.status is Status.ABORTED, file
         elif not upload.unsure:
