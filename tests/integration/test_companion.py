@@ -324,6 +324,24 @@ def test_one_post(uppy: Uppy, told: dict[str, str], allowed: list[int]) -> None:
     assert ready(file, b"nine byte")
 
 
+@pytest.mark.parametrize("heard_first", [0, 1])
+def test_a_form_that_is_posted_twice(uppy: Uppy, heard_first: int) -> None:
+    """Whichever of the two S3 announces first is the file, and no version lies above it that the bucket would keep."""
+    form = uppy.ask("GET", "params", filename="a").json()
+    key, bodies, sent = form["fields"]["key"], [b"once", b"twice"], []
+    for body in bodies:
+        assert httpx.post(form["url"], data=form["fields"], files={"file": body}, trust_env=False).is_success
+        sent.append(uppy.here.near_objects.head(key).version)
+    first, second = sent[heard_first], sent[1 - heard_first]
+    file = uppy.here.near_files.get(*key.split("/")[1:])
+    for _ in range(2):  # an event may come twice
+        done = run(uppy.here.near_job(), file, first) or uppy.here.now(file)
+        assert run(uppy.here.near_job(), file, second) is None
+    assert ready(done, bodies[heard_first])
+    listed = uppy.here.near_s3.list_object_versions(Bucket=BUCKET, Prefix=key)["Versions"]
+    assert [(one["VersionId"], one["IsLatest"]) for one in listed] == [(done.version_id, True)]
+
+
 def test_too_large_for_one_post(uppy: Uppy) -> None:
     """S3 takes 5 GiB in one POST."""
     told = {"metadata[size]": str(MAX_POST_BYTES + 1)}
