@@ -36,5 +36,7 @@ def _cut(name: str) -> str:
 
 def checksum_line(digest: str, filename: str) -> str:
     """A line of `sha256sum` and `md5sum`, which begins with a backslash where the name had to be escaped."""
+    if filename == "-":  # which means stdin there
+        filename = "./-"
     escaped = filename.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     return f"{'' if escaped == filename else chr(92)}{digest}  {escaped}"

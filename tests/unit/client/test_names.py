@@ -69,7 +69,7 @@ def test_local_name_of(filename: str, expected: str) -> None:
 @pytest.mark.skipif(not shutil.which("sha256sum"), reason="coreutils are not here")
 @settings(max_examples=25)
 @given(st.lists(GOOD_NAMES, min_size=1, max_size=3, unique=True))
-@example(["back\\slash", "new\nline", "carriage\rreturn"])
+@example(["back\\slash", "new\nline", "carriage\rreturn", "-"])
 def test_sha256sum_reads_our_lines(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     """`sha256sum -c` finds the very files that the lines name, whatever their names."""
     folder = tmp_path_factory.mktemp("names")
