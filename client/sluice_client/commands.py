@@ -99,7 +99,7 @@ async def _each(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> int
 
 def _target(output: str | None, name: str) -> Path:
     path = Path(output or name)
-    return path / name if output and path.is_dir() else path
+    return path / name if output and (path.is_dir() or output[-1] in {os.sep, os.altsep}) else path
 
 
 def _print_json(path: Path, file: dict[str, Any], **seconds: float) -> None:

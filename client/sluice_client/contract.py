@@ -185,7 +185,12 @@ class Sluice:
         return _parsed(File.parse, await self._call("POST", f"/files/{file_id}/complete", json={}))
 
     async def delete(self, file_id: str) -> None:
-        await self._call("DELETE", f"/files/{file_id}")
+        """What is gone already counts as deleted: it may be this call's work, whose answer was lost."""
+        try:
+            await self._call("DELETE", f"/files/{file_id}")
+        except Problem as refusal:
+            if refusal.code != "file_not_found":
+                raise
 
     async def files(self, status: str | None = None) -> AsyncIterator[File]:
         """The caller's files, newest first, page by page."""

@@ -140,6 +140,9 @@ def test_get_writes_to_a_folder_a_path_or_stdout(deployment: Deployment, tmp_pat
     assert json.loads(done.stdout)["path"] == "other"
     assert sluice("get", file_id, "-o", "-", api=deployment.url).stdout_bytes == CONTENT
     assert (tmp_path / "folder" / "name.bin").read_bytes() == (tmp_path / "other").read_bytes() == CONTENT
+    done = sluice("get", file_id, "-o", "no such folder/", api=deployment.url, cwd=tmp_path)
+    assert (done.exit_code, "No such file or directory" in done.stderr) == (1, True)
+    assert not (tmp_path / "no such folder").exists()
 
 
 @pytest.mark.parametrize("output", ["out", "-"])
@@ -210,6 +213,15 @@ def test_rm_deletes_what_is_there(deployment: Deployment) -> None:
     line = "sluice: You have no file with this id. [file_not_found] `sluice ls` shows your files."
     assert done.stderr.splitlines() == [line, "file-1 is deleted"]
     assert not deployment.files
+
+
+def test_rm_of_what_is_not_there_fails_and_a_lost_answer_does_not(deployment: Deployment) -> None:
+    """An id that never was is an error; a deletion that nobody heard of is none."""
+    assert sluice("rm", "file-1", api=deployment.url).exit_code == 1
+    file_id = deployment.keep(CONTENT)
+    deployment.fail("DELETE .*", Fault(lost=True))
+    done = sluice("rm", file_id, api=deployment.url)
+    assert (done.exit_code, done.stderr) == (0, f"{file_id} is deleted\n")
 
 
 @pytest.mark.parametrize("status", ["uploading", "aborted"])
