@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -45,6 +46,10 @@ class CompanionRoute(APIRoute):
                 return _refusal(problem)
             except RequestValidationError as error:
                 return _refusal(problems.of_request(error))
+            except (ClientError, BotoCoreError) as error:
+                if busy := problems.of_aws(error):
+                    return _refusal(busy)
+                raise
 
         return handle_as_companion
 

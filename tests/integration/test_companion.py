@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch as replace_value
 
@@ -22,6 +23,7 @@ from sluice import capabilities
 from sluice.capabilities import Use
 from sluice.files import File, Status
 from sluice.limits import GIB, MAX_OBJECT_BYTES, MAX_POST_BYTES, MIB, MIN_PART_BYTES, UNTOLD_POST_BYTES
+from tests.integration import proxy as network
 from tests.integration.world import BUCKET, TABLE, World, content, environment, ready, run, world
 from tests.unit.functions.modules import CAPABILITY_KEY, SECRETS, evicted
 
@@ -99,9 +101,9 @@ def here() -> Iterator[World]:
 
 
 @contextmanager
-def deployed(here: World, **variables: str) -> Iterator[TestClient]:
+def deployed(here: World, endpoint: str = "", **variables: str) -> Iterator[TestClient]:
     """The API function with these settings, over `here`."""
-    endpoint = here.near_s3.meta.endpoint_url
+    endpoint = endpoint or here.near_s3.meta.endpoint_url
     variables |= {"ACCESS_TOKEN_SECRET": "the-tokens", "CAPABILITY_KEY_SECRET": "the-key"}
     variables |= {"STREAM_URL": "https://stream.example", "POWERTOOLS_SERVICE_NAME": "api"}
     names = {"TABLE_NAME": TABLE, "BUCKET_NAME": BUCKET, "QUEUE_URL": here.queue_url}
@@ -438,6 +440,24 @@ def test_limits_of_a_size_that_nobody_told(here: World) -> None:
         assert (record.status, record.reason) == (Status.FAILED, "file_too_large")
         uploads = here.near_s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
         assert begun["key"] not in [upload["Key"] for upload in uploads]
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "ListParts"])
+def test_aws_that_refuses_is_told_as_companion_tells_it(
+    here: World, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is throttled, or S3 is slow: Uppy reads why, and may ask again."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    with deployed(here, here.proxy.url) as client:
+        uppy = Uppy(client, here, issued())
+        begun = uppy.begin()
+        here.proxy.fail_always(operation, network.says(503, "SlowDown"))
+        try:
+            answer = uppy.ask("GET", f"multipart/{begun['uploadId']}", key=begun["key"])
+        finally:
+            here.proxy.recover()
+        refused(answer, 503, "busy")
+        assert answer.headers["Retry-After"]
 
 
 def test_quota_of_a_size_that_nobody_told(here: World) -> None:

@@ -41,20 +41,11 @@ def install(app: FastAPI) -> None:
         document = problem(status.name.lower(), status.value, status.phrase, str(error.detail))
         return _json(document, dict(error.headers or {}))
 
-    # AWS went on refusing after the SDK's own retries. Other ClientErrors are our mistakes and become a 500.
     @app.exception_handler(ClientError)
-    def _refused(request: Request, error: ClientError) -> JSONResponse:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        code = error.response["Error"]["Code"]
-        if status < 500 and "Throttl" not in code and code != "ProvisionedThroughputExceededException":
-            return _unexpected(request, error)
-        logger.warning("AWS refused", operation=error.operation_name, error_code=code)
-        return answer(Busy(AGAIN))
-
     @app.exception_handler(BotoCoreError)
-    def _unreachable(_: Request, error: BotoCoreError) -> JSONResponse:
-        logger.warning("AWS could not be reached", error=str(error))
-        return answer(Busy(AGAIN))
+    def _aws(request: Request, error: ClientError | BotoCoreError) -> JSONResponse:
+        busy = of_aws(error)
+        return answer(busy) if busy else _unexpected(request, error)
 
     @app.exception_handler(Exception)
     def _unexpected(_: Request, error: Exception) -> JSONResponse:
@@ -74,6 +65,19 @@ def of_request(error: RequestValidationError) -> Problem:
     ]
     detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors)
     return InvalidRequest(detail, errors=errors)
+
+
+def of_aws(error: ClientError | BotoCoreError) -> Busy | None:
+    """What it is to a client that AWS went on refusing after the SDK's own retries; None for a mistake of ours."""
+    if isinstance(error, BotoCoreError):
+        logger.warning("AWS could not be reached", error=str(error))
+        return Busy(AGAIN)
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    code = error.response["Error"]["Code"]
+    if status < 500 and "Throttl" not in code and code != "ProvisionedThroughputExceededException":
+        return None
+    logger.warning("AWS refused", operation=error.operation_name, error_code=code)
+    return Busy(AGAIN)
 
 
 def answer(error: Problem) -> JSONResponse:
