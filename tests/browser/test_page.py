@@ -20,6 +20,7 @@ from tests.integration.conftest import ROOT, Stack
 WEB = ROOT / "web"
 MIB = 1024 * 1024
 PART_BYTES = 8 * MIB
+CORS = {"Access-Control-Allow-Origin": "*"}
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
@@ -381,6 +382,19 @@ def test_refusal_of_s3_is_explained_and_tried_again(
         chooser.value.set_files(original)
     expect(row(signed_in, original.name)).to_contain_text("Verified")
     expect(told).to_have_count(0)
+
+
+def test_failed_download_leaves_the_page(signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
+    """A download that the stream host refuses is explained, and the page with its uploads stays."""
+    original = sample("refused download.txt", 10)
+    send(signed_in, original)
+    sent = row(signed_in, original.name)
+    expect(sent).to_contain_text("Verified")
+    said = {"code": "file_not_found", "detail": "gone"}
+    signed_in.route(f"{stack.stream}/**/content?*", lambda route: route.fulfill(status=404, json=said, headers=CORS))
+    sent.get_by_role("button", name="Download", exact=True).click()
+    expect(signed_in.get_by_role("alert").filter(has_text="This file is not there any more")).to_be_visible()
+    expect(sent).to_be_visible()
 
 
 def test_time_without_a_network_is_waited_for(

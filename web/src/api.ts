@@ -50,6 +50,13 @@ export class Api {
     return this.ask("POST", `files/${id}/complete`, { attempts: UPLOAD_ATTEMPTS, signal });
   }
 
+  /** One byte of a content link, or what the stream host says instead of it. */
+  async readable(link: string, size: number | null): Promise<void> {
+    // An empty file has no first byte to ask for.
+    const request = { headers: size ? { Range: "bytes=0-0" } : {}, cache: "no-store" } as const;
+    await patiently(() => answer(link, request), passes, ATTEMPTS);
+  }
+
   private ask<T>(
     method: string,
     path: string,
@@ -67,6 +74,11 @@ export class Api {
 }
 
 async function once<T>(path: string, request: RequestInit): Promise<T> {
+  const response = await answer(path, request);
+  return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
+}
+
+async function answer(path: string, request: RequestInit): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(path, request);
@@ -75,7 +87,7 @@ async function once<T>(path: string, request: RequestInit): Promise<T> {
     throw new Unreachable("The server");
   }
   if (!response.ok) throw await problem(response);
-  return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
+  return response;
 }
 
 /** A door in front of the function answers in words of its own. */

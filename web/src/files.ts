@@ -126,8 +126,11 @@ export class Files {
   private async download(file: StoredFile): Promise<void> {
     await this.attempt(async () => {
       // A link of its own for each download, because links expire.
-      const { links } = await this.api.file(file.id);
-      if (links.content) el("a", { href: links.content, rel: "noreferrer" }).click();
+      const { links, size } = await this.api.file(file.id);
+      if (!links.content) return;
+      // A link that answers with an error takes the page's place, and ends what it is sending.
+      await this.api.readable(links.content, size);
+      el("a", { href: links.content, rel: "noreferrer" }).click();
     });
   }
 
