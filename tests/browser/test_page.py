@@ -267,6 +267,29 @@ def test_paused_upload_goes_on_where_it_was(
     assert sorted(traffic.parts) == [1, 2, 3, 4, 5, 6]
 
 
+def test_pause_after_the_last_part_sends_nothing_twice(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """Who pauses while the upload is being completed, and resumes when it has been, has one file and sent it once."""
+    original = sample("paused late.bin", 2 * PART_BYTES)
+    unanswered: list[Route] = []
+
+    def complete(route: Route) -> None:
+        httpx.post(route.request.url, headers=bearer(stack), trust_env=False).raise_for_status()
+        unanswered.append(route)
+
+    signed_in.route("**/complete", complete)
+    with signed_in.expect_request("**/complete"):
+        send(signed_in, original)
+    signed_in.get_by_role("button", name="Pause", exact=True).click()
+    expect(signed_in.get_by_text("Upload paused")).to_be_visible()
+    signed_in.get_by_role("button", name="Resume", exact=True).click()
+    expect(row(signed_in, original.name)).to_contain_text("Verified")
+    expect(signed_in.get_by_role("heading", name=original.name, exact=True)).to_have_count(1)
+    assert len(unanswered) == 1
+    assert sorted(traffic.parts) == [1, 2]
+
+
 @pytest.mark.parametrize("by", ["choosing it anew", "the button beside it"])
 def test_closed_tab_is_picked_up_again(
     by: str, traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]

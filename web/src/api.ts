@@ -27,8 +27,8 @@ export class Api {
     return this.ask("GET", `files?${query}`);
   }
 
-  file(id: string): Promise<LinkedFile> {
-    return this.ask("GET", `files/${id}`);
+  file(id: string, signal?: AbortSignal): Promise<LinkedFile> {
+    return this.ask("GET", `files/${id}`, { ...(signal ? { signal } : {}) });
   }
 
   remove(id: string): Promise<void> {

@@ -7,6 +7,7 @@ import type { LinkedFile } from "./contract";
 import { transfer } from "./transfer";
 
 const FILES_AT_ONCE = 2;
+const COMPLETE = ["assembling", "hashing", "ready"];
 const FINGERPRINT = "page:";
 
 type Chosen = UppyFile<Meta, Body>;
@@ -102,6 +103,12 @@ export class Uploads extends BasePlugin<Options, Meta, Body> {
     signal.throwIfAborted();
     const { api } = this.opts;
     const data = chosen.data as File;
+    const begun = this.unfinished.get(chosen.id);
+    if (begun !== undefined) {
+      // Completing is stopped by a pause, or its answer was lost: what is complete would be sent once more.
+      const file = await api.file(begun, signal);
+      if (COMPLETE.includes(file.status)) return file;
+    }
     // Not stopped by the signal: what the server has begun has to be known here, or nobody could cancel it.
     const upload = await api.begin({
       filename: chosen.name,
