@@ -463,6 +463,26 @@ def test_refused_name_is_explained(signed_in: Page, sample: Callable[[str, int],
     expect(signed_in.get_by_role("alert").filter(has_text="reorder")).to_be_visible()
 
 
+def test_revoked_token_ends_the_watching(signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
+    """Who may not see a file's progress any more is told so, instead of being asked about for ever."""
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "GET":
+            route.fulfill(status=401, json={"code": "unauthorized", "detail": "no"})
+        else:
+            route.continue_()
+
+    def still_hashing(route: Route) -> None:
+        file = httpx.post(route.request.url, headers=bearer(stack), trust_env=False).raise_for_status().json()
+        route.fulfill(status=202, json={**file, "status": "hashing"})
+
+    signed_in.route(f"{stack.api}/files/*/complete", still_hashing)
+    signed_in.route(f"{stack.stream}/**/events?*", lambda route: route.fulfill(status=403))
+    signed_in.route(f"{stack.api}/files/*", refuse)
+    send(signed_in, sample("watched.bin", 10))
+    expect(signed_in.get_by_role("alert").filter(has_text="Sign in with another")).to_be_visible()
+
+
 def test_list_has_pages(signed_in: Page, stack: Stack) -> None:
     """More than a page of files are shown page by page, each file once, and the focus goes to the first new one."""
     for number in range(25):

@@ -96,7 +96,8 @@ async function problem(response: Response): Promise<Problem> {
   return new Problem(response.status, said.code ?? "", said.detail ?? `The server answered ${response.status}.`);
 }
 
-function passes(error: unknown): boolean {
+/** Whether the same may succeed when it is asked again. */
+export function passes(error: unknown): boolean {
   if (error instanceof Problem) return error.status >= 500 || error.status === 429 || error.code === "conflict";
   return error instanceof Unreachable;
 }

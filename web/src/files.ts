@@ -1,6 +1,6 @@
 /** The list of files, newest first. */
 
-import type { Api } from "./api";
+import { type Api, Problem } from "./api";
 import type { LinkedFile, StoredFile } from "./contract";
 import { button, confirmed, el, say } from "./dom";
 import { type Actions, Row } from "./row";
@@ -27,7 +27,10 @@ export class Files {
     private readonly owned: boolean,
     private readonly resume: Actions["resume"],
   ) {
-    this.watcher = new Watcher(api, (id) => this.drop(id));
+    this.watcher = new Watcher(api, (id, error) => {
+      if (error instanceof Problem && error.code === "file_not_found") this.drop(id);
+      else this.problem.textContent = explain(error);
+    });
     this.heading = el("h2", { id: "files", tabindex: "-1" }, owned ? "Files" : "Sent from this page");
     const refresh = button("Refresh", () => void this.load(), { class: "quiet" });
     this.element = el(

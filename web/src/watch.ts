@@ -1,7 +1,6 @@
 /** The progress of files as the stream host sends it. */
 
-import type { Api } from "./api";
-import { Problem } from "./api";
+import { type Api, passes } from "./api";
 import type { LinkedFile, Progress, StoredFile } from "./contract";
 import { pause } from "./patience";
 
@@ -20,7 +19,7 @@ export class Watcher {
 
   constructor(
     private readonly api: Api,
-    private readonly onGone: (id: string) => void,
+    private readonly onRefused: (id: string, error: unknown) => void,
   ) {}
 
   watch(watched: Watched): void {
@@ -74,10 +73,10 @@ export class Watcher {
       if (LAST.some((status) => status === file.status)) watched.onEnd(file);
       else this.watch({ ...watched, file });
     } catch (error) {
-      if (error instanceof Problem && error.code === "file_not_found") {
-        this.forget(id);
-        this.onGone(id);
-      } else if (this.following.get(id) === source) void this.askAgain(watched, source);
+      if (this.following.get(id) !== source) return;
+      if (passes(error)) return this.askAgain(watched, source);
+      this.forget(id);
+      this.onRefused(id, error);
     }
   }
 }
