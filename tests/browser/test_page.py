@@ -344,13 +344,18 @@ def test_another_file_does_not_go_on(
 def test_cancelled_upload_is_gone(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
 ) -> None:
-    """Cancelling in the middle gives the upload up on the server too, and the list shows it no longer."""
+    """Cancelling in the middle is asked about, gives the upload up on the server too, and takes it off the list."""
     original = sample("cancelled.bin", 3 * PART_BYTES)
     with held(signed_in, stack, 3):
         send(signed_in, original)
         wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
+        cancel = signed_in.locator(".uppy-StatusBar").get_by_role("button", name="Cancel")
+        cancel.click()
+        signed_in.get_by_role("dialog").get_by_role("button", name="Keep it").click()
+        expect(cancel).to_be_focused()
+        cancel.click()
         with signed_in.expect_response(lambda response: response.request.method == "DELETE") as deleted:
-            signed_in.locator(".uppy-StatusBar").get_by_role("button", name="Cancel").click()
+            signed_in.get_by_role("dialog").get_by_role("button", name="Cancel upload").click()
         assert deleted.value.status == 204
         expect(row(signed_in, original.name)).to_have_count(0)
     assert stored(stack, original.name)["status"] == "aborted"
@@ -603,6 +608,7 @@ def test_phone_and_dark(
             wait_for(page, lambda: 1 in traffic.parts)
             states.append(looks(page, width))
             page.locator(".uppy-StatusBar").get_by_role("button", name="Cancel").click()
+            page.get_by_role("dialog").get_by_role("button", name="Cancel upload").click()
             expect(row(page, name)).to_have_count(0)
         send(page, sample("short", 10))
         expect(row(page, "short")).to_contain_text("Verified")

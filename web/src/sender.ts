@@ -1,22 +1,41 @@
 /** Where files are chosen or dropped: Uppy's Dashboard, and what went wrong with each file. */
 
-import Uppy, { type Body, type Meta, RestrictionError } from "@uppy/core";
+import Uppy, { type Body, type Meta, RestrictionError, type UppyFile } from "@uppy/core";
 import Dashboard from "@uppy/dashboard";
 import "@uppy/core/css/style.min.css";
 import "@uppy/dashboard/css/style.min.css";
 import type { Api } from "./api";
 import type { LinkedFile } from "./contract";
-import { button, el } from "./dom";
+import { button, confirmed, el } from "./dom";
 import type { Files } from "./files";
 import { fingerprint, Uploads } from "./uploads";
 import { explain } from "./words";
+
+/** The Dashboard cancels at once, a few pixels from where it pauses. What has been sent is asked about before. */
+class Careful extends Uppy<Meta, Body> {
+  override cancelAll(): void {
+    void this.lost(this.getFiles()).then((agreed) => agreed && super.cancelAll());
+  }
+
+  override removeFile(id: string): void {
+    void this.lost([this.getFile(id)]).then((agreed) => agreed && super.removeFile(id));
+  }
+
+  private async lost(files: UppyFile<Meta, Body>[]): Promise<boolean> {
+    const partly = files.filter(({ progress }) => progress.bytesUploaded && !progress.uploadComplete);
+    const [first, ...others] = partly;
+    if (!first) return true;
+    const what = others.length > 0 ? `${partly.length} files` : `“${first.name}”`;
+    return confirmed(`Cancel the upload of ${what}? What has arrived is deleted.`, "Cancel upload");
+  }
+}
 
 export class Sender {
   readonly element: HTMLElement;
   private readonly board = el("div");
   private readonly offline = el("p", { role: "status", class: "notice", hidden: navigator.onLine });
   private readonly problems = el("ul", { class: "problems" });
-  private readonly uppy = new Uppy<Meta, Body>();
+  private readonly uppy = new Careful();
 
   constructor(note: string) {
     this.offline.textContent = "You are offline. Uploads wait, and go on by themselves when you are back.";
