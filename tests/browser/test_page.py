@@ -462,10 +462,14 @@ def test_failed_file_says_why(signed_in: Page, stack: Stack) -> None:
 
 
 def test_refused_name_is_explained(signed_in: Page, sample: Callable[[str, int], Path]) -> None:
-    """What the API refuses is told in the API's own words, beside the file's name."""
+    """What the API refuses is told in the API's own words, beside the file's name; dismissed, the focus stays near."""
     original = sample("invoice\u202egpj.exe", 10)
-    send(signed_in, original)
+    choose(signed_in, original)
+    expect(signed_in.get_by_role("button", name=f"Take out {original.name}")).to_be_visible()
+    signed_in.get_by_role("button", name="Upload 1 file").click()
     expect(signed_in.get_by_role("alert").filter(has_text="reorder")).to_be_visible()
+    signed_in.get_by_role("button", name="Dismiss").click()
+    expect(signed_in.get_by_role("heading", name="Send files")).to_be_focused()
 
 
 def test_revoked_token_ends_the_watching(signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:

@@ -46,7 +46,8 @@ export class Sender {
       el("p", {}, note),
       this.offline,
       this.board,
-      el("div", { role: "alert" }, this.problems),
+      // Atomic, as an alert is by itself, it would be read out from its beginning with every line that is added.
+      el("div", { role: "alert", "aria-atomic": "false" }, this.problems),
     );
   }
 
@@ -62,7 +63,7 @@ export class Sender {
       proudlyDisplayPoweredByUppy: false,
       disableInformer: true, // it shows what it says for five seconds; the list below it stays
       showRemoveButtonAfterComplete: true, // or the list could not be scrolled with the keyboard
-      locale: { strings: { dashboardTitle: "Files to send", complete: "All sent", removeFile: "Take out" } },
+      locale: { strings: { dashboardTitle: "Files to send", complete: "All sent", removeFile: "Take out %{file}" } },
     });
     // A list of one file is no list to Uppy, and its item then has none around it.
     new MutationObserver(() => {
@@ -119,12 +120,17 @@ export class Sender {
   }
 
   private tell(name: string, why: string, id?: string): void {
-    const again = () => {
+    const away = () => {
+      const next = item.nextElementSibling ?? item.previousElementSibling;
       item.remove();
+      (next ?? this.element).querySelector<HTMLElement>("button, #send")?.focus();
+    };
+    const again = () => {
+      away();
       if (id !== undefined) void this.uppy.retryUpload(id);
     };
     const retry = id !== undefined && id in this.uppy.getState().files ? [button("Try again", again)] : [];
-    const dismiss = button("Dismiss", () => item.remove(), { class: "quiet" });
+    const dismiss = button("Dismiss", away, { class: "quiet" });
     const item = el(
       "li",
       {},
