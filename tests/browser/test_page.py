@@ -507,6 +507,18 @@ def test_list_has_pages(signed_in: Page, stack: Stack) -> None:
     assert len([name for name in headings if name.startswith("listed")]) == 25
 
 
+def test_cancelled_files_hide_no_others(signed_in: Page, stack: Stack) -> None:
+    """However many uploads were cancelled last, what is older is shown at once."""
+    with httpx.Client(headers=bearer(stack), trust_env=False) as api:
+        for name in ["beneath", *["cancelled"] * 20]:
+            file = api.post(f"{stack.api}/files", json={"filename": name, "size": 1}).raise_for_status().json()
+            if name == "cancelled":
+                api.delete(file["links"]["self"]).raise_for_status()
+    signed_in.get_by_role("button", name="Refresh").click()
+    expect(row(signed_in, "beneath")).to_be_visible()
+    expect(signed_in.get_by_text("No files yet.")).to_be_hidden()
+
+
 def test_drop_page_only_sends(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
     """A link with a capability lets a stranger send and resume: no list, no download, no deleting, no token."""
     drop = httpx.post(

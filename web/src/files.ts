@@ -32,6 +32,7 @@ export class Files {
       else this.problem.textContent = explain(error);
     });
     this.heading = el("h2", { id: "files", tabindex: "-1" }, owned ? "Files" : "Sent from this page");
+    this.empty.hidden = owned; // until it is known
     const refresh = button("Refresh", () => void this.load(), { class: "quiet" });
     this.element = el(
       "section",
@@ -49,13 +50,16 @@ export class Files {
     this.problem.textContent = "";
     this.list.setAttribute("aria-busy", "true");
     try {
-      const page = await this.api.list(cursor);
+      let page = await this.api.list(cursor);
+      // What was cancelled is not shown, and may fill pages of its own.
+      while (page.next !== null && !page.items.some(isOfInterest)) page = await this.api.list(page.next);
       if (cursor === undefined) for (const id of this.rows.keys()) this.drop(id);
       const rows = page.items.filter(isOfInterest).map((file) => this.put(file));
+      this.empty.hidden = this.rows.size > 0;
       this.cursor = page.next ?? undefined;
       this.more.hidden = this.cursor === undefined;
       if (cursor !== undefined) rows[0]?.focus();
-      say(`${this.rows.size} files shown`);
+      say(`Files shown: ${this.rows.size}`);
     } catch (error) {
       this.problem.textContent = explain(error);
     } finally {
