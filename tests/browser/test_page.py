@@ -382,6 +382,34 @@ def test_expired_url_is_replaced(
     assert sorted(traffic.parts) == [1, 2]
 
 
+def test_expired_url_is_replaced_where_the_refusal_is_not_heard(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
+) -> None:
+    """After a night with the lid closed S3 hangs up on old URLs, and the upload goes on with fresh ones."""
+    original = sample("overnight.bin", PART_BYTES + 1)
+    expired: set[str] = set()
+
+    def begin(route: Route) -> None:
+        upload = httpx.post(
+            route.request.url, content=route.request.post_data, headers=route.request.headers, trust_env=False
+        )
+        parts = [{**part, "expires_at": "2020-01-01T00:00:00Z"} for part in upload.json()["parts"]]
+        expired.update(part["url"] for part in parts)
+        route.fulfill(status=upload.status_code, json={**upload.json(), "parts": parts})
+
+    def hang_up(route: Route) -> None:
+        if route.request.method == "PUT" and route.request.url in expired:
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    signed_in.route(lambda url: url == f"{stack.api}/files", begin)
+    signed_in.route(f"{stack.aws}/**", hang_up)
+    send(signed_in, original)
+    expect(row(signed_in, original.name)).to_contain_text("Verified")
+    assert sorted(traffic.parts) == [1, 2]
+
+
 @pytest.mark.parametrize("by", ["Try again", "Choose it again…"])
 def test_refusal_of_s3_is_explained_and_tried_again(
     by: str, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]

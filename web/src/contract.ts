@@ -37,6 +37,7 @@ export interface Part {
   size: number;
   url: string;
   headers: Record<string, string>;
+  expires_at: string;
 }
 
 export interface Parts {

@@ -88,16 +88,34 @@ async function sendPart(
   onProgress: (bytes: number) => void,
 ): Promise<void> {
   const body = data.slice(part.offset, part.offset + part.size);
-  const send = ({ url, headers }: Part) =>
-    patiently(() => put(url, headers, body, onProgress, signal), passes, ATTEMPTS, signal);
+  let signed = part;
+  const again = async () => {
+    const [fresh] = (await api.parts(id, signal, part.number)).parts;
+    signed = fresh ?? part;
+  };
+  const send = () =>
+    patiently(
+      async () => {
+        try {
+          await put(signed.url, signed.headers, body, onProgress, signal);
+        } catch (error) {
+          // S3 refuses a URL whose time is over before it has read the part, and not every browser hears why.
+          if (error instanceof Unreachable && Date.parse(signed.expires_at) <= Date.now()) await again();
+          throw error;
+        }
+      },
+      passes,
+      ATTEMPTS,
+      signal,
+    );
   try {
-    await send(part);
+    await send();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if (error.status === 412) return; // these bytes are there already: the answer to an earlier attempt was lost
     // The URL's time is over, or the upload was given up elsewhere, which the API says when it is asked for another.
-    const [fresh] = (await api.parts(id, signal, part.number)).parts;
-    await send(fresh ?? part);
+    await again();
+    await send();
   }
 }
 
