@@ -579,6 +579,22 @@ def test_drop_page_only_sends(page: Page, stack: Stack, sample: Callable[[str, i
     expect(page.get_by_role("alert").filter(has_text="third.pdf")).to_contain_text("As many files as this link takes")
 
 
+def test_drop_beside_the_dashboard_opens_nothing(
+    signed_in: Page, context: BrowserContext, sample: Callable[[str, int], Path]
+) -> None:
+    """A file that is dropped where none is taken is not opened: neither in another tab, nor in the page's place."""
+    before = len(context.pages)
+    aim = signed_in.get_by_role("heading", name="Files", exact=True).bounding_box()
+    assert aim
+    files = {"items": [], "files": [str(sample("missed.txt", 10))], "dragOperationsMask": 1}
+    mouse = context.new_cdp_session(signed_in)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        mouse.send("Input.dispatchDragEvent", {"type": kind, "x": aim["x"] + 1, "y": aim["y"] + 1, "data": files})
+    signed_in.reload()  # a browser that opens it has begun to by now
+    expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
+    assert len(context.pages) == before
+
+
 def test_broken_link_is_explained(page: Page, stack: Stack) -> None:
     """A drop link that is not whole says so, and asks for no token."""
     page.goto(f"{stack.api}/#drop=nonsense")

@@ -83,4 +83,10 @@ byId("leave").addEventListener("click", () => {
 addEventListener("hashchange", () => {
   location.reload();
 });
+// A file that misses the Dashboard would be opened, by some browsers in the place of this page and what it sends.
+for (const name of ["dragover", "drop"]) {
+  addEventListener(name, (event) => {
+    event.preventDefault();
+  });
+}
 void start();
