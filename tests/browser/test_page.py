@@ -489,6 +489,28 @@ def test_failed_file_says_why(signed_in: Page, stack: Stack) -> None:
     assert accessible(signed_in) == []
 
 
+def test_one_reason_is_told_once(signed_in: Page, sample: Callable[[str, int], Path]) -> None:
+    """What stops many files is told once, with some of their names, and trying again sends them all."""
+    originals = [sample(f"too much {number}.txt", 10) for number in range(5)]
+    full = {"code": "quota_exceeded", "detail": "No room is left."}
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fulfill(status=403, json=full)
+        else:
+            route.continue_()
+
+    signed_in.route("**/files", refuse)
+    send(signed_in, *originals)
+    expect(signed_in.get_by_role("alert").filter(has_text="and 2 more: No room is left.")).to_be_visible()
+    expect(signed_in.get_by_role("button", name="Dismiss")).to_have_count(1)
+    signed_in.unroute("**/files", refuse)
+    signed_in.get_by_role("button", name="Try again").click()
+    for original in originals:
+        expect(row(signed_in, original.name)).to_contain_text("Verified")
+    expect(signed_in.get_by_role("button", name="Dismiss")).to_have_count(0)
+
+
 def test_refused_name_is_explained(signed_in: Page, sample: Callable[[str, int], Path]) -> None:
     """What the API refuses is told in the API's own words, beside the file's name; dismissed, the focus stays near."""
     original = sample("invoice\u202egpj.exe", 10)

@@ -9,7 +9,13 @@ import type { LinkedFile } from "./contract";
 import { button, confirmed, el } from "./dom";
 import type { Files } from "./files";
 import { fingerprint, Uploads } from "./uploads";
-import { explain } from "./words";
+import { explain, listed } from "./words";
+
+/** What stopped some files: Uppy's ids, or names where it did not take them, and the names to show. */
+interface Trouble {
+  stopped: Map<string, string>;
+  show: () => void;
+}
 
 /** The Dashboard cancels at once, a few pixels from where it pauses. What has been sent is asked about before. */
 class Careful extends Uppy<Meta, Body> {
@@ -35,6 +41,7 @@ export class Sender {
   private readonly board = el("div");
   private readonly offline = el("p", { role: "status", class: "notice", hidden: navigator.onLine });
   private readonly problems = el("ul", { class: "problems" });
+  private readonly troubles = new Map<string, Trouble>(); // by what is said of them
   private readonly uppy = new Careful();
 
   constructor(note: string) {
@@ -119,32 +126,46 @@ export class Sender {
     }
   }
 
+  /** One entry for each reason, however many files it stopped. */
   private tell(name: string, why: string, id?: string): void {
+    if (id !== undefined) this.forget(id);
+    const trouble = this.troubles.get(why) ?? this.begin(why);
+    trouble.stopped.set(id ?? name, name);
+    trouble.show();
+  }
+
+  private begin(why: string): Trouble {
+    const stopped = new Map<string, string>();
+    const names = el("strong");
     const away = () => {
       const next = item.nextElementSibling ?? item.previousElementSibling;
       item.remove();
-      (next ?? this.element).querySelector<HTMLElement>("button, #send")?.focus();
+      this.troubles.delete(why);
+      (next ?? this.element).querySelector<HTMLElement>("button:not([hidden]), #send")?.focus();
     };
+    const chosen = () => [...stopped.keys()].filter((id) => id in this.uppy.getState().files);
     const again = () => {
+      const ids = chosen();
       away();
-      if (id !== undefined) void this.uppy.retryUpload(id);
+      for (const id of ids) void this.uppy.retryUpload(id);
     };
-    const retry = id !== undefined && id in this.uppy.getState().files ? [button("Try again", again)] : [];
+    const retry = button("Try again", again);
     const dismiss = button("Dismiss", away, { class: "quiet" });
-    const item = el(
-      "li",
-      {},
-      el("p", {}, el("strong", {}, name), `: ${why}`),
-      el("div", { class: "actions" }, ...retry, dismiss),
-    );
-    if (id !== undefined) {
-      this.forget(id);
-      item.dataset.of = id;
-    }
+    const item = el("li", {}, el("p", {}, names, `: ${why}`), el("div", { class: "actions" }, retry, dismiss));
+    const show = () => {
+      names.textContent = listed([...stopped.values()]);
+      retry.hidden = chosen().length === 0;
+      if (stopped.size > 0) return;
+      item.remove();
+      this.troubles.delete(why);
+    };
     this.problems.append(item);
+    const trouble = { stopped, show };
+    this.troubles.set(why, trouble);
+    return trouble;
   }
 
   private forget(id: string): void {
-    for (const item of this.problems.querySelectorAll<HTMLElement>("li")) if (item.dataset.of === id) item.remove();
+    for (const trouble of [...this.troubles.values()]) if (trouble.stopped.delete(id)) trouble.show();
   }
 }

@@ -6,6 +6,7 @@ import type { StoredFile } from "./contract";
 import { Unreachable } from "./patience";
 import { Refused } from "./transfer";
 
+const NAMES = 3;
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -22,6 +23,12 @@ export function when(rfc3339: string): string {
 
 export function until(rfc3339: string): string {
   return day.format(new Date(rfc3339));
+}
+
+/** A few of the names, and how many others there are. */
+export function listed(names: string[]): string {
+  const others = names.length - NAMES;
+  return names.slice(0, NAMES).join(", ") + (others > 0 ? ` and ${others} more` : "");
 }
 
 /** What a problem of the API means to somebody at this page. Others are told in the server's own words. */
