@@ -36,6 +36,8 @@ ARCH ?= x86_64
 ORIGINS ?=
 # The file that `make demo` sends; empty for 64 MiB of random bytes.
 FILE ?=
+# A process for each core, and a module's tests in one: its stack starts once. More than four of those need much memory.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 # Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
 ARGS ?=
 
@@ -68,8 +70,8 @@ web: $(PAGE) ## Check and build the page, which the API function serves (needs n
 # ---------------------------------------------------------------- check it
 
 .PHONY: test
-test: $(DEV) ## Run the tests that need nothing but Python (ARGS for pytest)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV) ## Run the tests that need nothing but Python (ARGS for pytest; -n0 for one process)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 .PHONY: lint
 lint: $(DEV) ## Style, types, and that lock and layer requirements are fresh
