@@ -7,29 +7,23 @@ import json
 from typing import Any
 from urllib.parse import unquote_plus
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.config import Config
 
 from functions.hasher.assembly import assemble
 from sluice import settings
 from sluice.files import ENDED, File, Files, owner_and_id
 from sluice.hashing import CONTRADICTIONS, DEADLINE_MARGIN_SECONDS, Job, Options, Work
 from sluice.objects import Objects, Version
-from sluice.queue import seen_through
-
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-MAX_DELAY_SECONDS = 900
+from sluice.queue import MAX_DELAY_SECONDS, Queue, seen_through
 
 logger = Logger()
 metrics = Metrics()
 tracer = Tracer()
 files = Files.connect()
 objects = Objects.connect()
-sqs = boto3.client("sqs", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
-queue_url = settings.QUEUE_URL.read()
+queue = Queue.connect()
 max_receives = settings.MAX_RECEIVES.read()
 options = Options.read()
 
@@ -82,7 +76,7 @@ def see_through(file: tuple[str, str], body: str, context: LambdaContext, *, las
         if not last:
             raise
         logger.exception("not complete yet", file_id=file[1])
-        sqs.send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=MAX_DELAY_SECONDS)
+        queue.send(body, MAX_DELAY_SECONDS)
 
 
 def hash_one(record: dict[str, Any], message_id: str, context: LambdaContext, *, last: bool) -> None:
@@ -123,7 +117,7 @@ def hand_over(record: dict[str, Any], file: File) -> None:
     The checkpoint is written and the lease given back by now. Whatever fails from there on lets our own message come
     again, so that there is one too many rather than one too few.
     """
-    sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"Records": [record]}))
+    queue.send(json.dumps({"Records": [record]}))
     logger.info("handed over", file_id=file.id, hashed_bytes=file.hashed_bytes, size=file.size)
     metrics.add_metric("HandOvers", MetricUnit.Count, 1)
 

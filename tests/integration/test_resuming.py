@@ -286,7 +286,7 @@ def test_a_next_message_that_cannot_be_sent(here: World, hasher: Hasher) -> None
 def test_a_job_dies_between_its_checkpoint_and_the_next_message(here: World, hasher: Hasher) -> None:
     """Its own message is still there, and comes again."""
     file, version = here.arrived(DATA)
-    events = hasher.module.sqs.meta.events
+    events = hasher.module.queue._client.meta.events
 
     def end(**_: Any) -> None:
         raise Killed

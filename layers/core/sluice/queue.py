@@ -1,6 +1,6 @@
-"""The hasher's queue, as the API uses it.
+"""The hasher's queue, as the API and the hasher itself use it.
 
-IAM action: sqs:SendMessage (see_through).
+IAM action: sqs:SendMessage (send).
 """
 
 import json
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ASSEMBLING = "Assembling"  # what such a message says, where S3's have `Records`
 DELAY_SECONDS = 120  # until somebody looks: S3 is done with most objects by then, and its event has come
 
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+MAX_DELAY_SECONDS = 900
+
 
 class Queue:
     """Messages to the hasher."""
@@ -33,9 +36,13 @@ class Queue:
 
     @cached_property
     def _client(self) -> "SQSClient":
-        # Most requests do without it, so it is made when it is first asked for.
+        # Most requests do without it, so it is made when it is first asked for. Those who send have seconds left.
         config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=1, read_timeout=2)
         return boto3.client("sqs", config=config)
+
+    def send(self, body: str, delay_seconds: int = 0) -> None:
+        """A message as the hasher takes it, which it gets `delay_seconds` from now, at most MAX_DELAY_SECONDS."""
+        self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
 
     def see_through(self, file: File) -> None:
         """Let the hasher see to it that S3 puts the file's parts together, once it is `assembling`.
@@ -43,7 +50,7 @@ class Queue:
         Sent before anything else of a completion, so that no `assembling` file is without its message.
         """
         body = json.dumps({ASSEMBLING: {"owner": file.owner, "id": file.id}})
-        self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=DELAY_SECONDS)
+        self.send(body, DELAY_SECONDS)
 
 
 def seen_through(message: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -52,7 +52,7 @@ def s3(hasher: ModuleType) -> Iterator[Stubber]:
 
 @pytest.fixture
 def sqs(hasher: ModuleType) -> Iterator[Stubber]:
-    with Stubber(hasher.sqs) as stubber:
+    with Stubber(hasher.queue._client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -161,7 +161,7 @@ def test_a_message_that_cannot_be_read_ends_as_a_dead_letter(hasher: ModuleType,
     assert handled(hasher, json.dumps(notification("else/x")), body, json.dumps({"Records": []})) == ["1"]
 
 
-NEXT = {"QueueUrl": "https://sqs.example/the-queue", "MessageBody": json.dumps(notification())}
+NEXT = {"QueueUrl": "https://sqs.example/the-queue", "MessageBody": json.dumps(notification()), "DelaySeconds": 0}
 
 
 def arrived(dynamodb: Stubber, **changes: Any) -> File:
