@@ -159,9 +159,11 @@ class Job:
             hides = self._file.version_id and version.version_id and self._file.version_id != version.version_id
             if gone or hides:
                 self._discard(version)
-            if not self._free() and self._file.lease_holder == self._holder:
-                raise StillHeld(file_id)
-            if not self._free() or self._begun_with_another(version):
+            if not self._free():
+                if self._file.lease_holder == self._holder:
+                    raise StillHeld(file_id)
+                return False
+            if self._begun_with_another(version):
                 return False
             with suppress(Conflict):  # `complete` writes at about this time: the message must not be lost to that
                 if self._file.attempts >= ATTEMPTS:
