@@ -29,7 +29,9 @@ def descendants(pid: int) -> set[int]:
 
 def alive(pids: set[int]) -> dict[int, str]:
     """Those of `pids` that run; a zombie that nobody has collected yet does not."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True
+    ).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
     return {int(pid): args for pid, stat, args in rows if int(pid) in pids and not stat.startswith("Z")}
 
