@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.api.drops import Drop, Drops
-from functions.api.models import CreateFile
 from functions.api.quotas import Quotas
+from functions.api.schemas import CreateFile
 from sluice import limits, media_types, settings
 from sluice.capabilities import Caller
 from sluice.errors import Busy, Conflict, ContentTypeRefused, DropFull, QuotaExceeded, TooLarge

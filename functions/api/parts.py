@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from functions.api.models import DIGEST_CHARACTERS, CompletedPart
+from functions.api.schemas import DIGEST_CHARACTERS, CompletedPart
 from sluice import limits
 from sluice.errors import InvalidPartDigest, InvalidPartNumber, PartDigestNeeded, PartsDiffer, PartsMissing
 from sluice.files import File

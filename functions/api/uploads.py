@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from functions.api.admission import Admission
 from functions.api.drops import Drop
-from functions.api.models import CompletedPart, CreateFile, check_filename
 from functions.api.parts import lock, part_bytes, right, whole
+from functions.api.schemas import CompletedPart, CreateFile, check_filename
 from sluice import limits
 from sluice.capabilities import Caller
 from sluice.errors import (
@@ -196,7 +196,7 @@ class Uploads:
         parts = whole(file, arrived, listed)
         if file.status is Status.UPLOADING:
             # A message to the hasher, then the record, then S3: wherever we die, somebody goes on from there.
-            self._queue.see_through(file)
+            self._queue.complete_later(file)
             file = self._assembling(file, parts)
         try:
             with suppress(Undecided):

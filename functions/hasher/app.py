@@ -1,6 +1,6 @@
 """Takes S3's completion events from the queue and runs one hashing job for each; finishes what the API could not.
 
-IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over, see_through).
+IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over, complete_upload).
 """
 
 import json
@@ -16,7 +16,7 @@ from sluice import settings
 from sluice.files import ENDED, File, Files, owner_and_id
 from sluice.hashing import CONTRADICTIONS, DEADLINE_MARGIN_SECONDS, Job, Options, Work
 from sluice.objects import Objects, Version
-from sluice.queue import MAX_DELAY_SECONDS, Queue, seen_through
+from sluice.queue import MAX_DELAY_SECONDS, Queue, upload_to_complete
 
 logger = Logger()
 metrics = Metrics()
@@ -57,14 +57,14 @@ def take(message: dict[str, Any], context: LambdaContext) -> None:
         logger.info("test event")
         return
     last = int(message["attributes"]["ApproximateReceiveCount"]) >= max_receives
-    if file := seen_through(notification):
-        see_through(file, message["body"], context, last=last)
+    if file := upload_to_complete(notification):
+        complete_upload(file, message["body"], context, last=last)
         return
     for created in notification["Records"]:
         hash_one(created, message["messageId"], context, last=last)
 
 
-def see_through(file: tuple[str, str], body: str, context: LambdaContext, *, last: bool) -> None:
+def complete_upload(file: tuple[str, str], body: str, context: LambdaContext, *, last: bool) -> None:
     """Finish a completion, or have the message come again for as long as S3 has the parts.
 
     What nobody completes S3 drops after a week, by the bucket's lifecycle rule: then the file fails.

@@ -14,15 +14,14 @@ from typing import Any
 
 import pytest
 
-from functions.api import quotas
-from functions.api import repeats as repeats_module
+from functions.api import idempotency, quotas
 from functions.api.admission import Admission, Rules
 from functions.api.drops import PARTITION as DROPS
 from functions.api.drops import Drop, Drops
-from functions.api.models import CreateFile
+from functions.api.idempotency import REMEMBERED_SECONDS, First, IdempotencyKeys
 from functions.api.quotas import COUNT_SECONDS
 from functions.api.quotas import PARTITION as QUOTAS
-from functions.api.repeats import REMEMBERED_SECONDS, First, Repeats
+from functions.api.schemas import CreateFile
 from functions.api.uploads import Uploads
 from sluice.capabilities import Caller
 from sluice.errors import Busy, DropFull, DropNotFound, Problem, QuotaExceeded
@@ -331,11 +330,11 @@ def test_a_count_in_several_calls_starts_over_when_it_was_overtaken(
 
 def test_a_key_is_free_again_after_its_day(here: World, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while the table still has what came first under it."""
-    repeats = Repeats(*here.files.connection)
+    keys = IdempotencyKeys(*here.files.connection)
     first, second = First(new_id(), "one request"), First(new_id(), "another")
-    assert repeats.remember(owner, "key", first) == first
-    assert repeats.remember(owner, "key", second) == first == repeats.get(owner, "key")
+    assert keys.remember(owner, "key", first) == first
+    assert keys.remember(owner, "key", second) == first == keys.get(owner, "key")
     later = time.time() + REMEMBERED_SECONDS
-    monkeypatch.setattr(repeats_module, "time", SimpleNamespace(time=lambda: later))
-    assert repeats.get(owner, "key") is None
-    assert repeats.remember(owner, "key", second) == second == repeats.get(owner, "key")
+    monkeypatch.setattr(idempotency, "time", SimpleNamespace(time=lambda: later))
+    assert keys.get(owner, "key") is None
+    assert keys.remember(owner, "key", second) == second == keys.get(owner, "key")

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.api.models import CreateFile
+from functions.api.schemas import CreateFile
 from sluice.capabilities import Caller
 from sluice.digests import Digests
 from sluice.errors import FileNotFound

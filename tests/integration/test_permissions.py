@@ -299,7 +299,7 @@ def calls() -> Iterator[Mapping[str, list[Call]]]:
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         upload_all_ways(deployed)
         hash_and_stream_all_ways(deployed)
-        see_through_all_ways(deployed)
+        complete_in_all_ways(deployed)
         delete_in_every_state(deployed)
         forget_secrets()
         yield deployed.calls
@@ -374,7 +374,7 @@ def hash_and_stream_all_ways(deployed: Deployed) -> None:
     assert deployed.record(missing).reason == "object_missing"
 
 
-def see_through_all_ways(deployed: Deployed) -> None:
+def complete_in_all_ways(deployed: Deployed) -> None:
     """What the API could not wait for, before and after S3 was done with it, and what arrives for nobody."""
     for done in (False, True):
         created = deployed.created(PARTED)

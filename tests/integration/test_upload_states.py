@@ -159,7 +159,7 @@ class Deployed:
     def impatient(self) -> Iterator[None]:
         """The API waits for S3 no longer than S3 needs to say that it has begun."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(type(self.api.uploads).complete.__globals__, "COMPLETE_SECONDS", 0.05)
+            patch.setitem(type(self.api.files.uploads).complete.__globals__, "COMPLETE_SECONDS", 0.05)
             yield
 
 

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.api import uploads as uploads_module
-from functions.api.models import CompletedPart, CreateFile
+from functions.api.schemas import CompletedPart, CreateFile
 from functions.hasher.assembly import assemble
 from sluice import limits
 from sluice.capabilities import Caller
@@ -21,7 +21,7 @@ from sluice.errors import Busy, Conflict, FileNotFound, PartsMissing, WrongState
 from sluice.files import File, Status, new_id
 from sluice.hashing import Reason
 from sluice.objects import ObjectMissing, Undecided, Version
-from sluice.queue import seen_through
+from sluice.queue import upload_to_complete
 from tests.integration import proxy as network
 from tests.integration.world import BUCKET, World, content, failed, put, ready, run, small_parts, world
 
@@ -70,10 +70,10 @@ def versions(here: World, file: File) -> list[Any]:
     return [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
 
 
-def see_through(here: World, *, last: bool = False) -> None:
+def complete_upload(here: World, *, last: bool = False) -> None:
     """What the hasher does with the one message that waits."""
     (message,) = here.messages()
-    told = seen_through(message)
+    told = upload_to_complete(message)
     assert told is not None
     assemble(here.files, here.objects, *told, seconds=60.0, last=last)
 
@@ -251,7 +251,7 @@ def test_s3_takes_longer_than_a_client_can_wait(here: World, monkeypatch: pytest
             assert here.uploads.complete(file, None).status is Status.ASSEMBLING
         with pytest.raises(ObjectMissing):  # S3 is at it still
             version_of(here, file)
-        see_through(here)  # here S3 takes the second one's word for it, and is done
+        complete_upload(here)  # here S3 takes the second one's word for it, and is done
     finally:
         until.set()
     assert ready(run(here.job(), here.now(file), version_of(here, file)), LARGE)
@@ -275,7 +275,7 @@ def test_the_api_dies_before_s3_has_heard(here: World) -> None:
         here.uploads.complete(file, None)
     here.proxy.recover()
     assert here.now(file).status is Status.ASSEMBLING
-    see_through(here)
+    complete_upload(here)
     assert ready(run(here.job(), here.now(file), version_of(here, file)), LARGE)
 
 
@@ -293,8 +293,8 @@ def test_no_file_is_assembling_without_its_message(here: World) -> None:
 def test_a_message_of_a_completion_that_was_not_begun(here: World) -> None:
     """The API died behind the message: the parts stay as they are, and the client completes them later."""
     file = here.sent(LARGE)
-    here.queue.see_through(file)
-    see_through(here)
+    here.queue.complete_later(file)
+    complete_upload(here)
     assert here.now(file) == file
     assert here.uploads.complete(file, None).status is Status.ASSEMBLING
 
@@ -310,7 +310,7 @@ def test_s3_fails_for_longer_than_a_client_waits(here: World, fault: network.Fau
     assert here.uploads.complete(file, None).status is Status.ASSEMBLING
     assert len(here.proxy.asked("CompleteMultipartUpload")) == SDK_ATTEMPTS
     (message,) = here.messages()
-    told = seen_through(message)
+    told = upload_to_complete(message)
     assert told == ("default", file.id)
     if fault is not network.lose:  # then S3 has done it, and nobody has heard
         with pytest.raises(Undecided):
@@ -329,7 +329,7 @@ def test_another_request_completes_the_same_upload(here: World, answer: tuple[in
     here.proxy.fail_always("CompleteMultipartUpload", network.says(*answer))
     assert here.uploads.complete(file, None).status is Status.ASSEMBLING
     here.proxy.recover()
-    see_through(here)
+    complete_upload(here)
     here.proxy.fail_always("CompleteMultipartUpload", network.says(*answer))
     assert here.uploads.complete(here.now(file), None).status is Status.ASSEMBLING
     assert here.messages() == []
@@ -355,7 +355,7 @@ def test_an_object_that_came_after_all(here: World) -> None:
     here.proxy.fail_always("CompleteMultipartUpload", network.lose)
     done = here.uploads.complete(file, None)
     here.proxy.recover()
-    see_through(here)
+    complete_upload(here)
     assert here.now(file) == done
     assert len(versions(here, file)) == 1
 
@@ -364,12 +364,12 @@ def test_neither_upload_nor_object(here: World) -> None:
     """S3 may be at it, so the message comes again; the last time, the file has failed and says why for a week."""
     file = here.sent(LARGE)
     assert file.upload_id
-    here.queue.see_through(file)
+    here.queue.complete_later(file)
     assembling = here.files.save(file, status=Status.ASSEMBLING)
     here.near_objects.abort(file.key, file.upload_id)
     assert here.uploads.complete(assembling, None) == assembling
     with pytest.raises(ObjectMissing):
-        see_through(here)
+        complete_upload(here)
     assert here.now(file) == assembling
     assemble(here.files, here.objects, "default", file.id, seconds=60.0, last=True)
     gone = here.now(file)
@@ -395,7 +395,7 @@ def test_a_file_that_was_deleted_is_not_seen_through(here: World) -> None:
     here.proxy.fail_always("CompleteMultipartUpload", network.says(503, "SlowDown"))
     here.uploads.delete(here.uploads.complete(file, None))
     here.proxy.recover()
-    see_through(here)
+    complete_upload(here)
     assert versions(here, file) == []
     with pytest.raises(FileNotFound):
         here.now(file)

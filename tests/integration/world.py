@@ -16,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from samtranslator.yaml_helper import yaml_parse
 
-from functions.api.models import CreateFile
+from functions.api.schemas import CreateFile
 from functions.api.uploads import Uploads
 from local.aws import make_dynamodb_atomic
 from sluice.capabilities import Caller

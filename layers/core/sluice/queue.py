@@ -44,7 +44,7 @@ class Queue:
         """A message as the hasher takes it, which it gets `delay_seconds` from now, at most MAX_DELAY_SECONDS."""
         self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
 
-    def see_through(self, file: File) -> None:
+    def complete_later(self, file: File) -> None:
         """Let the hasher see to it that S3 puts the file's parts together, once it is `assembling`.
 
         Sent before anything else of a completion, so that no `assembling` file is without its message.
@@ -53,7 +53,7 @@ class Queue:
         self.send(body, DELAY_SECONDS)
 
 
-def seen_through(message: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The owner and the id of the file that a message of `see_through` means; None for any other message."""
+def upload_to_complete(message: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The owner and the id of the file that a message of `complete_later` means; None for any other message."""
     told = message.get(ASSEMBLING)
     return (told["owner"], told["id"]) if told else None

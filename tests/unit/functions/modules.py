@@ -21,7 +21,7 @@ SECRETS = {"the-tokens": TOKENS, "the-key": CAPABILITY_KEY}
 @contextmanager
 def imported(name: str) -> Iterator[ModuleType]:
     """The module, its AWS clients pointed at nobody, its secrets known without asking."""
-    package = name.rpartition(".")[0]
+    package = ".".join(name.split(".")[:2])
     before = evicted(package)
     # Mangum takes the thread's event loop; where there is none it makes one that nobody closes.
     loop = asyncio.new_event_loop()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from functions.api import admission
 from functions.api.admission import ATTEMPTS, LONGEST_WAIT_SECONDS, Admission, Rules
 from functions.api.drops import Drop
-from functions.api.models import CreateFile
+from functions.api.schemas import CreateFile
 from sluice.capabilities import Caller
 from sluice.errors import Busy, ContentTypeRefused, TooLarge
 from sluice.files import Files

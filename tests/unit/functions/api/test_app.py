@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,16 +24,22 @@ def api() -> Iterator[ModuleType]:
         yield module
 
 
+@pytest.fixture(scope="module")
+def connections(api: ModuleType) -> ModuleType:  # noqa: ARG001 - imported with it, and gone with it
+    """The clients of this very app."""
+    return import_module("functions.api.connections")
+
+
 @pytest.fixture
-def dynamodb(api: ModuleType) -> Iterator[Stubber]:
-    with Stubber(api.files._client) as stubber:
+def dynamodb(connections: ModuleType) -> Iterator[Stubber]:
+    with Stubber(connections.files._client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
 
 @pytest.fixture
-def s3(api: ModuleType) -> Iterator[Stubber]:
-    with Stubber(api.uploads._objects._client) as stubber:
+def s3(connections: ModuleType) -> Iterator[Stubber]:
+    with Stubber(connections.objects._client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.api.models import check_filename
+from functions.api.schemas import check_filename
 from functions.stream import content
 from functions.stream.content import DigestMismatch, byte_range, disposition, not_modified, verified
 from sluice.digests import SUPPORTED

@@ -23,7 +23,7 @@ class First:
     request: str
 
 
-class Repeats:
+class IdempotencyKeys:
     """The keys of all owners, kept beside the files."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:

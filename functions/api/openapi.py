@@ -190,7 +190,7 @@ class ShownProblem(BaseModel):
 LOCATION = {"Location": {"description": "Where it is.", "required": True, "schema": {"type": "string"}}}
 
 
-def told(answers: Mapping[int, type[BaseModel] | None], *problems: type[Problem], **more: Any) -> dict[str, Any]:
+def describe(answers: Mapping[int, type[BaseModel] | None], *problems: type[Problem], **more: Any) -> dict[str, Any]:
     """Arguments of a route: what it answers by status, with a Location where something was made, and its problems."""
     responses: dict[int, dict[str, Any]] = {}
     for status, model in answers.items():
@@ -242,40 +242,40 @@ BYTES = {
     },
 }
 
-HEALTH = told({200: Health})
-CREATE = told({200: BegunFile, 201: BegunFile}, *ANYONE, *BODY, *ADMISSION)
-INDEX = told({200: FilePage}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
-SHOW = told({200: ShownFile}, *ANYONE, errors.FileNotFound)
-PARTS = told(
+HEALTH = describe({200: Health})
+CREATE = describe({200: BegunFile, 201: BegunFile}, *ANYONE, *BODY, *ADMISSION)
+INDEX = describe({200: FilePage}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+SHOW = describe({200: ShownFile}, *ANYONE, errors.FileNotFound)
+PARTS = describe(
     {200: Transfer},
     *(*ANYONE, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.PartDigestNeeded),
 )
-LOCKED_PARTS = told(
+LOCKED_PARTS = describe(
     {200: Transfer},
     *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.InvalidPartDigest),
 )
-COMPLETE = told(
+COMPLETE = describe(
     {202: ShownFile},
     *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.PartsMissing, errors.PartsDiffer),
     *(errors.Conflict, errors.TooLarge, errors.QuotaExceeded),
 )
-DELETE = told({204: None}, *ANYONE, errors.FileNotFound, errors.Conflict, errors.WrongState)
-KEEP = told(
+DELETE = describe({204: None}, *ANYONE, errors.FileNotFound, errors.Conflict, errors.WrongState)
+PUT_SMALL_FILE = describe(
     {201: ShownFile},
     *(*OWNER, *ADMISSION, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge),
     *(errors.InvalidDigest, errors.DigestMismatch, errors.IdempotencyKeyReused, errors.FileNotFound),
     openapi_extra=BYTES | {"parameters": [*DIGEST_HEADERS, REPEATABLE]},
 )
-MEASURE = told(
+DIGEST_BODY = describe(
     {200: Measured}, *OWNER, errors.IncompleteBody, errors.InvalidDigest, errors.DigestMismatch, openapi_extra=BYTES
 )
-CAPABILITY = told({201: IssuedCapability}, *OWNER, *BODY)
-OPEN_DROP = told({201: OpenedDrop}, *OWNER, *BODY)
-SHOW_DROP = told({200: ShownDrop}, *OWNER)
-END_DROP = told({204: None}, *OWNER)
+CAPABILITY = describe({201: IssuedCapability}, *OWNER, *BODY)
+OPEN_DROP = describe({201: OpenedDrop}, *OWNER, *BODY)
+SHOW_DROP = describe({200: ShownDrop}, *OWNER)
+END_DROP = describe({204: None}, *OWNER)
 
 
-def tell(app: FastAPI) -> None:
+def install(app: FastAPI) -> None:
     """Have the app tell its contract at `/openapi.json`."""
 
     def openapi() -> dict[str, Any]:

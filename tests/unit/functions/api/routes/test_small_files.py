@@ -22,7 +22,7 @@ DISCONNECT: Message = {"type": "http.disconnect"}
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[ModuleType]:
-    with imported("functions.api.small") as module:
+    with imported("functions.api.routes.small_files") as module:
         yield module
 
 
@@ -92,7 +92,7 @@ def test_a_body_that_breaks_off_is_a_problem(small: ModuleType) -> None:
 
 
 def measured(small: ModuleType, request: Request) -> dict[str, Any]:
-    answer: dict[str, Any] = asyncio.run(small.measure(request, None))
+    answer: dict[str, Any] = asyncio.run(small.digest_body(request, None))
     return answer
 
 
@@ -127,10 +127,10 @@ def test_a_body_is_measured_in_the_memory_of_a_chunk(small: ModuleType) -> None:
 
 def test_nothing_is_kept_of_a_body_that_is_refused(small: ModuleType) -> None:
     """Neither a record nor an object: no service is asked at all."""
-    with Stubber(small.stores.files._client) as dynamodb, Stubber(small.stores.objects._client) as s3:
+    with Stubber(small.connections.files._client) as dynamodb, Stubber(small.connections.objects._client) as s3:
         for headers in ({"content-digest": "sha-256=:AAAA:"}, {"content-length": "9"}, {"content-type": "x"}):
             request, _ = sent([b"abc"], headers)
             with pytest.raises((Problem, small.RequestValidationError)):
-                asyncio.run(small.keep(request, None, None, "a.txt"))
+                asyncio.run(small.put_small_file(request, None, None, "a.txt"))
         dynamodb.assert_no_pending_responses()
         s3.assert_no_pending_responses()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 
-from functions.api.models import DIGEST_CHARACTERS
+from functions.api.schemas import DIGEST_CHARACTERS
 from sluice.errors import DigestMismatch, InvalidDigest
 
 # A member of a dictionary whose value is a byte sequence, with parameters that mean nothing here: RFC 8941, section 3.

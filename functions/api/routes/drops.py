@@ -5,28 +5,29 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Request, Response
 
-from functions.api import contract, links, stores
-from functions.api.callers import InPerson
+from functions.api import connections, openapi
+from functions.api.auth import OwnerOnly
 from functions.api.drops import Drop
-from functions.api.models import CreateCapability, CreateDrop
+from functions.api.routes import links
+from functions.api.schemas import CreateCapability, CreateDrop
 from sluice import capabilities, secrets, settings
 from sluice.files import rfc3339
 
 router = APIRouter()
 
 
-@router.post("/capabilities", status_code=201, **contract.CAPABILITY)
+@router.post("/capabilities", status_code=201, **openapi.CAPABILITY)
 def let_in(
-    request: Request, owner: InPerson, wanted: Annotated[CreateCapability | None, Body()] = None
+    request: Request, owner: OwnerOnly, wanted: Annotated[CreateCapability | None, Body()] = None
 ) -> dict[str, Any]:
     """A capability to upload in the owner's own name, for pages that cannot send an access token."""
     seconds = wanted.expires_in if wanted and wanted.expires_in else links.capability_seconds
     capability, shown = _issued(owner.owner, int(time.time()) + seconds)
-    return shown | {"links": {"companion": f"{links.base(request)}/companion/{capability}"}}
+    return shown | {"links": {"companion": f"{links.base_url(request)}/companion/{capability}"}}
 
 
-@router.post("/drops", status_code=201, **contract.OPEN_DROP)
-def open_drop(request: Request, response: Response, owner: InPerson, wanted: CreateDrop) -> dict[str, Any]:
+@router.post("/drops", status_code=201, **openapi.OPEN_DROP)
+def open_drop(request: Request, response: Response, owner: OwnerOnly, wanted: CreateDrop) -> dict[str, Any]:
     """A drop, and what to give to those who shall upload through it."""
     drop = Drop(
         owner=owner.owner,
@@ -35,25 +36,25 @@ def open_drop(request: Request, response: Response, owner: InPerson, wanted: Cre
         content_types=None if wanted.content_types is None else tuple(wanted.content_types),
         expires_at=int(time.time()) + wanted.expires_in,
     )
-    stores.drops.create(drop)
+    connections.drops.create(drop)
     capability, shown = _issued(drop.owner, drop.expires_at, drop.id)
-    base = links.base(request)
+    base = links.base_url(request)
     response.headers["Location"] = itself = f"{base}/drops/{drop.id}"
     page = {"self": itself, "companion": f"{base}/companion/{capability}", "page": f"{base}/#drop={capability}"}
     return drop.public() | shown | {"links": page}
 
 
-@router.get("/drops/{id}", **contract.SHOW_DROP)
-def show_drop(request: Request, owner: InPerson, drop_id: Annotated[str, Path(alias="id")]) -> dict[str, Any]:
+@router.get("/drops/{id}", **openapi.SHOW_DROP)
+def show_drop(request: Request, owner: OwnerOnly, drop_id: Annotated[str, Path(alias="id")]) -> dict[str, Any]:
     """The drop, without its capability, which was told once."""
-    drop = stores.drops.get(owner.owner, drop_id)
-    return drop.public() | {"links": {"self": f"{links.base(request)}/drops/{drop.id}"}}
+    drop = connections.drops.get(owner.owner, drop_id)
+    return drop.public() | {"links": {"self": f"{links.base_url(request)}/drops/{drop.id}"}}
 
 
-@router.delete("/drops/{id}", status_code=204, **contract.END_DROP)
-def end_drop(owner: InPerson, drop_id: Annotated[str, Path(alias="id")]) -> None:
+@router.delete("/drops/{id}", status_code=204, **openapi.END_DROP)
+def end_drop(owner: OwnerOnly, drop_id: Annotated[str, Path(alias="id")]) -> None:
     """End the drop, and with it every capability that was given out for it. Its files stay."""
-    stores.drops.end(stores.drops.get(owner.owner, drop_id))
+    connections.drops.end(connections.drops.get(owner.owner, drop_id))
 
 
 def _issued(owner: str, expires_at: int, drop: str | None = None) -> tuple[str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from functions.api.admission import Admission, Rules
 from functions.api.drops import Drops
-from functions.api.repeats import Repeats
+from functions.api.idempotency import IdempotencyKeys
 from functions.api.uploads import Uploads
 from sluice.files import Files
 from sluice.objects import Objects
@@ -10,6 +10,6 @@ from sluice.queue import Queue
 
 files = Files.connect()
 drops = Drops(*files.connection)
-repeats = Repeats(*files.connection)
+idempotency_keys = IdempotencyKeys(*files.connection)
 objects = Objects.connect()
 uploads = Uploads(files, objects, Queue.connect(), Admission(files, Rules.read()))

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from functions.api import integrity
-from functions.api.models import DIGEST_CHARACTERS
+from functions.api import content_digest
+from functions.api.schemas import DIGEST_CHARACTERS
 from sluice.errors import DigestMismatch, InvalidDigest
 
 VALUES = st.fixed_dictionaries(
@@ -26,19 +26,19 @@ def test_what_was_promised_is_read(values: dict[str, bytes], before: str, after:
     members += [written("unixsum", b"abc"), ""]
     expected = {name: value.hex() for name, value in values.items()}
     header = f"{which}-digest".encode()
-    assert integrity.promised(Headers(raw=[(header, ",".join(members).encode())])) == expected
-    assert integrity.promised(Headers(raw=[(header, member.encode()) for member in members])) == expected
+    assert content_digest.promised(Headers(raw=[(header, ",".join(members).encode())])) == expected
+    assert content_digest.promised(Headers(raw=[(header, member.encode()) for member in members])) == expected
 
 
 def test_nothing_is_promised_without_a_header() -> None:
-    assert integrity.promised(Headers({"content-type": "text/plain"})) == {}
+    assert content_digest.promised(Headers({"content-type": "text/plain"})) == {}
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=255), max_size=80))
 def test_any_text_is_a_promise_or_a_problem(text: str) -> None:
     """And a promise is always of the right length."""
     try:
-        found = integrity.promised(Headers(raw=[(b"content-digest", text.encode("latin-1"))]))
+        found = content_digest.promised(Headers(raw=[(b"content-digest", text.encode("latin-1"))]))
     except InvalidDigest:
         return
     assert all(len(value) == DIGEST_CHARACTERS[name] for name, value in found.items())
@@ -50,20 +50,20 @@ def test_a_digest_of_another_length_is_refused(name: str, change: int) -> None:
     """It is a mistake, not something to overlook."""
     value = bytes(DIGEST_CHARACTERS[name] // 2 + change)
     with pytest.raises(InvalidDigest, match=f"{name} has {DIGEST_CHARACTERS[name] // 2} bytes"):
-        integrity.promised(Headers({"repr-digest": written(name, value)}))
+        content_digest.promised(Headers({"repr-digest": written(name, value)}))
 
 
 def test_both_headers_promise_the_same() -> None:
     """The bytes are kept as they are sent: two promises that differ cannot both be kept."""
     one, other = written("md5", bytes(16)), written("md5", bytes(range(16)))
-    assert integrity.promised(Headers({"repr-digest": one, "content-digest": one})) == {"md5": bytes(16).hex()}
+    assert content_digest.promised(Headers({"repr-digest": one, "content-digest": one})) == {"md5": bytes(16).hex()}
     with pytest.raises(DigestMismatch):
-        integrity.promised(Headers({"repr-digest": one, "content-digest": other}))
+        content_digest.promised(Headers({"repr-digest": one, "content-digest": other}))
 
 
 def test_only_what_is_known_of_both_is_compared() -> None:
     """A digest that this function cannot compute is left to the hasher."""
-    integrity.check({"md5": "aa", "crc32c": "bb"}, {"md5": "aa", "sha-256": "cc"})
+    content_digest.check({"md5": "aa", "crc32c": "bb"}, {"md5": "aa", "sha-256": "cc"})
     with pytest.raises(DigestMismatch) as found:
-        integrity.check({"md5": "aa"}, {"md5": "ab"})
+        content_digest.check({"md5": "aa"}, {"md5": "ab"})
     assert found.value.extra == {"name": "md5", "expected": "aa", "found": "ab"}

@@ -11,11 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from functions.api import contract, integrity, stores
-from functions.api.callers import Owner
-from functions.api.links import shown
-from functions.api.models import CreateFile
-from functions.api.repeats import First
+from functions.api import connections, content_digest, openapi
+from functions.api.auth import Owner
+from functions.api.idempotency import First
+from functions.api.routes.links import serialize
+from functions.api.schemas import CreateFile
 from sluice import digests, settings
 from sluice.capabilities import Caller
 from sluice.digests import Digests
@@ -28,37 +28,37 @@ router = APIRouter()
 _names = {"sha-256", *filter(digests.available, settings.HASH_DIGESTS.read())}
 
 
-@router.put("/files/{filename}", status_code=201, **contract.KEEP)
-async def keep(request: Request, response: Response, caller: Owner, filename: str) -> dict[str, Any]:
+@router.put("/files/{filename}", status_code=201, **openapi.PUT_SMALL_FILE)
+async def put_small_file(request: Request, response: Response, caller: Owner, filename: str) -> dict[str, Any]:
     """A small file in one request."""
-    promised = integrity.promised(request.headers)
+    promised = content_digest.promised(request.headers)
     body = bytearray()
     with _digests(promised) as hashed:
         async for chunk in received(request, MAX_BODY_BYTES):
             hashed.update(chunk)
             body += chunk
         found = hashed.hexdigests()
-    integrity.check(promised, found)
+    content_digest.check(promised, found)
     content_type = request.headers.get("content-type", "application/octet-stream")
     try:
         wanted = CreateFile(filename=filename, size=len(body), content_type=content_type, digests=promised | found)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
-    file = await run_in_threadpool(_keep, caller, wanted, bytes(body), request.headers.get("idempotency-key"))
-    answer = shown(request, caller, file)
+    file = await run_in_threadpool(_store, caller, wanted, bytes(body), request.headers.get("idempotency-key"))
+    answer = serialize(request, caller, file)
     response.headers["Location"] = answer["links"]["self"]
     return answer | {"digests": found | file.digests}
 
 
-@router.post("/digest", **contract.MEASURE)
-async def measure(request: Request, _: Owner) -> dict[str, Any]:
+@router.post("/digest", **openapi.DIGEST_BODY)
+async def digest_body(request: Request, _: Owner) -> dict[str, Any]:
     """What the body is; nothing of it stays. More than some 4.5 MB do not fit into an event of Lambda's."""
-    promised = integrity.promised(request.headers)
+    promised = content_digest.promised(request.headers)
     with _digests(promised) as hashed:
         async for chunk in received(request):
             hashed.update(chunk)
         found = hashed.hexdigests()
-    integrity.check(promised, found)
+    content_digest.check(promised, found)
     return {"digests": found, "size": hashed.offset}
 
 
@@ -89,28 +89,28 @@ def _digests(promised: Collection[str]) -> Digests:
     return Digests(_names | set(filter(digests.available, promised)))
 
 
-def _keep(caller: Caller, wanted: CreateFile, body: bytes, key: str | None) -> File:
+def _store(caller: Caller, wanted: CreateFile, body: bytes, key: str | None) -> File:
     """The file, whose bytes S3 has, so that the hasher hears of it as of every other one.
 
     Raises IdempotencyKeyReused, and what `Uploads.begin` and `Uploads.complete` do.
     """
-    file = _first(caller, wanted, key) if key else stores.uploads.begin(caller, wanted)[0]
+    file = _first(caller, wanted, key) if key else connections.uploads.begin(caller, wanted)[0]
     if file.status is not Status.UPLOADING:
         return file
-    stores.objects.put(file.key, body, file.content_type, wanted.digests["sha-256"])
-    return stores.uploads.complete(file, None)
+    connections.objects.put(file.key, body, file.content_type, wanted.digests["sha-256"])
+    return connections.uploads.complete(file, None)
 
 
 def _first(caller: Caller, wanted: CreateFile, key: str) -> File:
     """The file that this key stands for: a new one, or that of an earlier attempt, however far it came."""
     request = hashlib.sha256(json.dumps(wanted.model_dump(), sort_keys=True).encode()).hexdigest()
-    first = stores.repeats.get(caller.owner, key)
+    first = connections.idempotency_keys.get(caller.owner, key)
     if first is None:
-        file, _ = stores.uploads.begin(caller, wanted)
-        first = stores.repeats.remember(caller.owner, key, First(file.id, request))
+        file, _ = connections.uploads.begin(caller, wanted)
+        first = connections.idempotency_keys.remember(caller.owner, key, First(file.id, request))
         if first.file_id == file.id:
             return file
-        stores.uploads.delete(file)  # an attempt of the same moment was faster
+        connections.uploads.delete(file)  # an attempt of the same moment was faster
     if first.request != request:
         raise IdempotencyKeyReused("Take a new key for another file, name, content type or digest.")
-    return stores.files.get(caller.owner, first.file_id)
+    return connections.files.get(caller.owner, first.file_id)

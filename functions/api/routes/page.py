@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Header, Response
 
-from functions.api import links, stores
+from functions.api import connections
+from functions.api.routes import links
 from sluice.errors import FileNotFound, PageNotBuilt
 
-BUILT = Path(__file__).with_name("dist")
+BUILT = Path(__file__).parents[1] / "dist"
 MEDIA_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 router = APIRouter(include_in_schema=False)
@@ -48,7 +49,7 @@ def policy() -> dict[str, str]:
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self' data: blob:",  # icons of Uppy's style sheet, and previews of what was chosen
-        "connect-src": f"'self' {stream.scheme}://{stream.netloc} {stores.objects.origin}",
+        "connect-src": f"'self' {stream.scheme}://{stream.netloc} {connections.objects.origin}",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

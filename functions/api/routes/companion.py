@@ -20,11 +20,12 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError
 
-from functions.api import callers, links
-from functions.api.callers import Caller
-from functions.api.models import CompletedPart, CreateFile
+from functions.api import auth
+from functions.api.auth import Caller
+from functions.api.connections import uploads
 from functions.api.parts import part_numbers
-from functions.api.stores import uploads
+from functions.api.routes import links
+from functions.api.schemas import CompletedPart, CreateFile
 from sluice import limits, problems, settings
 from sluice.errors import FileNotFound, Problem, WrongState
 from sluice.files import File, Mode, Status
@@ -85,7 +86,7 @@ class SentParts(BaseModel):
 
 
 def guest(capability: str) -> Caller:
-    return callers.of_capability(capability)
+    return auth.capability_caller(capability)
 
 
 Guest = Annotated[Caller, Depends(guest)]
@@ -93,7 +94,7 @@ Guest = Annotated[Caller, Depends(guest)]
 
 def own_upload(asking: Guest, upload_id: str, key: str) -> File:
     """The multipart upload that both its id and its key mean. Raises FileNotFound, whichever of them is wrong."""
-    file = callers.file_of(asking, upload_id)
+    file = auth.find_file(asking, upload_id)
     if file.key != key or file.own_parts is None:
         raise FileNotFound("There is no such upload.")
     return file
@@ -107,10 +108,10 @@ def one_post(
     asking: Guest,
     filename: str,
     kind: Annotated[str | None, Query(alias="type")] = None,
-    told: Annotated[str | None, Query(alias="metadata[size]")] = None,
+    metadata_size: Annotated[str | None, Query(alias="metadata[size]")] = None,
 ) -> dict[str, Any]:
     """A form for the whole file. Nobody says when it has been sent: S3's event does."""
-    size = _size(told)
+    size = _size(metadata_size)
     wanted = _described(filename, kind, size or 0)
     form = uploads.sign_post(uploads.begin_as_cut(asking, wanted, Mode.SINGLE, sized=size is not None))
     return {"method": "POST", "url": form.url, "fields": form.fields, "expires": _seconds_until(form.expires_at)}
@@ -152,7 +153,7 @@ def complete(request: Request, file: Upload, sent: SentParts) -> dict[str, str]:
     file = uploads.complete(file, [CompletedPart(number=part.number, etag=part.etag) for part in sent.parts])
     if file.status in (Status.FAILED, Status.ABORTED):
         raise WrongState(f"The upload has {file.status}: {file.reason}.", state=file.status)
-    return {"location": f"{links.base(request)}/files/{file.id}", "key": file.key, "bucket": bucket}
+    return {"location": f"{links.base_url(request)}/files/{file.id}", "key": file.key, "bucket": bucket}
 
 
 @router.delete("/multipart/{upload_id}")
@@ -175,9 +176,9 @@ def _described(filename: str, kind: str | None, size: int) -> CreateFile:
         return CreateFile(filename=filename, size=size)
 
 
-def _size(told: object) -> int | None:
-    """The size in bytes where the page tells it, as a number or as text, None where it does not."""
-    return int(str(told)) if SIZE.fullmatch(str(told)) else None
+def _size(value: object) -> int | None:
+    """The size in bytes where the page gives it, as a number or as text, None where it does not."""
+    return int(str(value)) if SIZE.fullmatch(str(value)) else None
 
 
 def _seconds_until(moment: int) -> int:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from functions.api.models import CompleteFile, CreateFile, check_filename
+from functions.api.schemas import CompleteFile, CreateFile, check_filename
 from sluice.digests import SUPPORTED, Digests
 from sluice.errors import InvalidFilename
 

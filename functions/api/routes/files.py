@@ -1,0 +1,95 @@
+"""Files: begin, show, list, sign, complete, delete."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from functions.api import openapi
+from functions.api.auth import CurrentCaller, OwnerOnly, OwnFile
+from functions.api.connections import files, uploads
+from functions.api.parts import FIRST_PARTS, check_part_numbers, part_numbers
+from functions.api.routes.links import serialize
+from functions.api.schemas import CompleteFile, CreateFile, SignParts
+from sluice.files import File, Status
+from sluice.objects import Part
+
+MAX_PAGE = 100  # files in one page of the list: about 100 KB of answer
+
+router = APIRouter()
+
+
+def transfer(file: File, arrived: Sequence[Part], numbers: str | None = None) -> dict[str, Any]:
+    """URLs for the parts asked for, without `numbers` for the first that are missing; and what has arrived."""
+    if numbers is None and file.part_digest:
+        wanted = []  # nobody but the client knows what is to be signed
+    elif numbers is None:
+        have = {part.number for part in arrived}
+        wanted = [number for number in range(1, file.part_count + 1) if number not in have][:FIRST_PARTS]
+    else:
+        wanted = part_numbers(numbers, file.part_count)
+    return {"parts": uploads.sign(file, wanted), "received": received(arrived)}
+
+
+def received(arrived: Sequence[Part]) -> list[dict[str, Any]]:
+    return [{"number": part.number, "size": part.size, "etag": part.etag} for part in arrived]
+
+
+@router.post("/files", status_code=201, **openapi.CREATE)
+def create(request: Request, response: Response, caller: CurrentCaller, wanted: CreateFile) -> dict[str, Any]:
+    """Promise a file, or take an unfinished upload up again by its fingerprint."""
+    file, new = uploads.begin(caller, wanted)
+    answer = serialize(request, caller, file) | transfer(file, [] if new else uploads.received(file))
+    response.status_code = 201 if new else 200
+    response.headers["Location"] = answer["links"]["self"]
+    return answer
+
+
+@router.get("/files", **openapi.INDEX)
+def index(
+    request: Request,
+    caller: OwnerOnly,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
+    cursor: str | None = None,
+    status: Status | None = None,
+) -> dict[str, Any]:
+    """The caller's files, newest first."""
+    page, following = files.page(caller.owner, limit, cursor, status)
+    return {"items": [serialize(request, caller, file) for file in page], "next": following}
+
+
+@router.get("/files/{id}", **openapi.SHOW)
+def show(request: Request, caller: CurrentCaller, file: OwnFile) -> dict[str, Any]:
+    """The file with fresh links."""
+    return serialize(request, caller, file)
+
+
+@router.get("/files/{id}/parts", **openapi.PARTS)
+def parts(file: OwnFile, numbers: Annotated[str | None, Query(examples=["1-100,205"])] = None) -> dict[str, Any]:
+    """Fresh URLs for these parts, at most 1,000; without `numbers`, for the first 100 that are missing."""
+    return transfer(file, uploads.received(file), numbers)
+
+
+@router.post("/files/{id}/parts", **openapi.LOCKED_PARTS)
+def locked_parts(file: OwnFile, wanted: SignParts) -> dict[str, Any]:
+    """Fresh URLs for parts of a file with a `part_digest`, each of which takes the bytes of this digest alone."""
+    digests = {part.number: part.digest for part in wanted.parts}
+    check_part_numbers(digests, file.part_count)
+    return {"parts": uploads.sign(file, sorted(digests), digests), "received": received(uploads.received(file))}
+
+
+@router.post("/files/{id}/complete", status_code=202, **openapi.COMPLETE)
+def complete(
+    request: Request, caller: CurrentCaller, file: OwnFile, body: Annotated[CompleteFile | None, Body()] = None
+) -> dict[str, Any]:
+    """Make the parts one object, as often as asked. Without `parts` the server asks S3 which there are."""
+    return serialize(request, caller, uploads.complete(file, body.parts if body else None))
+
+
+@router.delete("/files/{id}", status_code=204, **openapi.DELETE)
+def delete(caller: CurrentCaller, file: OwnFile) -> None:
+    """Give an upload up, or, with an access token, delete the file and its object."""
+    if caller.in_person:
+        uploads.delete(file)
+    else:
+        uploads.give_up(file)
