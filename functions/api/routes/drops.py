@@ -1,29 +1,17 @@
-"""By what an owner lets others in: capabilities to upload, and drops."""
+"""Drops: open one, show it, end it."""
 
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from functions.api import connections, openapi
 from functions.api.auth import OwnerOnly
 from functions.api.drops import Drop
 from functions.api.routes import links
-from functions.api.schemas import CreateCapability, CreateDrop
-from sluice import capabilities, secrets, settings
-from sluice.files import rfc3339
+from functions.api.schemas import CreateDrop
 
 router = APIRouter()
-
-
-@router.post("/capabilities", status_code=201, **openapi.CAPABILITY)
-def let_in(
-    request: Request, owner: OwnerOnly, wanted: Annotated[CreateCapability | None, Body()] = None
-) -> dict[str, Any]:
-    """A capability to upload in the owner's own name, for pages that cannot send an access token."""
-    seconds = wanted.expires_in if wanted and wanted.expires_in else links.capability_seconds
-    capability, shown = _issued(owner.owner, int(time.time()) + seconds)
-    return shown | {"links": {"companion": f"{links.base_url(request)}/companion/{capability}"}}
 
 
 @router.post("/drops", status_code=201, **openapi.OPEN_DROP)
@@ -37,7 +25,7 @@ def open_drop(request: Request, response: Response, owner: OwnerOnly, wanted: Cr
         expires_at=int(time.time()) + wanted.expires_in,
     )
     connections.drops.create(drop)
-    capability, shown = _issued(drop.owner, drop.expires_at, drop.id)
+    capability, shown = links.upload_capability(drop.owner, drop.expires_at, drop.id)
     base = links.base_url(request)
     response.headers["Location"] = itself = f"{base}/drops/{drop.id}"
     page = {"self": itself, "companion": f"{base}/companion/{capability}", "page": f"{base}/#drop={capability}"}
@@ -55,9 +43,3 @@ def show_drop(request: Request, owner: OwnerOnly, drop_id: Annotated[str, Path(a
 def end_drop(owner: OwnerOnly, drop_id: Annotated[str, Path(alias="id")]) -> None:
     """End the drop, and with it every capability that was given out for it. Its files stay."""
     connections.drops.end(connections.drops.get(owner.owner, drop_id))
-
-
-def _issued(owner: str, expires_at: int, drop: str | None = None) -> tuple[str, dict[str, Any]]:
-    key = secrets.read(settings.CAPABILITY_KEY_SECRET)
-    capability = capabilities.issue_upload(key, owner, expires_at, drop)
-    return capability, {"capability": capability, "expires_at": rfc3339(expires_at)}
