@@ -2,9 +2,9 @@
 
 import re
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from sluice import media_types
 from sluice.errors import InvalidFilename
@@ -80,7 +80,8 @@ def _check_digests(digests: dict[str, str]) -> dict[str, str]:
 
 
 # What S3 can hold a part to (sluice.objects.LOCKS).
-PartDigest = Literal["sha-256", "sha", "crc64nvme", "crc32c", "crc32"]
+PartDigest = Literal["sha-512", "sha-256", "sha", "md5", "crc64nvme", "crc32c", "crc32"]
+_PartDigestHex = Annotated[str, StringConstraints(pattern="^([0-9a-f]{2})+$", max_length=128)]
 _Ranges = Annotated[list[str], Field(max_length=MAX_CONTENT_TYPES), AfterValidator(_check_ranges)]
 
 
@@ -101,7 +102,7 @@ class WantedPart(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
-    digest: Annotated[str, StringConstraints(pattern="^([0-9a-f]{2})+$", max_length=64)]
+    digest: _PartDigestHex
 
 
 class SignParts(BaseModel):
@@ -132,15 +133,25 @@ class CreateDrop(BaseModel):
 
 
 class CompletedPart(BaseModel):
+    """A part as its sender has it: by S3's ETag, by its digest, or by both."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
-    etag: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    etag: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    digest: _PartDigestHex | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.etag is None and self.digest is None:
+            raise ValueError("a part needs an `etag` or a `digest`")
+        return self
 
 
 class CompleteFile(BaseModel):
-    """Which parts make the file; without them the server asks S3."""
+    """Which parts make the file, and which digests it has; without `parts` the server asks S3."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     parts: Annotated[list[CompletedPart], Field(max_length=MAX_PARTS)] | None = None
+    digests: Annotated[dict[str, str], AfterValidator(_check_digests)] = Field(default_factory=dict)
