@@ -95,6 +95,7 @@ class File:
     part_digest: str | None = None  # the digest of each part, which its URL is locked to, where the client wants that
     declared: dict[str, str] = field(default_factory=dict)  # digests that the client says the file has
     digests: dict[str, str] = field(default_factory=dict)  # digests that the hasher found
+    verified: bool = False  # whether the sender's own digest, of the whole or of every part, was compared and held
     mismatch: dict[str, str] | None = None  # what contradicts it, where it failed so: name, expected, found
     received_bytes: int = 0
     hashed_bytes: int = 0

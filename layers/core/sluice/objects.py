@@ -52,6 +52,9 @@ CHECKSUMS = {
     "ChecksumMD5": "md5",
 }
 
+# Storage classes whose objects S3 lists but does not send before somebody restores them (403 InvalidObjectState).
+ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
+
 # RFC 9530 name -> what a PUT calls it, the strongest first:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 LOCKS = {
@@ -126,6 +129,7 @@ class Head:
 
     version: Version
     checksums: dict[str, bytes]
+    archived: bool = False  # S3 does not send it before somebody restores it
 
 
 class Objects:
@@ -210,9 +214,10 @@ class Objects:
         seconds = min(URL_SECONDS, self._signer.seconds_left())
         return Form(f"{signed['url'].rstrip('/')}/", signed["fields"], int(time.time()) + seconds)
 
-    def sign_get(self, version: Version, content_type: str, disposition: str) -> Signed:
+    def sign_get(self, version: Version, content_type: str, disposition: str, method: str = "GET") -> Signed:
+        """A GET of exactly this version as a file of this name; or a HEAD, as a URL is good for one method only."""
         shown = {"response-content-type": content_type, "response-content-disposition": disposition}
-        return self._signer.sign("GET", version.key, _version_parameter(version) | shown)
+        return self._signer.sign(method, version.key, _version_parameter(version) | shown)
 
     def sign_read(self, version: Version) -> Signed:
         """A GET of exactly this version. Range and If-Match need no signature: the reader adds them."""
@@ -286,7 +291,7 @@ class Objects:
         except ClientError as error:
             raise _translated(error) from None
         version = Version(key, answer["ETag"].strip('"'), answer["ContentLength"], answer.get("VersionId", version_id))
-        return Head(version, _checksums(answer))
+        return Head(version, _checksums(answer), _archived(answer))
 
     def discard(self, version: Version) -> None:
         """Delete this version and no other; one that is not there (any more) is no error.
@@ -364,6 +369,12 @@ def _checksums(answer: Mapping[str, Any]) -> dict[str, bytes]:
         return {}
     told = {name: answer[field] for field, name in CHECKSUMS.items() if field in answer}
     return {name: base64.b64decode(text, validate=True) for name, text in told.items() if "-" not in text}
+
+
+def _archived(answer: Mapping[str, Any]) -> bool:
+    restored = 'ongoing-request="false"' in answer.get("Restore", "")
+    # ArchiveStatus is told of an object that intelligent tiering has moved to an archive.
+    return "ArchiveStatus" in answer or (answer.get("StorageClass") in ARCHIVES and not restored)
 
 
 def _translated(error: ClientError) -> Exception:
