@@ -464,7 +464,7 @@ def test_what_an_owner_sees_has_no_internals() -> None:
     assert set(shown) == {
         *("id", "status", "revision", "filename", "size", "content_type", "mode", "part_size", "part_count"),
         *("received_bytes", "hashed_bytes", "resumes", "digests", "mismatch", "etag", "version_id", "reason"),
-        *("fingerprint", "part_digest"),
+        *("fingerprint", "part_digest", "verified"),
         *("created_at", "updated_at", "expires_at"),
     }
     assert shown["etag"] is None
