@@ -92,6 +92,7 @@ def test_a_get_is_signed_as_by_botocore(client: Any, key: str, version_id: str, 
     params = {"Key": key, "VersionId": version_id, "ResponseContentDisposition": f"a{disposition}"}
     query = {"versionId": version_id, "response-content-disposition": f"a{disposition}"}
     same(client, "get_object", params, "GET", key, query)
+    same(client, "head_object", params, "HEAD", key, query)
 
 
 def test_the_headers_to_send_are_those_signed_but_for_the_length() -> None:

@@ -8,7 +8,7 @@ DOCS = Path(__file__).parents[4] / "docs"
 # What the stream function answers, and what no route of the contract does: the page, and links.
 ELSEWHERE = {
     *("invalid_capability", "not_ready", "precondition_failed", "range_not_satisfiable"),
-    *("page_not_built",),
+    *("page_not_built", "object_missing", "object_changed", "object_forbidden"),
 }
 
 
