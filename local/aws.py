@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import socket
 import sys
 import threading
@@ -96,6 +97,22 @@ def make_dynamodb_atomic() -> None:
     DynamoHandler.call_action = alone  # type: ignore[method-assign]
 
 
+@cache
+def make_missing_objects_missing() -> None:
+    """Let moto answer 404 to a signed URL of an object that is not there, in this process.
+
+    It takes a `response-content-encoding` in the URL for a header of the request, misses that, and refuses with 403.
+    """
+    from moto.s3.responses import S3Response  # noqa: PLC0415 - as below
+
+    check = S3Response._invalid_headers
+
+    def of_the_request(self: S3Response, url: str, headers: dict[str, str]) -> bool:
+        return check(self, re.sub(r"(?<=[?&])response-[^&]*", "", url), headers)
+
+    S3Response._invalid_headers = of_the_request  # type: ignore[method-assign]
+
+
 def _serve(fd: int) -> None:
     # Imported here: moto takes longer to import than all else in this module, which others import for `connect` alone.
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
@@ -107,6 +124,7 @@ def _serve(fd: int) -> None:
 
     from local.forms import understood  # noqa: PLC0415
 
+    make_missing_objects_missing()
     # Failures only: a line for each request would bury everything else.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     moto = understood(DomainDispatcherApplication(create_backend_app))

@@ -7,7 +7,7 @@ from functions.api.models import DIGEST_CHARACTERS, CompletedPart
 from sluice import limits
 from sluice.errors import InvalidPartDigest, InvalidPartNumber, PartDigestNeeded, PartsDiffer, PartsMissing
 from sluice.files import File
-from sluice.objects import Part
+from sluice.objects import Part, bare_etag
 
 FIRST_PARTS = 100  # signed along with a new file: 130 KB of answer, 800 MiB to begin with
 MISSING_SHOWN = 100  # part numbers in one problem
@@ -107,6 +107,6 @@ def _as_cut(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart]
 def _agree(arrived: Iterable[Part], listed: Sequence[CompletedPart] | None) -> None:
     """Raises PartsDiffer where the client lists other parts than those that arrived."""
     if listed is not None:
-        named = {part.number: part.etag.strip('"') for part in listed}
+        named = {part.number: bare_etag(part.etag) for part in listed}
         if named != {part.number: part.etag for part in arrived}:
             raise PartsDiffer("Leave `parts` out to let the server list them.")

@@ -58,6 +58,9 @@ class Clock:
     def time(self) -> float:
         return 1_800_000_000 + self.gone
 
+    def pass_by(self, seconds: float) -> None:
+        self.gone += seconds
+
 
 class Killed(BaseException):
     """The process ends here: not even what follows an error is done."""
@@ -73,6 +76,7 @@ def one_world() -> Iterator[World]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("sluice.hashing.time", clock)
+    monkeypatch.setattr("sluice.hashing.LEAST_READ_RATE", PART / (4 * TICK_SECONDS))
     # Nobody waits before asking again.
     monkeypatch.setattr(Patience, "pause", lambda *_: 0.0)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
@@ -450,6 +454,43 @@ def test_starting_over_is_no_progress(here: World) -> None:
         assert left.status is Status.HASHING
     here.near_files.save(here.now(file), digest_states={})
     assert failed(run(job(here, sliced(4)), file, version), Reason.UNREADABLE)
+
+
+def test_a_trickle_is_no_progress(here: World, clock: Clock) -> None:
+    """A file whose jobs bring bytes, but far more slowly than a connection may be, does not go round for ever."""
+    data = content(2 * ATTEMPTS * PART)
+    file, version = here.arrived(data)
+    for attempt in range(ATTEMPTS):
+        left = run(trickling(here, clock), file, version)
+        assert left is not None
+        assert (left.status, left.hashed_bytes, left.attempts) == (Status.HASHING, (attempt + 1) * PART, attempt + 1)
+    assert failed(run(trickling(here, clock), file, version), Reason.UNREADABLE)
+
+
+def test_a_trickle_after_a_good_beginning_is_none_either(here: World, clock: Clock) -> None:
+    """The run counts as a whole: its first checkpoint may have been in time."""
+    file, version = here.arrived(DATA)
+    begun = clock.gone
+    job = here.job(options=OPTIONS_HERE, seconds_left=lambda: 600.0 if clock.gone < begun + 3 * TICK_SECONDS else 0.0)
+    here.proxy.fail("PutItem", network.pass_on, network.after(lambda: clock.pass_by(1000.0)))
+    left = run(job, file, version)
+    assert left is not None
+    assert [int(item["attempts"]["N"]) for item in written(here, file)] == [1, 0, 1]
+    assert (left.status, left.attempts) == (Status.HASHING, 1)
+
+
+def test_a_small_file_that_came_slowly_is_ready(here: World, clock: Clock) -> None:
+    """Its end is progress, whatever the rate, on the last attempt as well."""
+    file, version = here.arrived(DATA[:PART])
+    here.near_files.save(file, status=Status.HASHING, attempts=ATTEMPTS - 1)
+    assert ready(run(trickling(here, clock), file, version), DATA[:PART])
+
+
+def trickling(here: World, clock: Clock) -> Job:
+    """A job that has time for one buffer, which comes after a thousand seconds."""
+    begun = clock.gone
+    here.proxy.fail("GetObject", network.before(lambda: clock.pass_by(1000.0)))
+    return here.job(options=OPTIONS_HERE, seconds_left=lambda: 600.0 if clock.gone < begun + 500.0 else 0.0)
 
 
 def test_the_last_receive_of_a_message_renews_it(here: World) -> None:

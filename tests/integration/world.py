@@ -18,7 +18,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.models import CreateFile
 from functions.api.uploads import Uploads
-from local.aws import make_dynamodb_atomic
+from local.aws import make_dynamodb_atomic, make_missing_objects_missing
 from sluice.capabilities import Caller
 from sluice.files import File, Files, Status
 from sluice.hashing import Job, Options, Reason
@@ -150,6 +150,7 @@ class World:
 def world() -> Iterator[World]:
     """One moto with the template's table and a versioned bucket, and the proxy before it."""
     make_dynamodb_atomic()
+    make_missing_objects_missing()
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     moto.start()
     try:
