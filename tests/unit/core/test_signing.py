@@ -89,8 +89,17 @@ def test_a_single_put_is_signed_as_by_botocore(client: Any, key: str, content_ty
 @given(client=st.sampled_from(CLIENTS), key=keys, version_id=values, disposition=st.text(max_size=40))
 def test_a_get_is_signed_as_by_botocore(client: Any, key: str, version_id: str, disposition: str) -> None:
     """With whatever a client chose to have in the query."""
-    params = {"Key": key, "VersionId": version_id, "ResponseContentDisposition": f"a{disposition}"}
-    query = {"versionId": version_id, "response-content-disposition": f"a{disposition}"}
+    params = {
+        "Key": key,
+        "VersionId": version_id,
+        "ResponseContentEncoding": "identity",
+        "ResponseContentDisposition": f"a{disposition}",
+    }
+    query = {
+        "versionId": version_id,
+        "response-content-encoding": "identity",
+        "response-content-disposition": f"a{disposition}",
+    }
     same(client, "get_object", params, "GET", key, query)
     same(client, "head_object", params, "HEAD", key, query)
 
