@@ -34,6 +34,8 @@ PAGE_IF_NPM := $(if $(shell command -v npm),$(PAGE))
 ARCH ?= x86_64
 # The web origins that `make deploy` lets in, comma-separated; empty for the template's default.
 ORIGINS ?=
+# Whose access token `make token` makes.
+OWNER ?=
 # The file that `make demo` sends; empty for 64 MiB of random bytes.
 FILE ?=
 # A process for each core, and a module's tests in one: its stack starts once. More than four of those need much memory.
@@ -98,6 +100,11 @@ build: $(DEV) $(SAM_ENV) $(PAGE_IF_NPM) ## Build what `sam deploy` uploads (ARCH
 .PHONY: deploy
 deploy: build ## Deploy what was built to your AWS account (ORIGINS=https://your.page,...)
 	$(SAM) deploy --parameter-overrides "Architecture=$(ARCH)" $(if $(ORIGINS),"AllowedOrigins=$(ORIGINS)") $(ARGS)
+
+.PHONY: token
+token: $(DEV) ## Make an access token for an owner of the deployed stack, and show it once (OWNER=name, ARGS="--stack name")
+	@test -n "$(OWNER)" || { echo "whose token? make token OWNER=name" >&2; exit 1; }
+	@$(BIN)/python -m local.tokens $(ARGS) "$(OWNER)"
 
 .PHONY: test-sam
 test-sam: build ## Invoke every function with every event in Docker, by `sam local invoke`

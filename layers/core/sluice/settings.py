@@ -81,7 +81,9 @@ def base_url(text: str) -> str:
 TABLE_NAME = Setting("TABLE_NAME", str, "The DynamoDB table of the files' records.")
 BUCKET_NAME = Setting("BUCKET_NAME", str, "The S3 bucket of the files' bytes.")
 ACCESS_TOKEN_SECRET = Setting(
-    "ACCESS_TOKEN_SECRET", str, "The Secrets Manager secret (name or ARN) with a JSON object of owner -> bearer token."
+    "ACCESS_TOKEN_SECRET",
+    str,
+    "The Secrets Manager secret (name or ARN) with a JSON object: owner -> hashes of tokens.",
 )
 CAPABILITY_KEY_SECRET = Setting(
     "CAPABILITY_KEY_SECRET", str, "The Secrets Manager secret (name or ARN) with the key that signs capabilities."
@@ -137,7 +139,10 @@ CHECKPOINT_SECONDS = Setting(
     "CHECKPOINT_SECONDS", seconds, "The most between two checkpoints of a hashing job; each is one write.", "1"
 )
 SLICE_SECONDS = Setting(
-    "SLICE_SECONDS", seconds, "How long one invocation hashes at most; its deadline ends it in any case.", "900"
+    "SLICE_SECONDS",
+    seconds,
+    "How long one invocation hashes before the file goes to the end of the queue, so that no file waits for long ones.",
+    "60",
 )
 LEASE_SECONDS = Setting(
     "LEASE_SECONDS", positive, "How long after its last checkpoint a hashing job is taken for dead.", "60"
