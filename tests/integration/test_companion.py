@@ -19,10 +19,12 @@ import pytest
 from aws_lambda_powertools.utilities import parameters
 from fastapi.testclient import TestClient
 
+from functions.hasher import excess
 from sluice import capabilities
 from sluice.capabilities import Use
-from sluice.files import File, Status
+from sluice.files import File, Status, new_id
 from sluice.limits import GIB, MAX_OBJECT_BYTES, MAX_POST_BYTES, MIB, MIN_PART_BYTES, UNTOLD_POST_BYTES
+from sluice.objects import UploadMissing
 from tests.integration import proxy as network
 from tests.integration.world import BUCKET, TABLE, World, content, environment, ready, run, world
 from tests.unit.functions.modules import CAPABILITY_KEY, SECRETS, evicted
@@ -484,3 +486,51 @@ def test_quota_of_posts_whose_size_nobody_told(here: World) -> None:
         httpx.post(forms[0]["url"], data=forms[0]["fields"], files={"file": b"small"}, trust_env=False)
         assert ready(uppy.hashed(forms[0]["fields"]["key"]), b"small")
         assert uppy.ask("GET", "params", **{"filename": "a", "metadata[size]": "1"}).status_code == 200
+
+
+@pytest.mark.parametrize("ask", ["another URL", "the list", "completion", "nothing"])
+def test_more_than_was_promised_does_not_stay(here: World, uppy: Uppy, ask: str) -> None:
+    """A URL of a part says no size: what S3 holds is looked at with every request, and later where there is none."""
+    here.messages()
+    begun = uppy.begin(size=6)
+    part = uppy.send(begun, 1, b"x" * 60)
+    path = f"multipart/{begun['uploadId']}"
+    match ask:
+        case "another URL":
+            refused(uppy.ask("GET", f"{path}/1", key=begun["key"]), 413, "file_too_large")
+        case "the list":
+            refused(uppy.ask("GET", path, key=begun["key"]), 413, "file_too_large")
+        case "completion":
+            refused(uppy.complete(begun, [part]), 413, "file_too_large")
+        case _:
+            assert excess.measure(here.near_files, here.near_objects, "alice", begun["uploadId"])
+    file = here.near_files.get("alice", begun["uploadId"])
+    assert (file.status, file.reason) == (Status.FAILED, "file_too_large")
+    with pytest.raises(UploadMissing):
+        here.near_objects.parts(file.key, str(file.upload_id))
+    assert excess.measure(here.near_files, here.near_objects, "alice", begun["uploadId"]) is None
+
+
+def test_an_upload_within_its_promise_is_measured_on(here: World, uppy: Uppy) -> None:
+    """Until it ends, and nothing of it is touched."""
+    begun = uppy.begin(size=60)
+    uppy.send(begun, 1, b"x" * 60)
+    file = here.near_files.get("alice", begun["uploadId"])
+    assert excess.measure(here.near_files, here.near_objects, "alice", begun["uploadId"]) == file
+    assert excess.measure(here.near_files, here.near_objects, "alice", new_id()) is None
+
+
+def test_what_an_owner_gave_out_ends_with_him(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken out of the secret he has no capability, no drop and no link any more; the record stays."""
+    with deployed(here) as client:
+        bob = {"Authorization": "Bearer token-of-bob"}
+        capability = client.post("/capabilities", headers=bob).json()["capability"]
+        drop = client.post("/drops", json={"max_files": 1, "expires_in": 60}, headers=bob).json()["capability"]
+        wanted = {"filename": "a", "size": 1}
+        through = [{"Authorization": f"Bearer {text}"} for text in (capability, drop)]
+        assert {client.post("/files", json=wanted, headers=each).status_code for each in through} == {201}
+        monkeypatch.setitem(SECRETS, "the-tokens", '{"alice": "token-of-alice"}')
+        for each in (bob, *through):
+            answer = client.post("/files", json=wanted, headers=each)
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+        assert client.get(f"/companion/{drop}/s3/params?filename=a").status_code == 403
