@@ -4,10 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import hashing, presign, runtime
+from bench import hashing, presign, runtime, small_files
 from bench.environment import BenchError
 
-BENCHES = {"runtime": runtime.bench, "hashing": hashing.bench, "presign": presign.bench}
+BENCHES = {
+    "runtime": runtime.bench,
+    "hashing": hashing.bench,
+    "presign": presign.bench,
+    "small-files": small_files.bench,
+}
 
 HELP = """\
 Measures what Sluice claims about its speed, always as ratios in one run: machines differ, and are noisy.
@@ -18,6 +23,7 @@ Tables (Markdown) go to stdout, progress to stderr. Linux, and two CPUs at least
   hashing   layers/core/sluice's reader and digests against boto3, smart_open, Powertools, curl, a server in Go and the
             bare hash: 2 GiB from nginx on loopback. With what a terabyte costs on Lambda. Seven minutes.
   presign   layers/core/sluice/signing.py against botocore's generate_presigned_url: the same URLs. Half a minute.
+  small-files  files of 100 KB that S3 has compared with their SHA-256, against those that the hasher reads. A minute.
 
 A carrier or a rival that is missing is left out, and the output says what to do about it.
 """

@@ -18,7 +18,7 @@ TERABYTE = 1e12
 # MB of a function with one vCPU, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 VCPU_MB = 1769
 # Seconds of an invocation that hash: the 15 minutes less the margin for a checkpoint and the next message.
-SLICE_SECONDS = 890
+SLICE_SECONDS = 60
 PART_BYTES = 8 * 1024 * 1024
 CHECKPOINT_SECONDS = 1
 # A record with the states of three digests has between 1 and 2 KB.
