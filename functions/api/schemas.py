@@ -4,7 +4,16 @@ import re
 import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from sluice import media_types
 from sluice.errors import InvalidFilename
@@ -20,10 +29,7 @@ from sluice.limits import (
     MAX_PARTS,
     MAX_PARTS_PER_ANSWER,
 )
-from sluice.media_types import TOKEN
 
-# RFC 9110, section 8.3.1, without the quoted strings that no upload needs.
-_CONTENT_TYPE = re.compile(rf"{TOKEN}/{TOKEN}(; ?{TOKEN}={TOKEN})*")
 # Unicode's embeddings, overrides and isolates make a name look like another one (`exe.gnp`): UTS 55, section 3.
 # The plain marks (U+200E, U+200F, U+061C) only order honest right-to-left text and are kept.
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -55,9 +61,7 @@ def check_filename(name: str) -> str:
 
 
 def _check_content_type(value: str) -> str:
-    if len(value) > MAX_CONTENT_TYPE_CHARACTERS or not _CONTENT_TYPE.fullmatch(value):
-        raise ValueError("should be a media type such as text/plain")
-    return value
+    return media_types.check(value) if value.strip(" ") else ""
 
 
 def _check_ranges(listed: list[str]) -> list[str]:
@@ -81,6 +85,19 @@ def _check_digests(digests: dict[str, str]) -> dict[str, str]:
 
 # What S3 can hold a part to (sluice.objects.LOCKS).
 PartDigest = Literal["sha-256", "sha", "crc64nvme", "crc32c", "crc32"]
+# Browsers say nothing of a type that they do not know, and forms say "".
+_ContentType = Annotated[
+    str,
+    BeforeValidator(lambda value: "" if value is None else value),
+    AfterValidator(_check_content_type),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "maxLength": MAX_CONTENT_TYPE_CHARACTERS}, {"type": "null"}],
+            "description": "Without one, or where it is empty, the filename suggests it.",
+            "examples": ["video/webm;codecs=vp8,opus"],
+        }
+    ),
+]
 _Ranges = Annotated[list[str], Field(max_length=MAX_CONTENT_TYPES), AfterValidator(_check_ranges)]
 
 
@@ -91,10 +108,15 @@ class CreateFile(BaseModel):
 
     filename: str
     size: Annotated[int, Field(ge=0)]
-    content_type: Annotated[str, AfterValidator(_check_content_type)] = "application/octet-stream"
+    content_type: _ContentType = ""
     fingerprint: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_fingerprint)] | None = None
     digests: Annotated[dict[str, str], AfterValidator(_check_digests)] = Field(default_factory=dict)
     part_digest: PartDigest | None = None
+
+    @model_validator(mode="after")
+    def _guess_content_type(self) -> "CreateFile":
+        self.content_type = self.content_type or media_types.guess(self.filename)
+        return self
 
 
 class WantedPart(BaseModel):

@@ -26,7 +26,7 @@ from functions.api.connections import uploads
 from functions.api.parts import part_numbers
 from functions.api.routes import links
 from functions.api.schemas import CompletedPart, CreateFile
-from sluice import limits, problems, settings
+from sluice import limits, media_types, problems, settings
 from sluice.errors import FileNotFound, Problem, WrongState
 from sluice.files import File, Mode, Status
 
@@ -170,9 +170,14 @@ def _refusal(problem: Problem) -> JSONResponse:
 
 
 def _described(filename: str, kind: str | None, size: int) -> CreateFile:
+    """The file, with a type that its name suggests where the browser knew none.
+
+    Then the browser says nothing, Uppy `application/octet-stream`, and Uppy 5 may say "undefined".
+    """
+    known = "" if kind == media_types.UNKNOWN else kind or ""
     try:
-        return CreateFile(filename=filename, size=size, content_type=str(kind))
-    except ValidationError:  # a browser that does not know a type says nothing, and Uppy 5 "undefined"
+        return CreateFile(filename=filename, size=size, content_type=known)
+    except ValidationError:
         return CreateFile(filename=filename, size=size)
 
 

@@ -39,7 +39,7 @@ async def put_small_file(request: Request, response: Response, caller: Owner, fi
             body += chunk
         found = hashed.hexdigests()
     content_digest.check(promised, found)
-    content_type = request.headers.get("content-type", "application/octet-stream")
+    content_type = request.headers.get("content-type", "")
     try:
         wanted = CreateFile(filename=filename, size=len(body), content_type=content_type, digests=promised | found)
     except ValidationError as error:

@@ -29,11 +29,14 @@ MAX_SINGLE_PUT_BYTES = DEFAULT_PART_BYTES  # a file of one part needs no multipa
 UNTOLD_POST_BYTES = 100 * MIB
 MAX_FILENAME_CHARACTERS = 255  # what common file systems take
 MAX_FINGERPRINT_BYTES = 1_024  # a DynamoDB sort key, which it is in the index of unfinished uploads
-MAX_CONTENT_TYPES = 50  # media ranges in one drop
+MAX_CONTENT_TYPES = 50  # media ranges and extensions in one drop
+MAX_MEDIA_RANGE_CHARACTERS = 255  # RFC 6838, section 4.2: two names of at most 127 characters
 MAX_CAPABILITY_SECONDS = 7 * 86_400  # of one to upload in an owner's name: nothing ends it earlier
 MAX_DROP_FILES = 1_000_000
 MAX_DROP_SECONDS = 366 * 86_400
-MAX_CONTENT_TYPE_CHARACTERS = 255  # RFC 6838, section 4.2: two names of at most 127 characters
+# The two names and as much for parameters: lists of codecs (RFC 6381) have up to 100 characters. A redirect to S3
+# carries the type percent-encoded, beside a filename, in a URL that should stay below 8,000 (RFC 9110, section 4.1).
+MAX_CONTENT_TYPE_CHARACTERS = 512
 UNFINISHED_DAYS = 7  # the template's lifecycle rule aborts unfinished uploads after as many
 REMEMBERED_DAYS = 7  # how long the record of an upload that came to nothing says why
 

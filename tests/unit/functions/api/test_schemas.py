@@ -87,7 +87,20 @@ def test_what_is_kept_is_one_printable_component(name: str) -> None:
 def test_a_promise_needs_a_name_and_a_size_only() -> None:
     """Everything else has a default."""
     wanted = CreateFile.model_validate(GOOD)
-    assert (wanted.content_type, wanted.fingerprint, wanted.digests) == ("application/octet-stream", None, {})
+    assert (wanted.content_type, wanted.fingerprint, wanted.digests) == ("text/plain", None, {})
+
+
+@pytest.mark.parametrize("said", [{}, {"content_type": None}, {"content_type": ""}, {"content_type": " "}])
+def test_a_type_that_nobody_says_is_guessed(said: dict[str, Any]) -> None:
+    """Browsers do not know HEIC, and say nothing or an empty text."""
+    assert CreateFile.model_validate(GOOD | said | {"filename": "IMG_1.HEIC"}).content_type == "image/heic"
+    assert CreateFile.model_validate(GOOD | said | {"filename": "a"}).content_type == "application/octet-stream"
+
+
+def test_a_type_that_somebody_says_is_kept() -> None:
+    """Also where the name suggests another one."""
+    wanted = CreateFile.model_validate(GOOD | {"content_type": "application/octet-stream"})
+    assert wanted.content_type == "application/octet-stream"
 
 
 @pytest.mark.parametrize(
@@ -105,8 +118,8 @@ def test_a_promise_needs_a_name_and_a_size_only() -> None:
         {"content_type": "text"},
         {"content_type": "text/html\r\nX-Evil: 1"},
         {"content_type": "text/html\n"},
-        {"content_type": "text/" + "x" * 300},
-        {"content_type": ""},
+        {"content_type": "text/" + "x" * 600},
+        {"content_type": 7},
         {"content_type": "téxt/html"},
         {"fingerprint": ""},
         {"fingerprint": "x" * 1025},
@@ -131,6 +144,7 @@ def test_a_promise_that_cannot_be_kept_is_refused(change: dict[str, Any]) -> Non
     [
         {"size": 0},
         {"content_type": "text/plain; charset=utf-8"},
+        {"content_type": 'video/mp4; codecs="avc1.42E01E, mp4a.40.2"'},
         {"content_type": "application/vnd.oasis.opendocument.text"},
         {"fingerprint": "雪" * 341},
         {"digests": {"sha-256": "0123456789abcdef" * 4, "md5": "f" * 32}},
