@@ -16,7 +16,7 @@ from sluice.problems import MEDIA_TYPE
 # The problems of every route that this kind of caller may use, and of every route with a JSON body.
 ANYONE = (errors.Unauthorized, errors.ExpiredCapability, errors.DropNotFound, errors.Busy)
 OWNER = (*ANYONE, errors.OwnerOnly)
-BODY = (errors.InvalidJson, errors.InvalidRequest)
+BODY = (errors.InvalidJson, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge)
 # Of every file that is begun.
 ADMISSION = (
     *(errors.InvalidFilename, errors.TooLarge, errors.ContentTypeRefused, errors.QuotaExceeded),

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +28,7 @@ from sluice.limits import (
     MAX_OBJECT_BYTES,
     MAX_PARTS,
     MAX_PARTS_PER_ANSWER,
+    PART_JSON_BYTES,
 )
 
 # Unicode's embeddings, overrides and isolates make a name look like another one (`exe.gnp`): UTS 55, section 3.
@@ -74,6 +75,12 @@ def _check_fingerprint(value: str) -> str:
     return value
 
 
+def _count_digests(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > len(DIGEST_CHARACTERS):  # each would have an error of its own
+        raise ValueError(f"should have at most {len(DIGEST_CHARACTERS)} members")
+    return value
+
+
 def _check_digests(digests: dict[str, str]) -> dict[str, str]:
     for name, value in digests.items():
         if name not in DIGEST_CHARACTERS:
@@ -101,16 +108,31 @@ _ContentType = Annotated[
 _Ranges = Annotated[list[str], Field(max_length=MAX_CONTENT_TYPES), AfterValidator(_check_ranges)]
 
 
-class CreateFile(BaseModel):
-    """The promise to upload a file."""
+Digests = Annotated[dict[str, str], BeforeValidator(_count_digests), AfterValidator(_check_digests)]
+
+
+class Strict(BaseModel):
+    """What a client sends: types are not guessed, and members that nobody knows are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_members(cls, value: Any) -> Any:
+        """More members than there are have one error, not one each: checking a hundred thousand takes long."""
+        if isinstance(value, dict) and len(value) > len(cls.model_fields):
+            raise ValueError(f"should have no members but {', '.join(cls.model_fields)}")
+        return value
+
+
+class CreateFile(Strict):
+    """The promise to upload a file."""
 
     filename: str
     size: Annotated[int, Field(ge=0)]
     content_type: _ContentType = ""
     fingerprint: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_fingerprint)] | None = None
-    digests: Annotated[dict[str, str], AfterValidator(_check_digests)] = Field(default_factory=dict)
+    digests: Digests = Field(default_factory=dict)
     part_digest: PartDigest | None = None
 
     @model_validator(mode="after")
@@ -119,33 +141,27 @@ class CreateFile(BaseModel):
         return self
 
 
-class WantedPart(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class WantedPart(Strict):
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
     digest: Annotated[str, StringConstraints(pattern="^([0-9a-f]{2})+$", max_length=64)]
 
 
-class SignParts(BaseModel):
+class SignParts(Strict):
     """The wish for URLs that take exactly these bytes."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    max_bytes: ClassVar = MAX_PARTS_PER_ANSWER * PART_JSON_BYTES
 
-    parts: Annotated[list[WantedPart], Field(min_length=1, max_length=MAX_PARTS_PER_ANSWER)]
+    parts: Annotated[list[WantedPart], Field(min_length=1, max_length=MAX_PARTS_PER_ANSWER, fail_fast=True)]
 
 
-class CreateCapability(BaseModel):
+class CreateCapability(Strict):
     """The wish to upload by a capability."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     expires_in: Annotated[int, Field(ge=1, le=MAX_CAPABILITY_SECONDS)] | None = None
 
 
-class CreateDrop(BaseModel):
+class CreateDrop(Strict):
     """The wish to let people without an account upload."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     max_files: Annotated[int, Field(ge=1, le=MAX_DROP_FILES)]
     max_file_bytes: Annotated[int, Field(ge=1, le=MAX_OBJECT_BYTES)] | None = None
@@ -153,16 +169,14 @@ class CreateDrop(BaseModel):
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
 
 
-class CompletedPart(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class CompletedPart(Strict):
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
     etag: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class CompleteFile(BaseModel):
+class CompleteFile(Strict):
     """Which parts make the file; without them the server asks S3."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    max_bytes: ClassVar = MAX_PARTS * PART_JSON_BYTES
 
-    parts: Annotated[list[CompletedPart], Field(max_length=MAX_PARTS)] | None = None
+    parts: Annotated[list[CompletedPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None

@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from functions.api.schemas import CompleteFile, CreateFile, check_filename
+from functions.api.schemas import CompleteFile, CreateCapability, CreateDrop, CreateFile, SignParts, check_filename
 from sluice.digests import SUPPORTED, Digests
 from sluice.errors import InvalidFilename
+from sluice.limits import MAX_CONTENT_TYPES
 
 GOOD: dict[str, Any] = {"filename": "a.txt", "size": 1}
 REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -178,3 +179,34 @@ def test_parts_that_s3_cannot_have_are_refused(parts: list[dict[str, Any]]) -> N
     """Numbers from 1 to 10,000 with an ETag, at most as many."""
     with pytest.raises(ValidationError):
         CompleteFile.model_validate({"parts": parts})
+
+
+MANY = {str(number): 0 for number in range(100_000)}
+
+
+@pytest.mark.parametrize(
+    ("model", "value"),
+    [
+        (CreateFile, MANY),
+        (CreateFile, GOOD | {"digests": MANY}),
+        (CreateCapability, MANY),
+        (CreateDrop, MANY),
+        (CreateDrop, {"max_files": 1, "expires_in": 1, "content_types": [0] * 100_000}),
+        (SignParts, {"parts": [MANY] * 1_000}),
+        (SignParts, {"parts": [0] * 1_000}),
+        (CompleteFile, {"parts": [MANY] * 10_000}),
+        (CompleteFile, {"parts": [{}] * 10_000}),
+        (CompleteFile, MANY | {"parts": None}),
+    ],
+)
+def test_the_more_is_wrong_the_less_is_said(model: type[BaseModel], value: Any) -> None:
+    """A hundred thousand mistakes are not a hundred thousand errors: the work is bounded, and so is the answer."""
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(value)
+    assert refused.value.error_count() <= MAX_CONTENT_TYPES + 1
+
+
+def test_one_strange_member_is_named() -> None:
+    """As long as there are fewer than there could be."""
+    with pytest.raises(ValidationError, match="owner"):
+        CreateFile.model_validate(GOOD | {"owner": "alice"})
