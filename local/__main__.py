@@ -19,6 +19,7 @@ from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError
 from local.server import Server
 from local.template import TemplateError
+from local.tokens import hashed
 
 HELP = """\
 Runs a SAM template on this machine, without an AWS account and without Docker: S3, SQS, DynamoDB and Secrets Manager
@@ -57,6 +58,7 @@ class Unable(Exception):
 async def run(path: Path, environ: Mapping[str, str]) -> None:
     """Start everything, say so, and keep it up until cancelled. Raises `Unable` or `TemplateError` when it fails."""
     tokens = owners_tokens(environ.get("SLUICE_TOKEN"))
+    kept = {owner: [hashed(token)] for owner, token in tokens.items()}
     aws_listener = listen("SLUICE_AWS_PORT", environ)
     services = aws.connect(_url(aws_listener))
 
@@ -74,7 +76,7 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
         }
         addresses = {name: _url(listener) for name, listener in listeners.items()}
         resolver = await asyncio.to_thread(
-            stack.create, plan, services, doors=addresses, secrets={TOKEN_SECRET: json.dumps(tokens)}
+            stack.create, plan, services, doors=addresses, secrets={TOKEN_SECRET: json.dumps(kept)}
         )
         sources = queue.declared(plan, resolver)
         pools = _pools(functions.declared(plan, resolver, services.url, environ), guard)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from local.checksums import make_s3_check_checksums
 from local.guard import Guard
 from local.template import REGION
 
@@ -78,6 +79,12 @@ async def start(listener: socket.socket, guard: Guard) -> asyncio.subprocess.Pro
     return process
 
 
+def make_like_aws() -> None:
+    """Let moto do in this process what Sluice relies on: the same for the stack that people start and for the tests."""
+    make_dynamodb_atomic()
+    make_s3_check_checksums()
+
+
 @cache
 def make_dynamodb_atomic() -> None:
     """Let moto do one operation of DynamoDB at a time in this process.
@@ -106,6 +113,8 @@ def _serve(fd: int) -> None:
     from werkzeug.serving import make_server  # noqa: PLC0415
 
     from local.forms import understood  # noqa: PLC0415
+
+    make_like_aws()
 
     # Failures only: a line for each request would bury everything else.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

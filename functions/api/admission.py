@@ -3,15 +3,18 @@
 import random
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from functions.api.drops import Drop, Drops
 from functions.api.quotas import Quotas
 from functions.api.schemas import CreateFile
 from sluice import limits, media_types, settings
 from sluice.capabilities import Caller
+from sluice.drops import Drop, Drops
 from sluice.errors import Busy, Conflict, ContentTypeRefused, DropFull, QuotaExceeded, TooLarge
 from sluice.files import ClaimsRefused, File, Files, Mode
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 ATTEMPTS = 10  # at a transaction that others get in the way of: 3 s of waiting at most
 LONGEST_WAIT_SECONDS = 0.6
@@ -34,6 +37,10 @@ class Rules:
             settings.OWNER_BYTES.read(),
             settings.OWNER_UPLOADS.read(),
         )
+
+
+class FingerprintTaken(Exception):
+    """Another request has begun an upload with this fingerprint at this moment."""
 
 
 class Admission:
@@ -64,17 +71,20 @@ class Admission:
                 )
         return drop
 
-    def create(self, file: File, drop: Drop | None) -> File:
-        """The new record, with its place in the drop and its share of the quota, or none of the three.
+    def create(self, file: File, drop: Drop | None, fingerprint: "TransactWriteItemTypeDef | None" = None) -> File:
+        """The new record, with its fingerprint, its place in the drop and its share of the quota, or none of the four.
 
-        Raises DropFull, QuotaExceeded; Busy where others are faster again and again.
+        Raises FingerprintTaken, DropFull, QuotaExceeded; Busy where others are faster again and again.
         """
         quota = [self._quotas.claim(file.owner, file.size)] if self._quotas.limited else []
         place = [self._drops.claim(drop)] if drop else []
+        known = [fingerprint] if fingerprint else []
         for attempt in range(ATTEMPTS):
             try:
-                return self._files.create(file, [*place, *quota])
+                return self._files.create(file, [*place, *quota, *known])
             except ClaimsRefused as refused:
+                if fingerprint and len(place) + len(quota) in refused.places:
+                    raise FingerprintTaken from None  # whoever resumes needs neither place nor quota
                 if drop and 0 in refused.places:
                     self._drops.get(drop.owner, drop.id)  # ended at this moment: then that is the reason
                     raise DropFull(f"It takes {drop.max_files} files.", limit=drop.max_files) from None
@@ -119,7 +129,7 @@ class Admission:
             self._quotas.recount(file.owner, size, uploads)
         except QuotaExceeded:
             if file.drop:  # what an owner has is nothing to tell strangers
-                raise QuotaExceeded("Whom the drop belongs to has no room left.") from None
+                raise QuotaExceeded("The owner of this drop has no storage left.") from None
             raise
 
 

@@ -1,7 +1,5 @@
 """Who asks: an owner with an access token, or whoever holds a capability to upload in an owner's name."""
 
-import hmac
-import json
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -9,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from functions.api import connections
-from sluice import capabilities, errors, secrets, settings
+from sluice import capabilities, errors, secrets, settings, tokens
 from sluice.capabilities import Caller
 from sluice.errors import FileNotFound, InvalidCapability, Unauthorized
 from sluice.files import File
@@ -33,6 +31,8 @@ Credentials = HTTPAuthorizationCredentials | None
 def capability_caller(text: str) -> Caller:
     """Who holds this capability to upload. Raises InvalidCapability, ExpiredCapability, DropNotFound."""
     asking = capabilities.uploader(text, secrets.read(settings.CAPABILITY_KEY_SECRET))
+    if not tokens.is_owner(asking.owner, secrets.read(settings.ACCESS_TOKEN_SECRET)):
+        raise InvalidCapability("Its owner has no access any more.")
     if asking.drop is not None:
         connections.drops.get(asking.owner, asking.drop)  # who ends a drop ends all that was given out for it
     return asking
@@ -41,7 +41,7 @@ def capability_caller(text: str) -> Caller:
 def find_file(asking: Caller, file_id: str) -> File:
     """The caller's file. Raises FileNotFound, for other owners' files and those of other ways in as well."""
     file = connections.files.get(asking.owner, file_id)
-    if asking.drop is not None and file.drop != asking.drop:
+    if not asking.in_person and (file.drop, file.capability) != (asking.drop, asking.capability):
         raise FileNotFound("You have no file with this id.", id=file_id[:40])
     return file
 
@@ -49,9 +49,9 @@ def find_file(asking: Caller, file_id: str) -> File:
 def current_caller(credentials: Credentials) -> Caller:
     """Who asks, by access token or capability. Raises Unauthorized, ExpiredCapability, DropNotFound."""
     offered = credentials.credentials if credentials else ""
-    owner = _owner_of_token(offered)
+    owner = tokens.owner_of(offered, secrets.read(settings.ACCESS_TOKEN_SECRET))
     if owner is not None:
-        return Caller(owner, in_person=True)
+        return Caller(owner)
     try:
         return capability_caller(offered)
     except InvalidCapability:
@@ -93,10 +93,3 @@ def own_file(asking: CurrentCaller, file_id: Annotated[str, Path(alias="id")]) -
 Owner = Annotated[Caller, Depends(owner)]
 OwnerOnly = Annotated[Caller, Depends(owner_only)]
 OwnFile = Annotated[File, Depends(own_file)]
-
-
-def _owner_of_token(offered: str) -> str | None:
-    tokens = json.loads(secrets.read(settings.ACCESS_TOKEN_SECRET))
-    # Every token is compared, each in constant time, so that the time tells nothing about any of them.
-    owners = [owner for owner, token in tokens.items() if hmac.compare_digest(token.encode(), offered.encode())]
-    return str(owners[0]) if offered and owners else None

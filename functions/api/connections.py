@@ -1,9 +1,10 @@
 """The table and the bucket that every route works on, connected once for each environment of the function."""
 
 from functions.api.admission import Admission, Rules
-from functions.api.drops import Drops
 from functions.api.idempotency import IdempotencyKeys
 from functions.api.uploads import Uploads
+from sluice import settings
+from sluice.drops import Drops
 from sluice.files import Files
 from sluice.objects import Objects
 from sluice.queue import Queue
@@ -12,4 +13,4 @@ files = Files.connect()
 drops = Drops(*files.connection)
 idempotency_keys = IdempotencyKeys(*files.connection)
 objects = Objects.connect()
-uploads = Uploads(files, objects, Queue.connect(), Admission(files, Rules.read()))
+uploads = Uploads(files, objects, Queue.connect(), Admission(files, Rules.read()), settings.HASH_DIGESTS.read())

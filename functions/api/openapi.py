@@ -58,6 +58,7 @@ class Links(Shown):
 
     self: str
     content: Annotated[str, Field(description="For the access token alone.")] = ""
+    direct: Annotated[str, Field(description="The same by a redirect to S3, whatever the size.")] = ""
     events: str
 
 
@@ -83,6 +84,10 @@ class ShownFile(Shown):
     mismatch: Mismatch | None
     etag: str | None
     version_id: str | None
+    verified: Annotated[
+        bool,
+        Field(description="Whether the sender's own digest, of the whole or of every part, was compared."),
+    ]
     reason: Annotated[str | None, Field(description="Why it failed or was aborted.")]
     fingerprint: str | None
     created_at: Moment
@@ -108,6 +113,7 @@ class ReceivedPart(Shown):
     number: Number
     size: Bytes
     etag: str
+    digest: Annotated[Hex | None, Field(description="By the file's `part_digest`, as S3 checked it.")]
 
 
 class Transfer(Shown):
@@ -257,7 +263,7 @@ LOCKED_PARTS = describe(
 COMPLETE = describe(
     {202: ShownFile},
     *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.PartsMissing, errors.PartsDiffer),
-    *(errors.Conflict, errors.TooLarge, errors.QuotaExceeded),
+    *(errors.Conflict, errors.TooLarge, errors.QuotaExceeded, errors.DigestsDiffer, errors.DigestsNeeded),
 )
 DELETE = describe({204: None}, *ANYONE, errors.FileNotFound, errors.Conflict, errors.WrongState)
 PUT_SMALL_FILE = describe(

@@ -105,9 +105,36 @@ def _as_cut(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart]
     return [parts[number] for number in range(1, count + 1)]
 
 
+def vouched_for(file: File, parts: Sequence[Part], listed: Sequence[CompletedPart] | None) -> bool:
+    """Whether S3 has checked every part against its sender's own digest; `parts` are whole, and agree with `listed`.
+
+    The URL of a part was locked to the digest that was sent for it. Where more than one sender may have asked for URLs,
+    each has to say at the end which digests are his.
+    """
+    if file.part_digest is None or not all(part.digest for part in parts):
+        return False
+    return not file.resumed or (listed is not None and all(part.digest for part in listed))
+
+
 def _agree(arrived: Iterable[Part], listed: Sequence[CompletedPart] | None) -> None:
     """Raises PartsDiffer where the client lists other parts than those that arrived."""
-    if listed is not None:
-        named = {part.number: part.etag.strip('"') for part in listed}
-        if named != {part.number: part.etag for part in arrived}:
-            raise PartsDiffer("Leave `parts` out to let the server list them.")
+    if listed is None:
+        return
+    found = {part.number: part for part in arrived}
+    named = {part.number: part for part in listed}
+    differing = [
+        number
+        for number in sorted(found.keys() | named.keys())
+        if number not in found or number not in named or not _same(found[number], named[number])
+    ]
+    if differing:
+        raise PartsDiffer(
+            f"{len(differing)} parts are not those that arrived. Send them again, or leave `parts` out to let the "
+            "server list them.",
+            differing=differing[:MISSING_SHOWN],
+        )
+
+
+def _same(arrived: Part, listed: CompletedPart) -> bool:
+    etag = arrived.etag if listed.etag is None else listed.etag.strip('"')
+    return etag == arrived.etag and listed.digest in (None, arrived.digest)

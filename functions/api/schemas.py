@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -91,7 +91,8 @@ def _check_digests(digests: dict[str, str]) -> dict[str, str]:
 
 
 # What S3 can hold a part to (sluice.objects.LOCKS).
-PartDigest = Literal["sha-256", "sha", "crc64nvme", "crc32c", "crc32"]
+PartDigest = Literal["sha-512", "sha-256", "sha", "md5", "crc64nvme", "crc32c", "crc32"]
+_PartDigestHex = Annotated[str, StringConstraints(pattern="^([0-9a-f]{2})+$", max_length=128)]
 # Browsers say nothing of a type that they do not know, and forms say "".
 _ContentType = Annotated[
     str,
@@ -136,14 +137,14 @@ class CreateFile(Strict):
     part_digest: PartDigest | None = None
 
     @model_validator(mode="after")
-    def _guess_content_type(self) -> "CreateFile":
+    def _guess_content_type(self) -> Self:
         self.content_type = self.content_type or media_types.guess(self.filename)
         return self
 
 
 class WantedPart(Strict):
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
-    digest: Annotated[str, StringConstraints(pattern="^([0-9a-f]{2})+$", max_length=64)]
+    digest: _PartDigestHex
 
 
 class SignParts(Strict):
@@ -170,13 +171,23 @@ class CreateDrop(Strict):
 
 
 class CompletedPart(Strict):
+    """A part as its sender has it: by S3's ETag, by its digest, or by both."""
+
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
-    etag: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    etag: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    digest: _PartDigestHex | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.etag is None and self.digest is None:
+            raise ValueError("a part needs an `etag` or a `digest`")
+        return self
 
 
 class CompleteFile(Strict):
-    """Which parts make the file; without them the server asks S3."""
+    """Which parts make the file, and which digests it has; without `parts` the server asks S3."""
 
     max_bytes: ClassVar = MAX_PARTS * PART_JSON_BYTES
 
     parts: Annotated[list[CompletedPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
+    digests: Digests = Field(default_factory=dict)

@@ -1,21 +1,26 @@
 """The presigned upload protocol: begin, sign, resume, complete, give up."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from functions.api.admission import Admission
-from functions.api.drops import Drop
-from functions.api.parts import lock, part_bytes, right, whole
+from functions.api.admission import Admission, FingerprintTaken
+from functions.api.fingerprints import Fingerprints
+from functions.api.parts import lock, part_bytes, right, vouched_for, whole
 from functions.api.schemas import CompletedPart, CreateFile, check_filename
-from sluice import limits
+from sluice import composites, limits
 from sluice.capabilities import Caller
+from sluice.drops import Drop
 from sluice.errors import (
     Busy,
     Conflict,
+    DigestsDiffer,
+    DigestsNeeded,
+    FileNotFound,
     InvalidPartNumber,
     PartsMissing,
     Problem,
@@ -26,36 +31,70 @@ from sluice.files import UPLOAD_MISSING, File, Files, Mode, Status, in_days, rfc
 from sluice.objects import Form, ObjectMissing, Objects, ObjectTaken, Part, Undecided, UploadMissing
 from sluice.queue import Queue
 from sluice.signing import Signed
+from sluice.verdicts import verdict_by_s3
+
+logger = Logger()
 
 # How long a client waits for S3 to put parts together, which may take minutes. Of the function's 29 s another request
 # to S3 may take 10, one to DynamoDB 5 and one to SQS 2, should one of each hang.
 COMPLETE_SECONDS = 10.0
+ATTEMPTS = 10  # at a record that others write at the same time: each loses to one that is done
+DIGEST_MISMATCH = "digest_mismatch"  # why a file failed whose sender says that other bytes arrived than were sent
 
 
 class Uploads:
     """Uploads into one bucket, kept in one table."""
 
-    def __init__(self, files: Files, objects: Objects, queue: Queue, admission: Admission | None = None) -> None:
+    def __init__(
+        self,
+        files: Files,
+        objects: Objects,
+        queue: Queue,
+        admission: Admission | None = None,
+        digests: Collection[str] = ("sha-256", "md5"),
+    ) -> None:
+        """`digests` are those that every file has in the end."""
         self._files = files
         self._objects = objects
         self._queue = queue
         self._admission = admission or Admission(files)
+        self._digests = digests
+        self._fingerprints = Fingerprints(*files.connection)
 
     def begin(self, caller: Caller, wanted: CreateFile) -> tuple[File, bool]:
         """A new file, or the unfinished one that the fingerprint means; and whether it is new.
 
-        Raises InvalidFilename, TooLarge, ContentTypeRefused, QuotaExceeded, DropNotFound, DropFull.
+        Raises InvalidFilename, TooLarge, ContentTypeRefused, QuotaExceeded, DropNotFound, DropFull, Busy.
         """
         check_filename(wanted.filename)
         drop = self._admission.check(caller, wanted)
-        if wanted.fingerprint:
-            known = self._files.find_unfinished(caller.owner, wanted.fingerprint, wanted.size, caller.drop)
-            if known and wanted.digests:  # whoever resumes may know more by now
-                known = self._files.save(known, declared=known.declared | wanted.digests)
-            if known:
-                return known, False
+        if wanted.fingerprint is None:
+            return self._create(self._promised(caller, wanted), drop), True
+        for _ in range(ATTEMPTS):
+            known_id = self._fingerprints.find(caller, wanted.fingerprint, wanted.size)
+            with suppress(Conflict, FingerprintTaken):
+                if known_id and (known := self._resumed(caller, known_id, wanted)):
+                    return known, False
+                return self._create(self._promised(caller, wanted), drop, (caller, known_id)), True
+        raise Busy("Others begin with the same fingerprint at this moment; ask again.")
+
+    def _resumed(self, caller: Caller, file_id: str, wanted: CreateFile) -> File | None:
+        """The upload, if it can be gone on with as this file. Raises Conflict."""
+        try:
+            known = self._files.get(caller.owner, file_id)
+        except FileNotFound:
+            return None
+        contradicted = any(known.declared.get(name, value) != value for name, value in wanted.digests.items())
+        if known.status is not Status.UPLOADING or contradicted:  # the same fingerprint, and another file
+            return None
+        declared = known.declared | wanted.digests  # whoever resumes may know more by now
+        if known.resumed and declared == known.declared:
+            return known
+        return self._files.save(known, declared=declared, resumed=True)
+
+    def _promised(self, caller: Caller, wanted: CreateFile) -> File:
         single = wanted.size <= limits.MAX_SINGLE_PUT_BYTES
-        file = File(
+        return File(
             owner=caller.owner,
             filename=wanted.filename,
             size=wanted.size,
@@ -66,8 +105,8 @@ class Uploads:
             part_digest=wanted.part_digest,
             declared=wanted.digests,
             drop=caller.drop,
+            capability=caller.capability,
         )
-        return self._create(file, drop), True
 
     def begin_as_cut(self, caller: Caller, wanted: CreateFile, mode: Mode, *, sized: bool) -> File:
         """A new file that its client sends in one POST, or in parts of whatever sizes it likes. Raises as `begin` does.
@@ -94,8 +133,12 @@ class Uploads:
             part_size=max(limits.MAX_SINGLE_PUT_BYTES, size),
             own_parts=0 if mode is Mode.MULTIPART else None,
             drop=caller.drop,
+            capability=caller.capability,
         )
-        return self._create(file, drop)
+        file = self._create(file, drop)
+        if mode is Mode.MULTIPART:
+            self._queue.measure_later(file)  # nothing else would notice parts that nobody asks about again
+        return file
 
     def sign(
         self, file: File, numbers: Iterable[int], digests: Mapping[int, str] | None = None
@@ -107,6 +150,9 @@ class Uploads:
         _expect_uploading(file)
         if file.own_parts is not None or file.size_limit is not None:
             raise WrongState("Only the client that began this upload knows its parts.", state=file.status)
+        if file.mode is Mode.SINGLE and file.part_digest and digests:  # that of its one part is that of the file
+            lock(file, digests[1])
+            file = self._declare(file, {file.part_digest: digests[1]})
         return [self._sign_one(file, number, (digests or {}).get(number)) for number in numbers]
 
     def sign_as_cut(self, file: File, number: int) -> Signed:
@@ -118,6 +164,12 @@ class Uploads:
         if file.upload_id is None or not 1 <= number <= count:
             raise InvalidPartNumber(f"{number} is not within this file's parts, 1 to {count}.", part_count=count)
         return self._objects.sign_part(file.key, file.upload_id, number, None)
+
+    def check_excess(self, file: File) -> None:
+        """Look at what S3 holds before more URLs are given out. Raises TooLarge for more than was promised."""
+        if file.status is Status.UPLOADING and file.upload_id:
+            with suppress(UploadMissing):
+                self._refuse_excess(file, self._objects.parts(file.key, file.upload_id))
 
     def sign_post(self, file: File) -> Form:
         """A POST of the whole file, locked to its size where that is known. Raises WrongState."""
@@ -134,8 +186,9 @@ class Uploads:
             if file.upload_id:
                 arrived = self._objects.parts(file.key, file.upload_id)
             else:
-                version = self._objects.head(file.key).version
-                arrived = [Part(1, version.size, version.etag)]
+                head = self._objects.head(file.key)
+                digest = head.checksums.get(file.part_digest or "")
+                arrived = [Part(1, head.version.size, head.version.etag, digest=digest)]
         except ObjectMissing:
             return []
         except UploadMissing:
@@ -150,10 +203,13 @@ class Uploads:
             _expect_uploading(file)
         if file.upload_id and file.status in (Status.UPLOADING, Status.ASSEMBLING):
             try:
-                return self._objects.parts(file.key, file.upload_id)
+                arrived = self._objects.parts(file.key, file.upload_id)
             except UploadMissing:
                 if file.status is Status.UPLOADING:
                     raise WrongState("S3 has lost this upload.", state=file.status) from None
+            else:
+                self._refuse_excess(file, arrived)
+                return arrived
         return None
 
     def give_up(self, file: File) -> None:
@@ -165,15 +221,30 @@ class Uploads:
         except Conflict:
             self.give_up(self._files.get(file.owner, file.id))
 
-    def complete(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
-        """Make the parts one object, as often as a client asks. Raises PartsMissing, PartsDiffer, WrongState, Busy.
-
-        A file that is left `assembling` gets on from here by itself: the hasher sees to it.
-        """
+    def put(self, file: File, body: bytes, sha256: str) -> File:
+        """Store the whole file, and complete it. Raises what `complete` does."""
+        self._objects.put(file.key, body, file.content_type, sha256)
         try:
-            return self._complete(file, listed)
-        except Conflict:  # another call, or S3's event, was faster: go on from where it left the file
-            return self._complete(self._files.get(file.owner, file.id), listed)
+            head = self._objects.head(file.key)
+            if ready := verdict_by_s3(file, head, self._digests, {"sha-256": sha256}):
+                return self._files.save(file, **ready)
+        except (Conflict, ObjectMissing):  # S3's event, another attempt or a deletion was faster
+            pass
+        return self.complete(self._files.get(file.owner, file.id), None)
+
+    def complete(
+        self, file: File, listed: Sequence[CompletedPart] | None, digests: Mapping[str, str] | None = None
+    ) -> File:
+        """Make the parts one object, as often as a client asks; `digests` are what its sender says of the whole file.
+
+        A file that is left `assembling` gets on from here by itself: the hasher sees to it. Raises PartsMissing,
+        PartsDiffer, DigestsDiffer, DigestsNeeded, WrongState, Busy.
+        """
+        for _ in range(ATTEMPTS):
+            with suppress(Conflict):  # another call, S3's event or the hasher was faster: go on from where it is now
+                return self._complete(file, listed, digests or {})
+            file = self._files.get(file.owner, file.id)
+        raise Busy("The file is being changed at this moment; ask again.")
 
     def delete(self, file: File) -> None:
         """Give an upload up, or delete the file and its object."""
@@ -182,8 +253,9 @@ class Uploads:
         except Conflict:
             self._delete(self._files.get(file.owner, file.id))
 
-    def _complete(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
+    def _complete(self, file: File, listed: Sequence[CompletedPart] | None, digests: Mapping[str, str]) -> File:
         _refuse_aborted(file)
+        file = self._declare(file, digests)
         if file.status not in (Status.UPLOADING, Status.ASSEMBLING):
             return file
         upload_id = file.upload_id
@@ -193,11 +265,16 @@ class Uploads:
             arrived = self._objects.parts(file.key, upload_id)
         except UploadMissing:
             return self._without_upload(file)
+        self._refuse_excess(file, arrived)
         parts = whole(file, arrived, listed)
+        vouched = vouched_for(file, parts, listed)
+        if file.resumed and not vouched and not file.declared:
+            # Whoever resumed may have been another sender: the parts of two must not become one file.
+            raise DigestsNeeded("This upload was resumed: send `digests` of the file, or the `digest` of every part.")
         if file.status is Status.UPLOADING:
             # A message to the hasher, then the record, then S3: wherever we die, somebody goes on from there.
             self._queue.complete_later(file)
-            file = self._assembling(file, parts)
+            file = self._assembling(file, parts, vouched=vouched)
         try:
             with suppress(Undecided):
                 self._objects.complete(file.key, upload_id, parts, file.size, COMPLETE_SECONDS)
@@ -220,7 +297,8 @@ class Uploads:
         if file.status is not Status.ABORTED:
             self._files.delete(file)
 
-    def _create(self, file: File, drop: Drop | None) -> File:
+    def _create(self, file: File, drop: Drop | None, taking_over: tuple[Caller, str | None] | None = None) -> File:
+        """`taking_over`: who begins by the fingerprint, and the file that it has meant so far."""
         # S3 first: an upload that no record knows is aborted by the bucket's lifecycle rule, a record without its
         # upload would be a promise that cannot be kept.
         multipart = file.mode is Mode.MULTIPART
@@ -232,11 +310,17 @@ class Uploads:
                 expires_at=in_days(limits.UNFINISHED_DAYS),
                 forget_at=in_days(limits.UNFINISHED_DAYS + limits.REMEMBERED_DAYS),
             )
-            return self._admission.create(unfinished, drop)
-        except Problem:
+            return self._admission.create(unfinished, drop, self._fingerprint(unfinished, taking_over))
+        except (Problem, FingerprintTaken):
             if upload_id:
                 self._objects.abort(file.key, upload_id)
             raise
+
+    def _fingerprint(self, file: File, taking_over: tuple[Caller, str | None] | None) -> Any:
+        if taking_over is None:
+            return None
+        caller, known_id = taking_over
+        return self._fingerprints.claim(caller, file, known_id)
 
     def _sign_one(self, file: File, number: int, digest: str | None) -> dict[str, Any]:
         size = part_bytes(file, number)
@@ -256,17 +340,62 @@ class Uploads:
 
     def _complete_single(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
         try:
-            version = self._objects.head(file.key).version
+            head = self._objects.head(file.key)
         except ObjectMissing:
             raise PartsMissing("The PUT has not arrived.", missing=[1]) from None
-        parts = whole(file, [Part(1, version.size, version.etag)], listed)
+        digest = head.checksums.get(file.part_digest or "")
+        parts = whole(file, [Part(1, head.version.size, head.version.etag, digest=digest)], listed)
         if file.status is not Status.UPLOADING:
             return file
-        return self._assembling(file, parts)
+        if ready := verdict_by_s3(file, head, self._digests):
+            return self._files.save(file, **ready)
+        return self._assembling(file, parts, vouched=False)
 
-    def _assembling(self, file: File, parts: Sequence[Part]) -> File:
+    def _declare(self, file: File, digests: Mapping[str, str]) -> File:
+        """The file with what its sender says of it. Raises DigestsDiffer where that contradicts what was said before.
+
+        Of a file that is `ready` without the sender's word the digests are compared now: it fails where they differ.
+        """
+        for name, value in digests.items():
+            if file.declared.get(name, value) != value:
+                raise _differing(name, file.declared[name], value)
+        new = {name: value for name, value in digests.items() if name not in file.declared}
+        if not new or file.status in (Status.FAILED, Status.ABORTED):
+            return file
+        if file.status is not Status.READY:
+            return self._files.save(file, declared=file.declared | new)
+        compared = {name: value for name, value in new.items() if name in file.digests}
+        for name, value in compared.items():
+            found = file.digests[name]
+            if found == value:
+                continue
+            if file.verified:
+                raise _differing(name, found, value)
+            mismatch = {"name": name, "expected": value, "found": found}
+            logger.error("a ready file is not what was sent", file_id=file.id, mismatch=mismatch)
+            changes = {"reason": DIGEST_MISMATCH, "mismatch": mismatch, "declared": file.declared | {name: value}}
+            return self._files.save(file, status=Status.FAILED, **changes)
+        return self._files.save(file, declared=file.declared | compared, verified=True) if compared else file
+
+    def _refuse_excess(self, file: File, arrived: Sequence[Part]) -> None:
+        """Give up an upload of which S3 holds more than was promised: only whose client cuts it as he likes can be.
+
+        Raises TooLarge for it. What is missing can still come; what is too much can never become the file.
+        """
+        most = file.size if file.size_limit is None else file.size_limit
+        size = sum(part.size for part in arrived)
+        if file.own_parts is None or file.upload_id is None or size <= most:
+            return
+        if file.status is Status.UPLOADING:
+            file = self._ended(file, Status.FAILED, TooLarge.code)
+        self._objects.abort(file.key, str(file.upload_id))
+        raise TooLarge(f"The file has at most {most} bytes, and its parts have {size}.", limit=most, size=size)
+
+    def _assembling(self, file: File, parts: Sequence[Part], *, vouched: bool) -> File:
         size = sum(part.size for part in parts)
         changes: dict[str, Any] = {"received_bytes": size, "expires_at": None, "forget_at": None}
+        if vouched and file.part_digest:
+            changes["composite"] = composites.composite(file.part_digest, [part.digest or "" for part in parts])
         if file.own_parts is not None:
             changes["own_parts"] = len(parts)
         if file.size_limit is None:
@@ -302,6 +431,11 @@ class Uploads:
 def _expect_uploading(file: File) -> None:
     if file.status is not Status.UPLOADING:
         raise WrongState(f"A file that is {file.status} takes no parts.", state=file.status)
+
+
+def _differing(name: str, expected: str, found: str) -> DigestsDiffer:
+    detail = f"The {name} of this file was said to be {expected[:16]}..., and now {found[:16]}...: they are two files."
+    return DigestsDiffer(detail, name=name, expected=expected, found=found)
 
 
 def _refuse_aborted(file: File) -> None:

@@ -4,6 +4,7 @@ IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (
 """
 
 import json
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -11,12 +12,13 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.hasher import excess
 from functions.hasher.assembly import assemble
 from sluice import settings
 from sluice.files import ENDED, File, Files, owner_and_id
 from sluice.hashing import CONTRADICTIONS, DEADLINE_MARGIN_SECONDS, Job, Options, Work
 from sluice.objects import Objects, Version
-from sluice.queue import MAX_DELAY_SECONDS, Queue, upload_to_complete
+from sluice.queue import MAX_DELAY_SECONDS, Queue, upload_to_complete, upload_to_measure
 
 logger = Logger()
 metrics = Metrics()
@@ -60,6 +62,10 @@ def take(message: dict[str, Any], context: LambdaContext) -> None:
     if file := upload_to_complete(notification):
         complete_upload(file, message["body"], context, last=last)
         return
+    if file := upload_to_measure(notification):
+        if still_open := excess.measure(files, objects, *file):
+            queue.measure_later(still_open)
+        return
     for created in notification["Records"]:
         hash_one(created, message["messageId"], context, last=last)
 
@@ -96,7 +102,7 @@ def hash_one(record: dict[str, Any], message_id: str, context: LambdaContext, *,
     version = Version(key, told["eTag"], told["size"], told.get("versionId") or None)
     job = Job(files, objects, message_id, lambda: context.get_remaining_time_in_millis() / 1000, options)
     try:
-        file = job.run(owner, file_id, version, last=last)
+        file = job.run(owner, file_id, version, put_at=moment(record.get("eventTime")), last=last)
         if file and file.status not in ENDED:
             hand_over(record, file)
     except Exception:
@@ -117,9 +123,14 @@ def hand_over(record: dict[str, Any], file: File) -> None:
     The checkpoint is written and the lease given back by now. Whatever fails from there on lets our own message come
     again, so that there is one too many rather than one too few.
     """
-    queue.send(json.dumps({"Records": [record]}))
+    queue.send(json.dumps({"Records": [record]}), owner=file.owner)
     logger.info("handed over", file_id=file.id, hashed_bytes=file.hashed_bytes, size=file.size)
     metrics.add_metric("HandOvers", MetricUnit.Count, 1)
+
+
+def moment(text: str | None) -> float:
+    """When S3 had stored the object, in epoch seconds; events of before have no time to tell."""
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 def measure(work: Work) -> None:

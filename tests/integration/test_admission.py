@@ -16,14 +16,14 @@ import pytest
 
 from functions.api import idempotency, quotas
 from functions.api.admission import Admission, Rules
-from functions.api.drops import PARTITION as DROPS
-from functions.api.drops import Drop, Drops
 from functions.api.idempotency import REMEMBERED_SECONDS, First, IdempotencyKeys
 from functions.api.quotas import COUNT_SECONDS
 from functions.api.quotas import PARTITION as QUOTAS
 from functions.api.schemas import CreateFile
 from functions.api.uploads import Uploads
 from sluice.capabilities import Caller
+from sluice.drops import PARTITION as DROPS
+from sluice.drops import Drop, Drops
 from sluice.errors import Busy, DropFull, DropNotFound, Problem, QuotaExceeded
 from sluice.files import File, Status, _to_item, new_id
 from sluice.limits import MIB
@@ -127,7 +127,8 @@ def test_a_resumed_upload_takes_no_second_place(here: World, owner: str) -> None
     wanted = CreateFile(filename="a", size=9 * MIB, fingerprint="f")
     uploads = ruled(here)
     first, _ = uploads.begin(Caller(owner, drop.id), wanted)
-    assert uploads.begin(Caller(owner, drop.id), wanted) == (first, False)
+    again, new = uploads.begin(Caller(owner, drop.id), wanted)
+    assert (again.id, new) == (first.id, False)
     ids = {first.id, uploads.begin(Caller(owner, other.id), wanted)[0].id, uploads.begin(Caller(owner), wanted)[0].id}
     assert len(ids) == 3
 

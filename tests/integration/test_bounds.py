@@ -67,7 +67,8 @@ ANYTHING = st.recursive(
     max_leaves=12,
 )
 DEEP = st.tuples(
-    st.sampled_from(['{"filename": "a", "metadata": {"size": ', '{"size": ', "[", '{"digests": ']), st.integers(1, 30_000)
+    st.sampled_from(['{"filename": "a", "metadata": {"size": ', '{"size": ', "[", '{"digests": ']),
+    st.integers(1, 30_000),
 ).map(lambda deep: deep[0] + "[" * deep[1] + "]" * deep[1] + {"[": "]"}.get(deep[0], "}" * deep[0].count("{")))
 # Right ones, of which members are replaced: what is wrong altogether is refused too early.
 RIGHT: dict[str, dict[str, Any]] = {

@@ -263,7 +263,7 @@ def test_upload_that_s3_has_lost(uppy: Uppy) -> None:
 
 
 def test_strangers_ids_and_keys(uppy: Uppy, api: TestClient) -> None:
-    """Another owner's upload, another file's key, a file of another protocol and no file are the same: not there."""
+    """Another owner's or capability's upload, another file's key or protocol, and no file are the same: not there."""
     begun, another = uppy.begin(), uppy.begin()
     single = api.post("/files", json={"filename": "a", "size": 9 * MIB}, headers=ALICE).json()["id"]
     stranger = Uppy(api, uppy.here, issued(owner="bob"))
@@ -272,6 +272,7 @@ def test_strangers_ids_and_keys(uppy: Uppy, api: TestClient) -> None:
         (uppy, begun["uploadId"], another["key"]),
         (uppy, begun["uploadId"], begun["key"].replace("alice", "bob")),
         (uppy, single, f"files/alice/{single}"),
+        (Uppy(api, uppy.here, issued()), begun["uploadId"], begun["key"]),
         (uppy, str(uppy.record(begun).upload_id), begun["key"]),
         (uppy, "0" * 26, f"files/alice/{'0' * 26}"),
     ]

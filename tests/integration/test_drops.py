@@ -63,8 +63,12 @@ def test_a_capability_to_upload_does_nothing_else(api: httpx.Client, holder: Cli
     file = journey.ended(api, journey.upload(api, b"private"))
     page = holder(api.post("/capabilities", json={"expires_in": 60}).json()["capability"])
     problem(page.get("/files"), 403, "owner_only")
-    assert set(page.get(f"/files/{file['id']}").json()["links"]) == {"self", "events"}
-    assert problem(page.delete(f"/files/{file['id']}"), 409, "wrong_state")["state"] == "ready"
+    digests = {"digests": {"sha-256": "0" * 64}}
+    for method, path, body in (("GET", "", None), ("DELETE", "", None), ("POST", "/complete", digests)):
+        problem(page.request(method, f"/files/{file['id']}{path}", json=body), 404, "file_not_found")
+    own = journey.ended(api, journey.upload(page, b"a page's own"))
+    assert set(page.get(f"/files/{own['id']}").json()["links"]) == {"self", "events"}
+    assert problem(page.delete(f"/files/{own['id']}"), 409, "wrong_state")["state"] == "ready"
     assert api.get(f"/files/{file['id']}").json()["status"] == "ready"
     assert page.delete(f"/files/{create(page, 1)['id']}").status_code == 204
 

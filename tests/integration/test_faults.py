@@ -4,6 +4,7 @@ Each test is a real table and bucket behind a network that fails on purpose; nob
 """
 
 import base64
+import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from functions.api.schemas import CreateFile
 from sluice.capabilities import Caller
+from sluice.composites import composite
 from sluice.digests import Digests
 from sluice.errors import FileNotFound
 from sluice.files import File, Status, new_id
@@ -220,7 +222,8 @@ def test_an_object_is_of_another_size(here: World) -> None:
 def test_a_declared_digest_is_another_one(here: World, name: str) -> None:
     """The file fails, and shows what was found."""
     declared = digests(SMALL) | {name: digests(b"other")[name]}
-    file, version = here.arrived(SMALL, digests=declared)
+    file, version = here.arrived(SMALL)  # a URL that was locked to it would not take these bytes
+    file = here.near_uploads.complete(file, None, declared)
     done = run(here.job(), file, version)
     assert failed(done, Reason.DIGEST_MISMATCH)
     assert done is not None
@@ -231,8 +234,11 @@ def test_a_declared_digest_is_another_one(here: World, name: str) -> None:
 
 def test_declared_digests_that_hold_make_it_ready(here: World) -> None:
     """All of them compared."""
-    file, version = here.arrived(SMALL, digests=digests(SMALL))
-    assert ready(run(here.job(), file, version), SMALL)
+    file, version = here.arrived(LARGE, digests=digests(LARGE))
+    done = run(here.job(), file, version)
+    assert ready(done, LARGE)
+    assert done is not None
+    assert done.verified
 
 
 @pytest.mark.parametrize("name", ["sha", "sha-512", "crc32c", "crc64nvme"])
@@ -266,23 +272,62 @@ def test_s3s_own_checksum_is_compared(here: World, field: str, name: str) -> Non
         (expected,) = known.hexdigests().values()
     file, version = here.arrived(SMALL)
     here.proxy.fail("HeadObject", told(field, base64.b64encode(bytes.fromhex(expected)).decode()))
-    assert ready(run(here.job(), file, version), SMALL, **{name: expected})
+    done = run(here.job(), file, version)
+    assert ready(done, SMALL, **{name: expected})
+    assert done is not None
+    assert not done.verified  # S3 said what it has, and the sender nothing
 
     file, version = here.arrived(SMALL)
     other = bytes(len(expected) // 2)
-    here.proxy.fail("HeadObject", told(field, base64.b64encode(other).decode()))
+    here.proxy.fail_always("HeadObject", told(field, base64.b64encode(other).decode()))
+    waiting = run(here.job(), file, version)
+    assert waiting is not None
+    assert (waiting.status, waiting.hashed_bytes, waiting.lease_until) == (Status.HASHING, 0, 0)
     done = run(here.job(), file, version)
+    here.proxy.recover()
     assert failed(done, Reason.CHECKSUM_MISMATCH)
     assert done is not None
     assert done.mismatch == {"name": name, "expected": other.hex(), "found": expected}
     assert done.digests == digests(SMALL) | {name: expected}
 
 
-def test_a_checksum_of_checksums_is_not_the_files(here: World) -> None:
-    """What S3 has of the parts says nothing about the whole, and contradicts nothing."""
+def test_a_checksum_of_checksums_is_seen_through(here: World) -> None:
+    """What S3 has of the parts has to follow from what was read, and is no digest of the file."""
     file, version = here.arrived(LARGE)
-    here.proxy.fail("HeadObject", told("sha256", "DUyREf2onT6Bb5CxJBlZqLYQTGuKpa1nJZ3GZ1BBNPo=-2", "COMPOSITE"))
+    ours = composite("sha-256", [hashlib.sha256(LARGE[at : at + 8 * MIB]).hexdigest() for at in (0, 8 * MIB)])
+    text = base64.b64encode(bytes.fromhex(ours)).decode()
+    here.proxy.fail("HeadObject", told("sha256", f"{text}-2", "COMPOSITE"))
     assert ready(run(here.job(), file, version), LARGE)
+
+    file, version = here.arrived(LARGE)
+    here.proxy.fail_always("HeadObject", told("sha256", f"{base64.b64encode(bytes(32)).decode()}-2", "COMPOSITE"))
+    assert run(here.job(), file, version) == here.now(file)
+    done = run(here.job(), file, version)
+    here.proxy.recover()
+    assert failed(done, Reason.CHECKSUM_MISMATCH)
+    assert done is not None
+    assert done.mismatch == {"name": "sha-256 of the parts", "expected": "00" * 32, "found": ours}
+
+
+def test_a_reading_that_went_wrong_is_repeated(here: World) -> None:
+    """A byte that changed on its way once contradicts S3's checksum: another reading finds that nothing is wrong."""
+    with Digests(["crc64nvme"]) as known:
+        known.update(SMALL)
+        (expected,) = known.hexdigests().values()
+    file, version = here.arrived(SMALL)
+    text = base64.b64encode(bytes.fromhex(expected)).decode()
+    here.proxy.fail_always("HeadObject", told("crc64nvme", text))
+
+    def flipped(exchange: network.Exchange) -> None:
+        answer = exchange.forward()
+        exchange.send(replace(answer, body=bytes([answer.body[0] ^ 1]) + answer.body[1:]))
+
+    here.proxy.fail("GetObject", flipped)
+    waiting = run(here.job(), file, version)
+    assert waiting is not None
+    assert (waiting.status, waiting.rereads) == (Status.HASHING, 1)
+    assert ready(run(here.job(), file, version), SMALL, crc64nvme=expected)
+    here.proxy.recover()
 
 
 @pytest.mark.parametrize("operation", ["HeadObject", "GetObject"])

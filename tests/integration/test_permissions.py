@@ -5,6 +5,7 @@ presigned URL allows no more than its signer may do.
 """
 
 import asyncio
+import hashlib
 import json
 import re
 import sys
@@ -228,7 +229,7 @@ class Deployed:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
-    def created(self, data: bytes, **wanted: str) -> Any:
+    def created(self, data: bytes, **wanted: Any) -> Any:
         return self.api("POST", "/files", 201, {"filename": "a.bin", "size": len(data)} | wanted)
 
     def arrived(self, data: bytes) -> Any:
@@ -311,7 +312,7 @@ def upload_all_ways(deployed: Deployed) -> None:
     deployed.api("POST", f"/files/{single['id']}/complete", 409)
     deployed.api("GET", f"/files/{single['id']}/parts", 200)
 
-    large = deployed.created(PARTED, fingerprint="again")
+    large = deployed.created(PARTED, fingerprint="again", digests={"sha-256": hashlib.sha256(PARTED).hexdigest()})
     put(large["parts"][0], PARTED)
     resumed = deployed.api("POST", "/files", 200, {"filename": "a.bin", "size": len(PARTED), "fingerprint": "again"})
     assert [part["number"] for part in resumed["received"]] == [1]
@@ -324,7 +325,7 @@ def upload_all_ways(deployed: Deployed) -> None:
     deployed.here.near_objects.abort(record.key, str(record.upload_id))
     assert deployed.api("POST", f"/files/{gone['id']}/complete", 202)["reason"] == "upload_missing"
 
-    assert deployed.kept(SMALL)["status"] == "assembling"
+    assert deployed.kept(SMALL)["status"] == "ready"
     drop = deployed.api("POST", "/drops", 201, {"max_files": 1, "expires_in": 60})
     through = {"Authorization": f"Bearer {drop['capability']}"}
     with deployed.running("ApiFunction") as module:

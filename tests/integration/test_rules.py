@@ -166,5 +166,5 @@ def test_a_small_file_that_failed_is_finished_by_the_next_attempt(
     here.proxy.recover()
     (waiting,) = client(app, "small").get("/files?status=uploading").json()["items"]
     file = client(app, "small").put("/files/late.png", content=b"x", headers=headers).json()
-    assert (file["id"], file["status"]) == (waiting["id"], "assembling")
+    assert (file["id"], file["status"]) == (waiting["id"], "ready")
     assert client(app, "small").get("/files?status=uploading").json()["items"] == []

@@ -437,13 +437,13 @@ class Clients(RuleBasedStateMachine):
             assert kept <= listed
 
     def check_bucket(self) -> None:
-        """Every object has a file that is not given up, and of what was deleted there is not even a part.
+        """Every object that can be had has a file that is not given up, and of what was deleted there is no part.
 
         Where the answer to CreateMultipartUpload was lost there is an upload whose id nobody knows, and never a part of
         it: the bucket's lifecycle rule takes it.
         """
         listed = self.here.near_s3.list_object_versions(Bucket=BUCKET, Prefix=KEY_PREFIX)
-        for version in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+        for version in (one for one in listed.get("Versions", []) if one["IsLatest"]):
             named = owner_and_id(version["Key"])
             assert named
             assert self.here.near_files.get(*named).status is not Status.ABORTED
@@ -463,7 +463,8 @@ class Clients(RuleBasedStateMachine):
                 self.here.near_files.delete(file)
         for one in self.here.near_s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
             self.here.near_objects.abort(one["Key"], one["UploadId"])
-        for version in self.here.near_s3.list_object_versions(Bucket=BUCKET).get("Versions", []):
+        listed = self.here.near_s3.list_object_versions(Bucket=BUCKET)
+        for version in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
             self.here.near_s3.delete_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])
         self.here.messages()
 

@@ -18,7 +18,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.schemas import CreateFile
 from functions.api.uploads import Uploads
-from local.aws import make_dynamodb_atomic
+from local.aws import make_like_aws
 from sluice.capabilities import Caller
 from sluice.files import File, Files, Status
 from sluice.hashing import Job, Options, Reason
@@ -149,7 +149,7 @@ class World:
 @contextmanager
 def world() -> Iterator[World]:
     """One moto with the template's table and a versioned bucket, and the proxy before it."""
-    make_dynamodb_atomic()
+    make_like_aws()
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     moto.start()
     try:
@@ -157,7 +157,7 @@ def world() -> Iterator[World]:
         near = f"http://127.0.0.1:{address[1]}"
         send(urllib.request.Request(f"{near}/moto-api/reset", method="POST"))  # the process remembers former worlds
         properties = yaml_parse(TEMPLATE.read_text())["Resources"]["FilesTable"]["Properties"]
-        schema = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")}
+        schema = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema")}
         dynamodb = boto3.client("dynamodb", endpoint_url=near, **KEYS)
         dynamodb.create_table(TableName=TABLE, BillingMode="PAY_PER_REQUEST", **schema)
         s3 = boto3.client("s3", endpoint_url=near, **KEYS)

@@ -148,11 +148,13 @@ def sign_many(
     file: Upload, numbers: Annotated[str, Query(alias="partNumbers", max_length=MAX_NUMBERS_CHARACTERS)]
 ) -> dict[str, dict[str, str]]:
     wanted = part_numbers(numbers, limits.MAX_PARTS)
+    uploads.check_excess(file)
     return {"presignedUrls": {str(number): uploads.sign_as_cut(file, number).url for number in wanted}}
 
 
 @router.get("/multipart/{upload_id}/{number}")
 def sign(file: Upload, number: Annotated[int, Path(ge=1, le=limits.MAX_PARTS)]) -> dict[str, Any]:
+    uploads.check_excess(file)
     signed = uploads.sign_as_cut(file, number)
     return {"url": signed.url, "expires": _seconds_until(signed.expires_at)}
 

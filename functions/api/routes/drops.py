@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Request, Response
 from functions.api import connections, openapi
 from functions.api.auth import OwnerOnly
 from functions.api.bodies import Route
-from functions.api.drops import Drop
 from functions.api.routes import links
 from functions.api.schemas import CreateDrop
+from sluice.drops import Drop
 
 router = APIRouter(route_class=Route)
 

@@ -35,7 +35,7 @@ def transfer(file: File, arrived: Sequence[Part], numbers: str | None = None) ->
 
 
 def received(arrived: Sequence[Part]) -> list[dict[str, Any]]:
-    return [{"number": part.number, "size": part.size, "etag": part.etag} for part in arrived]
+    return [{"number": part.number, "size": part.size, "etag": part.etag, "digest": part.digest} for part in arrived]
 
 
 @router.post("/files", status_code=201, **openapi.CREATE)
@@ -86,7 +86,8 @@ def complete(
     request: Request, caller: CurrentCaller, file: OwnFile, body: Annotated[CompleteFile | None, Body()] = None
 ) -> dict[str, Any]:
     """Make the parts one object, as often as asked. Without `parts` the server asks S3 which there are."""
-    return serialize(request, caller, uploads.complete(file, body.parts if body else None))
+    body = body or CompleteFile()
+    return serialize(request, caller, uploads.complete(file, body.parts, body.digests))
 
 
 @router.delete("/files/{id}", status_code=204, **openapi.DELETE)

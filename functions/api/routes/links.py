@@ -24,6 +24,8 @@ def serialize(request: Request, caller: Caller, file: File) -> dict[str, Any]:
     for use in capabilities.LINKS if caller.in_person else (Use.EVENTS,):
         capability = capabilities.issue(key, file.owner, file.id, use, capability_seconds)
         links[use] = f"{stream_url}/files/{file.id}/{use}?capability={capability}"
+    if Use.CONTENT in links:
+        links["direct"] = f"{links[Use.CONTENT]}&direct=1"
     return file.public() | {"links": links}
 
 

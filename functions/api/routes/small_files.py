@@ -42,10 +42,10 @@ async def put_small_file(request: Request, response: Response, caller: Owner, fi
     content_digest.check(promised, found)
     content_type = request.headers.get("content-type", "")
     try:
-        wanted = CreateFile(filename=filename, size=len(body), content_type=content_type, digests=promised | found)
+        wanted = CreateFile(filename=filename, size=len(body), content_type=content_type, digests=promised)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
-    file = await run_in_threadpool(_store, caller, wanted, bytes(body), key)
+    file = await run_in_threadpool(_store, caller, wanted, bytes(body), found["sha-256"], key)
     answer = serialize(request, caller, file)
     response.headers["Location"] = answer["links"]["self"]
     return answer | {"digests": found | file.digests}
@@ -74,21 +74,22 @@ def _digests(promised: Collection[str]) -> Digests:
     return Digests(_names | set(filter(digests.available, promised)))
 
 
-def _store(caller: Caller, wanted: CreateFile, body: bytes, key: str | None) -> File:
-    """The file, whose bytes S3 has, so that the hasher hears of it as of every other one.
+def _store(caller: Caller, wanted: CreateFile, body: bytes, sha256: str, key: str | None) -> File:
+    """The file, whose bytes S3 has and has compared with their `sha256`.
 
-    Raises IdempotencyKeyReused, and what `Uploads.begin` and `Uploads.complete` do.
+    Raises IdempotencyKeyReused, and what `Uploads.begin` and `Uploads.put` do.
     """
-    file = _first(caller, wanted, key) if key else connections.uploads.begin(caller, wanted)[0]
+    file = _first(caller, wanted, sha256, key) if key else connections.uploads.begin(caller, wanted)[0]
     if file.status is not Status.UPLOADING:
         return file
-    connections.objects.put(file.key, body, file.content_type, wanted.digests["sha-256"])
-    return connections.uploads.complete(file, None)
+    return connections.uploads.put(file, body, sha256)
 
 
-def _first(caller: Caller, wanted: CreateFile, key: str) -> File:
+def _first(caller: Caller, wanted: CreateFile, sha256: str, key: str) -> File:
     """The file that this key stands for: a new one, or that of an earlier attempt, however far it came."""
-    request = hashlib.sha256(json.dumps(wanted.model_dump(), sort_keys=True).encode()).hexdigest()
+    asked = json.dumps([wanted.model_dump(), sha256], sort_keys=True)
+    request = hashlib.sha256(asked.encode()).hexdigest()
+    key = f"{caller.capability or ''}\0{key}"  # what one capability began is nothing to another, or to the owner's keys
     first = connections.idempotency_keys.get(caller.owner, key)
     if first is None:
         file, _ = connections.uploads.begin(caller, wanted)

@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 
 from sluice.errors import ExpiredCapability, InvalidCapability
+from sluice.files import new_id
 from sluice.limits import MAX_CAPABILITY_CHARACTERS
 
 
@@ -23,11 +24,16 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """In whose name somebody acts."""
+    """In whose name somebody acts, and by which way: an access token, unless there is a drop or a capability."""
 
     owner: str
-    drop: str | None = None  # the id of the drop through which an unknown person came; None: the owner
-    in_person: bool = False  # with an access token: a capability to upload neither reads nor deletes what is there
+    drop: str | None = None  # the id of the drop through which an unknown person came
+    capability: str | None = None  # the id of the capability to upload
+
+    @property
+    def in_person(self) -> bool:
+        """With an access token. Every other way reaches only what was begun by it, and takes nothing out."""
+        return self.drop is None and self.capability is None
 
 
 LINKS = (Use.CONTENT, Use.EVENTS)  # the uses of one file, each of which has a link
@@ -40,8 +46,11 @@ def issue(key: str, owner: str, file_id: str, use: Use, seconds: int) -> str:
 
 
 def issue_upload(key: str, owner: str, expires_at: int, drop: str | None = None) -> str:
-    """A capability to upload in the owner's name until `expires_at` (epoch seconds); with `drop`, through that drop."""
-    claims = {"sub": owner, "use": Use.UPLOAD, "exp": expires_at} | ({"drop": drop} if drop else {})
+    """A capability to upload in the owner's name until `expires_at` (epoch seconds); with `drop`, through that drop.
+
+    Without one it has an id, by which it reaches the files that were begun by it.
+    """
+    claims = {"sub": owner, "use": Use.UPLOAD, "exp": expires_at} | ({"drop": drop} if drop else {"jti": new_id()})
     return jwt.encode(claims, key, algorithm="HS256")
 
 
@@ -56,11 +65,11 @@ def owner_of(capability: str, key: str, file_id: str, use: Use) -> str:
 def uploader(capability: str, key: str) -> Caller:
     """In whose name, and through which drop, uploads are allowed. Raises InvalidCapability, ExpiredCapability."""
     claims = _claims(capability, key)
-    drop = claims.get("drop")
-    named = "drop" not in claims or (isinstance(drop, str) and drop)
+    ways = {name: claims[name] for name in ("drop", "jti") if name in claims}
+    named = len(ways) == 1 and all(isinstance(way, str) and way for way in ways.values())
     if claims["use"] != Use.UPLOAD or "file" in claims or not named:
         raise InvalidCapability("The capability is for another use.")
-    return Caller(str(claims["sub"]), drop)
+    return Caller(str(claims["sub"]), ways.get("drop"), ways.get("jti"))
 
 
 def _claims(capability: str, key: str, *more: str) -> dict[str, Any]:

@@ -127,6 +127,14 @@ class PageNotBuilt(Problem):
     code, status, title = "page_not_built", 404, "The page was not built"
 
 
+class DigestsDiffer(Problem):
+    code, status, title = "digests_differ", 409, "A digest contradicts the one that was declared before"
+
+
+class DigestsNeeded(Problem):
+    code, status, title = "digests_needed", 409, "Only the sender's digests can tell whose bytes these are"
+
+
 class WrongState(Problem):
     code, status, title = "wrong_state", 409, "The file's state does not allow this"
 

@@ -1,7 +1,7 @@
 """The file: its record, its states, and the DynamoDB table that keeps it.
 
-IAM actions: dynamodb:GetItem (get), dynamodb:PutItem (create, save), dynamodb:DeleteItem (delete), for the
-claims of a transaction (create) what they do, dynamodb:Query (page; on the index `fingerprints`: find_unfinished).
+IAM actions: dynamodb:GetItem (get, was_deleted), dynamodb:PutItem (create, save, delete), dynamodb:DeleteItem (delete),
+for the claims of a transaction (create) what they do, dynamodb:Query (page).
 """
 
 import os
@@ -35,16 +35,18 @@ class Status(StrEnum):
 
 
 # `uploading -> hashing` because S3's event proves that all bytes are there, even where nobody called `complete` (a
-# single PUT). A state leads to itself where only the progress moves on.
+# single PUT), and `uploading -> ready` because nothing is left to read where S3 has checked it all. A state leads to
+# itself where only the progress moves on, or where the sender says what its digests are: of a file that is `ready`
+# already they may prove that other bytes arrived than were sent.
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
-    Status.UPLOADING: frozenset({Status.UPLOADING, Status.ASSEMBLING, Status.HASHING, Status.FAILED, Status.ABORTED}),
-    Status.ASSEMBLING: frozenset({Status.HASHING, Status.FAILED}),
+    Status.UPLOADING: frozenset(Status),
+    Status.ASSEMBLING: frozenset({Status.ASSEMBLING, Status.HASHING, Status.FAILED}),
     Status.HASHING: frozenset({Status.HASHING, Status.READY, Status.FAILED}),
-    Status.READY: frozenset(),
+    Status.READY: frozenset({Status.READY, Status.FAILED}),
     Status.FAILED: frozenset(),
     Status.ABORTED: frozenset(),
 }
-ENDED = frozenset(status for status, following in TRANSITIONS.items() if not following)
+ENDED = frozenset({Status.READY, Status.FAILED, Status.ABORTED})
 
 
 class Mode(StrEnum):
@@ -95,6 +97,7 @@ class File:
     part_digest: str | None = None  # the digest of each part, which its URL is locked to, where the client wants that
     declared: dict[str, str] = field(default_factory=dict)  # digests that the client says the file has
     digests: dict[str, str] = field(default_factory=dict)  # digests that the hasher found
+    verified: bool = False  # the sender's own digest, of the whole or of every part, was compared and held
     mismatch: dict[str, str] | None = None  # what contradicts it, where it failed so: name, expected, found
     received_bytes: int = 0
     hashed_bytes: int = 0
@@ -112,6 +115,10 @@ class File:
     size_limit: int | None = None
     own_parts: int | None = None  # where the client cuts the file as it likes: into how many, 0 until it has said so
     drop: str | None = None  # the id of the drop that it came through: who came the same way sees it, besides the owner
+    capability: str | None = None  # the id of the capability to upload that began it, which sees it besides the owner
+    composite: str | None = None  # of the digests of its parts, each of which its sender vouched for (`composites`)
+    resumed: bool = False  # more than one sender may have parts in it: only their digests tell whose the bytes are
+    rereads: int = 0  # readings that contradicted what was promised, each followed by another
     lease_holder: str | None = None  # the hashing job that may write, until lease_until (epoch seconds)
     lease_until: int = 0
     digest_states: dict[str, str] = field(default_factory=dict)  # after hashed_bytes, for the job that goes on
@@ -150,8 +157,11 @@ class File:
 
 
 KEY_PREFIX = "files/"
-FINGERPRINTS = "fingerprints"  # the table's index
-OWNER = re.compile("[A-Za-z0-9_.@=-]{1,128}")  # what S3 takes in a key without escaping, and no slash
+# What S3 takes in a key without escaping, and no slash. `.` and `..` would be taken out of a URL's path by clients.
+OWNER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.@=-]{1,128}")
+TOMBSTONES = "deleted/"  # and the owner: a partition of what was deleted; no owner has a slash
+# Longer than a URL that was given out can still be used, and its event can wait in the queue.
+TOMBSTONE_DAYS = 15
 PAGE_READS = 10  # of the table for one answer
 FILTERED_READ = 100  # records looked at in one read of a filtered list: about 100 KB, 13 read units
 # What _seen() shows as another state than is written.
@@ -162,13 +172,13 @@ FILTERS = {
 EXPIRED = "expired"  # why an upload is aborted that nobody finished in time
 UPLOAD_MISSING = "upload_missing"  # why a file failed that S3 knows neither an upload nor an object of
 _PRIVATE = {
-    *("owner", "declared", "forget_at", "upload_id", "size_limit", "own_parts", "drop"),
-    *("lease_holder", "lease_until", "digest_states", "attempts"),
+    *("owner", "declared", "forget_at", "upload_id", "size_limit", "own_parts", "drop", "capability"),
+    *("composite", "resumed", "lease_holder", "lease_until", "digest_states", "attempts", "rereads"),
 }
 # What DynamoDB gives back as Decimal.
 _NUMBERS = {
     *("revision", "size", "part_size", "own_parts", "received_bytes", "hashed_bytes", "expires_at", "forget_at"),
-    *("lease_until", "attempts", "size_limit"),
+    *("lease_until", "attempts", "size_limit", "rereads"),
 }
 _PUBLIC = [f.name for f in fields(File) if f.name not in _PRIVATE] + ["part_count"]
 
@@ -239,25 +249,15 @@ class Files:
         return changed
 
     def delete(self, file: File) -> None:
+        """Forget the file, but not that it was deleted: a URL that was given out before may still bring its bytes."""
+        tombstone = _tombstone(file.owner, file.id) | {"forget_at": {"N": str(in_days(TOMBSTONE_DAYS))}}
+        self._client.put_item(TableName=self._table, Item=tombstone)
         self._client.delete_item(TableName=self._table, Key={"owner": {"S": file.owner}, "id": {"S": file.id}})
 
-    def find_unfinished(self, owner: str, fingerprint: str, size: int, drop: str | None = None) -> File | None:
-        """The newest of the owner's uploads, of those that came through `drop`, that can be resumed as this file."""
-        answer = self._client.query(
-            TableName=self._table,
-            IndexName=FINGERPRINTS,
-            KeyConditionExpression="#owner = :owner AND fingerprint = :fingerprint",
-            ExpressionAttributeNames={"#owner": "owner"},
-            ExpressionAttributeValues={":owner": {"S": owner}, ":fingerprint": {"S": fingerprint}},
-        )
-        for file_id in sorted((item["id"]["S"] for item in answer["Items"]), reverse=True):
-            try:
-                file = self.get(owner, file_id)
-            except FileNotFound:  # the index lags behind the table
-                continue
-            if file.status is Status.UPLOADING and (file.size, file.drop) == (size, drop):
-                return file
-        return None
+    def was_deleted(self, owner: str, file_id: str) -> bool:
+        """Whether there was such a file within the last TOMBSTONE_DAYS, and somebody deleted it."""
+        key = _tombstone(owner, file_id)
+        return "Item" in self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
 
     def page(self, owner: str, limit: int, cursor: str | None, status: Status | None) -> tuple[list[File], str | None]:
         """At most `limit` of the owner's files, newest first, and the cursor of the next page. Raises InvalidCursor.
@@ -345,6 +345,10 @@ def _seen(file: File) -> File:
     ended = rfc3339(file.expires_at)
     # A revision of its own, for who has seen the last one written and waits for news.
     return replace(file, status=Status.ABORTED, reason=EXPIRED, revision=file.revision + 1, updated_at=ended)
+
+
+def _tombstone(owner: str, file_id: str) -> dict[str, Any]:
+    return {"owner": {"S": TOMBSTONES + owner}, "id": {"S": file_id}}
 
 
 _serialize = TypeSerializer().serialize

@@ -11,16 +11,24 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice import settings
+from sluice.composites import Composite
 from sluice.digests import SUPPORTED, Digests, StateError, available
+from sluice.drops import Drops
 from sluice.errors import Conflict, FileNotFound
-from sluice.files import ENDED, UPLOAD_MISSING, File, Files, Status
-from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
+from sluice.files import ENDED, UPLOAD_MISSING, File, Files, Status, in_days
+from sluice.limits import REMEMBERED_DAYS
+from sluice.objects import Head, ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
 from sluice.reader import Unreadable, read
+from sluice.verdicts import verdict_by_s3
 
 # A short job shows steps as well: checkpoints come a tenth of the elapsed time apart, from this on.
 LEAST_CHECKPOINT_SECONDS = 0.1
 # Left of the invocation when the job stops reading: for the range under way, the checkpoint and the next message.
 DEADLINE_MARGIN_SECONDS = 10.0
+# Readings of an object that may contradict what was promised before the file fails for it: where only the way was bad,
+# another one over other connections finds the right bytes.
+READINGS = 2
+DROP_ENDED = "drop_ended"  # why an upload is aborted that arrived after its drop's end
 # Jobs in a row that got no further: then nobody tries again, and who watches is told. As a message of a job that failed
 # comes again after the queue's visibility timeout, it is nearly three hours until then.
 ATTEMPTS = 10
@@ -112,27 +120,36 @@ class Job:
         self._holder = holder
         self._seconds_left = seconds_left
         self._options = options
+        self._drops = Drops(*files.connection)
         self.work = Work()
 
-    def run(self, owner: str, file_id: str, version: Version, *, last: bool = False) -> File | None:
+    def run(
+        self, owner: str, file_id: str, version: Version, *, put_at: float = 0.0, last: bool = False
+    ) -> File | None:
         """Hash the version, or as much of it as there is time for; the file as it was left.
 
         A file that is still `hashing` needs another message: the caller sends it, and fails where it cannot. On the
         `last` receive of a message that is all that happens, so that no message dies while its file gets on.
 
-        None where there is nothing to hash: another job at it, an end already, or a version that is no file's, which is
-        deleted: there is no such record, it is that of an upload that was given up, or a job has begun with another
-        version. Raises Unreadable, or what botocore raised, where S3 could not be read; the lease is given back, so
-        that the next job need not wait for it. Raises StillHeld where the message came back too soon: were it taken for
-        a duplicate, nobody would come after a dead job.
+        None where there is nothing to hash: another job at it, an end already, or a version that is no file's. That one
+        is deleted where a tombstone or the record of an upload that was given up condemns it, or where it hides the
+        file's own version; an object that nobody knows may be one that somebody restores, and stays. `put_at` (epoch
+        seconds) is when the object was put: what came through a drop after its end is given up.
+
+        Raises Unreadable, or what botocore raised, where S3 could not be read; the lease is given back, so that the
+        next job need not wait for it. Raises StillHeld where the message came back too soon: were it taken for a
+        duplicate, nobody would come after a dead job.
         """
         try:
-            if not self._take(owner, file_id, version, last=last):
+            if not self._take(owner, file_id, version, put_at, last=last):
                 return None
             if self._file.lease_holder:
                 self._hash(version)
         except FileNotFound:
-            self._discard(version)
+            if self._files.was_deleted(owner, file_id):
+                self._hide(version)
+            else:
+                logger.warning("an object without a file stays", key=version.key, version_id=version.version_id)
             return None
         except Conflict:  # deleted, or taken over by a job that thought this one dead
             return None
@@ -150,15 +167,20 @@ class Job:
                 return self._file
         return None
 
-    def _take(self, owner: str, file_id: str, version: Version, *, last: bool) -> bool:
+    def _take(self, owner: str, file_id: str, version: Version, put_at: float, *, last: bool) -> bool:
         """Take the lease, or end the file after too many attempts; False where this run has nothing to do."""
         while True:
             self._file = self._files.get(owner, file_id)
-            gone = self._file.status is Status.ABORTED or self._file.reason == UPLOAD_MISSING
-            # A form can be posted again: the lifecycle rule would soon delete the file, hidden by the other version.
-            hides = self._file.version_id and version.version_id and self._file.version_id != version.version_id
-            if gone or hides:
-                self._discard(version)
+            if self._came_after_its_drop(put_at):
+                with suppress(Conflict):
+                    forget_at = in_days(REMEMBERED_DAYS)
+                    self._save(status=Status.ABORTED, reason=DROP_ENDED, expires_at=None, forget_at=forget_at)
+                continue
+            if self._file.status is Status.ABORTED or self._file.reason == UPLOAD_MISSING:
+                self._hide(version)
+            elif self._hides_the_file(version):
+                logger.info("deleting a version that hides its file", key=version.key, version_id=version.version_id)
+                self._objects.discard(version)
             if not self._free():
                 if self._file.lease_holder == self._holder:
                     raise StillHeld(file_id)
@@ -182,11 +204,37 @@ class Job:
                     )
                 return True
 
-    def _discard(self, version: Version) -> None:
-        """Delete what came after its file was given up or begun with: a URL or a form outlives that, and nobody else
-        would ever look for it."""
-        logger.info("deleting an object without a file", key=version.key, version_id=version.version_id)
-        self._objects.discard(version)
+    def _came_after_its_drop(self, put_at: float) -> bool:
+        """A URL outlives the end of the drop that it was given out for. What a client completed came before."""
+        file = self._file
+        if file.status is not Status.UPLOADING or file.drop is None:
+            return False
+        return not self._drops.took_at(file.owner, file.drop, put_at)
+
+    def _hides_the_file(self, version: Version) -> bool:
+        """Whether it lies upon the version that the record names, which the lifecycle rule would then delete.
+
+        A form can be posted again. Where the record's own version is not there, this one may have been restored.
+        """
+        own = self._file.version_id
+        if not own or not version.version_id or own == version.version_id:
+            return False
+        try:
+            self._objects.head(version.key, own)
+        except (ObjectMissing, ObjectForbidden):
+            logger.exception("a file's own version is missing, and another is there", file_id=self._file.id)
+            return False
+        return True
+
+    def _hide(self, version: Version) -> None:
+        """Delete what came after its file was given up, as a URL or a form outlives that. It can be had back."""
+        logger.info("hiding an object without a file", key=version.key, version_id=version.version_id)
+        try:
+            now = self._objects.head(version.key).version
+        except ObjectMissing:
+            return
+        if now.etag == version.etag:
+            self._objects.hide(version.key)
 
     def _free(self) -> bool:
         """Whether the file has not ended and no other job holds it."""
@@ -207,10 +255,17 @@ class Job:
                 raise ObjectChanged(f"{version.etag} has become {head.version.etag}")
             if head.version.size != self._file.size:
                 return self._contradicted(Reason.SIZE_MISMATCH, "size", str(self._file.size), str(head.version.size))
-            checksums = {name: value.hex() for name, value in head.checksums.items() if available(name)}
-            with self._begin(dict.fromkeys([*self._options.digests, *self._file.declared, *checksums])) as digests:
-                if self._read(replace(version, size=head.version.size), digests):
-                    self._judge(digests.hexdigests(), checksums)
+            if ready := verdict_by_s3(self._file, head, self._options.digests):
+                return None if self._save(**ready, **_NO_LEASE) else self._hash(version)
+            self._believe_parts(head)
+            checksums = {name: value for name, value in head.checksums.items() if available(name)}
+            names = dict.fromkeys([*self._options.digests, *self._file.declared, *checksums])
+            digests, parts = self._begin(names, self._composite(head))
+            with digests:
+                if self._read(replace(version, size=head.version.size), digests, parts):
+                    found, of_parts = digests.hexdigests(), parts.hexdigest() if parts else None
+                    while not self._judge(found, checksums, of_parts, head):
+                        logger.info("a digest was declared meanwhile", file_id=self._file.id)
         except (ObjectMissing, ObjectChanged, ObjectForbidden) as error:
             self._fail(_GONE[type(error)])
         except (Unreadable, BotoCoreError, ClientError):
@@ -219,21 +274,35 @@ class Job:
                 self._save(**_NO_LEASE)
             raise
 
-    def _begin(self, names: Collection[str]) -> Digests:
+    def _believe_parts(self, head: Head) -> None:
+        """The file is verified on its way in where S3 put together the very parts that their sender vouched for."""
+        composite = head.composite
+        if composite and self._file.composite == composite.digest and not self._file.verified:
+            self._save(verified=True)
+
+    def _composite(self, head: Head) -> tuple[str, int] | None:
+        """The digest and the size of the parts to see through, where S3 or the sender has a digest of theirs."""
+        name = head.composite.name if head.composite else self._file.part_digest
+        if self._file.own_parts is not None or not name or not available(name):
+            return None
+        return (name, self._file.part_size) if head.composite or self._file.composite else None
+
+    def _begin(self, names: Collection[str], of_parts: tuple[str, int] | None) -> tuple[Digests, Composite | None]:
         """The digests as the last checkpoint left them; from zero where there is none, or none that can be used."""
         file = self._file
         try:
             digests = Digests(names, file.digest_states, file.hashed_bytes)
+            parts = Composite(*of_parts, file.digest_states, file.hashed_bytes) if of_parts else None
         except StateError as error:
             logger.warning("hashing starts over", file_id=file.id, hashed_bytes=file.hashed_bytes, error=str(error))
-            digests = Digests(names)
+            digests, parts = Digests(names), Composite(*of_parts) if of_parts else None
         if not digests.resumable:
             logger.warning("states cannot be saved here: an interrupted job starts over", file_id=file.id)
         # Starting over again and again is no progress, however far each job gets.
         self._gets_on = digests.resumable and digests.offset == file.hashed_bytes
-        return digests
+        return digests, parts
 
-    def _read(self, version: Version, digests: Digests) -> bool:
+    def _read(self, version: Version, digests: Digests, parts: Composite | None) -> bool:
         """Feed the digests to the end; False where it was not reached, and the next job goes on from the checkpoint.
 
         Raises Unreadable where that would not help.
@@ -249,7 +318,7 @@ class Job:
                 seconds_left=self._seconds_left,
             ) as buffers:
                 try:
-                    self._feed(buffers, digests, begun)
+                    self._feed(buffers, digests, parts, begun)
                 finally:
                     self.work.retries = buffers.retries
         except Unreadable:
@@ -261,56 +330,97 @@ class Job:
         if digests.offset == version.size:
             return True
         if digests.resumable:
-            self._save(**self._progress(digests), **_NO_LEASE)
+            self._save(**self._progress(digests, parts), **_NO_LEASE)
         else:
             self._fail(Reason.OUT_OF_TIME)
         return False
 
-    def _feed(self, buffers: Iterable[memoryview], digests: Digests, begun: float) -> None:
+    def _feed(self, buffers: Iterable[memoryview], digests: Digests, parts: Composite | None, begun: float) -> None:
         """Take the buffers, with a checkpoint now and then, until they or the time for them end."""
         written = begun
         for buffer in buffers:
             digests.update(buffer)
+            if parts:
+                parts.update(buffer)
             moment = time.monotonic()
             if not self._in_time() or (digests.resumable and moment - begun >= self._options.slice_seconds):
                 return
             if moment - written >= checkpoint_seconds(moment - begun, self._options.checkpoint_seconds):
-                self._save(**self._progress(digests), **self._lease())
+                self._save(**self._progress(digests, parts), **self._lease())
                 written = moment
 
     def _in_time(self) -> bool:
         return self._seconds_left() >= DEADLINE_MARGIN_SECONDS
 
-    def _judge(self, found: Mapping[str, str], checksums: Mapping[str, str]) -> None:
-        """The verdict over all bytes: ours against S3's own checksums, and against what the client declared."""
-        for reason, expected in (
-            (Reason.CHECKSUM_MISMATCH, checksums),
-            (Reason.DIGEST_MISMATCH, self._file.declared),
-        ):
+    def _judge(self, found: Mapping[str, str], checksums: Mapping[str, str], of_parts: str | None, head: Head) -> bool:
+        """The verdict over all bytes: ours against S3's own checksums, and against what the sender declared.
+
+        False where the sender has declared a digest meanwhile: then it has to be compared as well.
+        """
+        by_s3, by_sender = dict(checksums), dict(self._file.declared)
+        computed = dict(found)
+        if of_parts is not None:
+            name = f"{self._file.part_digest or (head.composite and head.composite.name)} of the parts"
+            computed[name] = of_parts
+            by_s3 |= {name: head.composite.digest} if head.composite else {}
+            by_sender |= {name: self._file.composite} if self._file.composite else {}
+        if not by_sender.keys() <= computed.keys():  # declared after this reading began
+            self._read_again("a digest was declared that was not computed")
+            return True
+        for reason, expected in ((Reason.CHECKSUM_MISMATCH, by_s3), (Reason.DIGEST_MISMATCH, by_sender)):
             for name, value in expected.items():
-                if found[name] != value:
-                    return self._contradicted(reason, name, value, found[name], digests=found)
-        return self._end(Status.READY, digests=found)
+                if computed[name] == value:
+                    continue
+                # Where S3's own digest of the bytes is what was read, the way was right, and the sender's differs.
+                sure = reason is Reason.DIGEST_MISMATCH and bool(by_s3)
+                if not sure and self._file.rereads < READINGS - 1:
+                    self._read_again(f"{reason}: {name} should be {value}, and is {computed[name]}", rereads=1)
+                else:
+                    self._contradicted(reason, name, value, computed[name], digests=found)
+                return True
+        return self._end(Status.READY, digests=found, verified=bool(by_sender))
+
+    def _read_again(self, why: str, rereads: int = 0) -> None:
+        """From the first byte on, in the job of another message and over other connections."""
+        logger.warning("hashing starts over", file_id=self._file.id, error=why)
+        changes = {"hashed_bytes": 0, "digest_states": {}, "rereads": self._file.rereads + rereads}
+        self._save(**changes, **_NO_LEASE)
 
     def _contradicted(self, reason: Reason, name: str, expected: str, found: str, **changes: Any) -> None:
-        self._fail(reason, mismatch={"name": name, "expected": expected, "found": found}, **changes)
+        mismatch = {"name": name, "expected": expected, "found": found}
+        self._fail(reason, mismatch=mismatch, verified=False, **changes)
 
     def _fail(self, reason: Reason, **changes: Any) -> None:
         self._end(Status.FAILED, reason=reason, **changes)
 
-    def _end(self, status: Status, **changes: Any) -> None:
+    def _end(self, status: Status, **changes: Any) -> bool:
         if "digests" in changes:
             changes["hashed_bytes"] = self._file.size
-        self._save(status=status, digest_states={}, **_NO_LEASE, **changes)
+        return self._save(status=status, digest_states={}, **_NO_LEASE, **changes)
 
-    def _save(self, **changes: Any) -> None:
-        self._file = self._files.save(self._file, **changes)
+    def _save(self, **changes: Any) -> bool:
+        """Write, also where the sender has declared digests meanwhile: those stay. Raises Conflict for all else.
 
-    def _progress(self, digests: Digests) -> dict[str, Any]:
+        False where nothing was written, because a file that is to be `ready` has to be compared with them first.
+        """
+        try:
+            self._file = self._files.save(self._file, **changes)
+        except Conflict:
+            now = self._files.get(self._file.owner, self._file.id)
+            ours = replace(self._file, revision=now.revision, updated_at=now.updated_at, declared=now.declared)
+            if now.declared == self._file.declared or now != ours:
+                raise
+            self._file = now
+            if changes.get("status") in ENDED and changes.get("reason") is None:
+                return False
+            return self._save(**changes)
+        return True
+
+    def _progress(self, digests: Digests, parts: Composite | None) -> dict[str, Any]:
         """A checkpoint: how far the digests are, and what the next job needs to go on from there."""
         return {
             "hashed_bytes": digests.offset,
-            "digest_states": digests.states(),
+            "digest_states": digests.states() | (parts.states() if parts else {}),
             "resumes": digests.resumable,
             "attempts": 0 if self._gets_on else self._file.attempts,
         }

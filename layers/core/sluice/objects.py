@@ -4,12 +4,13 @@ s3:PutObject (put, create_upload, complete, and whoever uses what sign_part, sig
 s3:AbortMultipartUpload (abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head, its checksums included, and
 whoever uses a URL of sign_get or sign_read; with a version, as both have it in a versioned bucket,
 s3:GetObjectVersion instead), s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions, s3:DeleteObject
-and s3:DeleteObjectVersion (delete), s3:DeleteObjectVersion (discard). Signing itself needs no permission; the
-signer's are asked for when the URL is used.
+and s3:DeleteObjectVersion (delete), s3:DeleteObject (hide), s3:DeleteObjectVersion (discard). Signing itself needs no
+permission; the signer's are asked for when the URL is used.
 """
 
 import base64
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -52,11 +53,16 @@ CHECKSUMS = {
     "ChecksumMD5": "md5",
 }
 
-# RFC 9530 name -> what a PUT calls it, the strongest first:
+MD5 = re.compile("[0-9a-f]{32}")
+
+# RFC 9530 name -> what a PUT calls it, the strongest first. S3's xxhashes are weaker than all hashes here and no digest
+# that a client can declare, so nothing is locked to them:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 LOCKS = {
+    "sha-512": "x-amz-checksum-sha512",
     "sha-256": "x-amz-checksum-sha256",
     "sha": "x-amz-checksum-sha1",
+    "md5": "x-amz-checksum-md5",
     "crc64nvme": "x-amz-checksum-crc64nvme",
     "crc32c": "x-amz-checksum-crc32c",
     "crc32": "x-amz-checksum-crc32",
@@ -96,6 +102,7 @@ class Part:
     etag: str  # without quotes
     # By S3's name for it, where the parts have one: to complete an upload that was begun for it means to repeat it.
     checksum: Mapping[str, str] = field(default_factory=dict)
+    digest: str | None = None  # the same in hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +128,24 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Composite:
+    """What S3 has of an object that was put together of parts: the digest of the digests of its parts."""
+
+    name: str
+    digest: str
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
-    """A version, and what S3 computed of all its bytes: the name of each checksum -> its bytes, big-endian."""
+    """A version, and what S3 says of its bytes: digests of all of them, and where there is none, of its parts' digests.
+
+    Both in lower-case hex, by RFC 9530 name. S3 checked them against the bytes when it took these.
+    """
 
     version: Version
-    checksums: dict[str, bytes]
+    checksums: dict[str, str]
+    composite: Composite | None = None
 
 
 class Objects:
@@ -234,7 +254,9 @@ class Objects:
             for part in listed:
                 told: Mapping[str, Any] = part
                 checksum = {name: told[name] for name in CHECKSUMS if name in told}
-                found[part["PartNumber"]] = Part(part["PartNumber"], part["Size"], part["ETag"].strip('"'), checksum)
+                digest = next((base64.b64decode(text).hex() for text in checksum.values()), None)
+                etag = part["ETag"].strip('"')
+                found[part["PartNumber"]] = Part(part["PartNumber"], part["Size"], etag, checksum, digest)
             # moto says of a full page that it is the last one, where a part's number is beyond their count.
             if not page.get("IsTruncated") and len(listed) < LIST_PARTS_PAGE:
                 break
@@ -286,7 +308,11 @@ class Objects:
         except ClientError as error:
             raise _translated(error) from None
         version = Version(key, answer["ETag"].strip('"'), answer["ContentLength"], answer.get("VersionId", version_id))
-        return Head(version, _checksums(answer))
+        return Head(version, _checksums(answer), _composite(answer))
+
+    def hide(self, key: str) -> None:
+        """Delete the object so that it can be had back: its version stays until the lifecycle rule takes it."""
+        self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def discard(self, version: Version) -> None:
         """Delete this version and no other; one that is not there (any more) is no error.
@@ -358,12 +384,32 @@ def _version_id(version_id: str | None) -> dict[str, Any]:
     return {"VersionId": version_id} if version_id else {}
 
 
-def _checksums(answer: Mapping[str, Any]) -> dict[str, bytes]:
-    """Those of the whole object: a composite one is a checksum of the parts' checksums, and ends in their number."""
-    if answer.get("ChecksumType") == "COMPOSITE":
-        return {}
-    told = {name: answer[field] for field, name in CHECKSUMS.items() if field in answer}
-    return {name: base64.b64decode(text, validate=True) for name, text in told.items() if "-" not in text}
+def _checksums(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Those of the whole object."""
+    found = {}
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html: the ETag of a plain PUT is an MD5, except under
+    # keys of KMS or the client's. That of a multipart upload ends in the number of parts.
+    etag = answer["ETag"].strip('"')
+    if answer.get("ServerSideEncryption", "AES256") == "AES256" and "SSECustomerAlgorithm" not in answer:
+        found = {"md5": etag} if MD5.fullmatch(etag) else {}
+    return found | {
+        name: base64.b64decode(answer[field], validate=True).hex()
+        for field, name in CHECKSUMS.items()
+        if field in answer and not _is_composite(answer, field)
+    }
+
+
+def _composite(answer: Mapping[str, Any]) -> Composite | None:
+    """The checksum of the parts' checksums: `<base64>-<number of parts>`."""
+    for name_in_answer, name in CHECKSUMS.items():
+        if name_in_answer in answer and _is_composite(answer, name_in_answer):
+            text, _, parts = answer[name_in_answer].partition("-")
+            return Composite(name, base64.b64decode(text, validate=True).hex(), int(parts or 1))
+    return None
+
+
+def _is_composite(answer: Mapping[str, Any], name_in_answer: str) -> bool:
+    return answer.get("ChecksumType") == "COMPOSITE" or "-" in answer[name_in_answer]
 
 
 def _translated(error: ClientError) -> Exception:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 ASSEMBLING = "Assembling"  # what such a message says, where S3's have `Records`
+MEASURING = "Measuring"  # the same of an upload whose client chooses the sizes of its parts
 DELAY_SECONDS = 120  # until somebody looks: S3 is done with most objects by then, and its event has come
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
@@ -40,9 +41,14 @@ class Queue:
         config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=1, read_timeout=2)
         return boto3.client("sqs", config=config)
 
-    def send(self, body: str, delay_seconds: int = 0) -> None:
-        """A message as the hasher takes it, which it gets `delay_seconds` from now, at most MAX_DELAY_SECONDS."""
-        self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
+    def send(self, body: str, delay_seconds: int = 0, owner: str | None = None) -> None:
+        """A message as the hasher takes it, which it gets `delay_seconds` from now, at most MAX_DELAY_SECONDS.
+
+        With an `owner` it is in his group: whoever has many such messages waits for himself, and nobody else for him.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+        """
+        group: Any = {"MessageGroupId": owner} if owner else {}
+        self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds, **group)
 
     def complete_later(self, file: File) -> None:
         """Let the hasher see to it that S3 puts the file's parts together, once it is `assembling`.
@@ -51,6 +57,16 @@ class Queue:
         """
         body = json.dumps({ASSEMBLING: {"owner": file.owner, "id": file.id}})
         self.send(body, DELAY_SECONDS)
+
+    def measure_later(self, file: File) -> None:
+        """Let the hasher see that S3 holds no more for this upload than was promised for it."""
+        self.send(json.dumps({MEASURING: {"owner": file.owner, "id": file.id}}), MAX_DELAY_SECONDS)
+
+
+def upload_to_measure(message: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The owner and the id of the file that a message of `measure_later` means; None for any other message."""
+    meant = message.get(MEASURING)
+    return (meant["owner"], meant["id"]) if meant else None
 
 
 def upload_to_complete(message: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice import capabilities
-from sluice.capabilities import Caller, Use
+from sluice.capabilities import Use
 from sluice.errors import ExpiredCapability, InvalidCapability
 
 KEY = "k" * 64
@@ -118,7 +118,9 @@ def test_claims_of_another_type_are_refused(change: dict[str, Any]) -> None:
 def test_a_capability_to_upload_says_in_whose_name_and_through_which_drop(drop: str | None) -> None:
     """Both come back as they were put in, and it fits into a path."""
     capability = uploading(drop=drop)
-    assert capabilities.uploader(capability, KEY) == Caller("alice", drop)
+    caller = capabilities.uploader(capability, KEY)
+    assert (caller.owner, caller.drop, caller.in_person) == ("alice", drop, False)
+    assert bool(caller.capability) == (drop is None)
     assert set(capability) <= set(BASE64URL + ".")
 
 

@@ -124,7 +124,8 @@ def test_what_a_digest_is_known_of_is_locked_to_it(objects: Objects) -> None:
         assert signature("PUT", signed.url, good) == told
         assert signature("PUT", signed.url, good | {"X-Amz-Checksum-Sha256": "other"}) != told
     assert "X-Amz-Checksum-Crc32C" in objects.sign_part(KEY, "upload-1", 1, 5, {"crc32c": "00000001"}).headers
-    assert objects.sign_part(KEY, "upload-1", 1, 5, {"md5": "00" * 16}).headers == {}
+    assert "X-Amz-Checksum-Md5" in objects.sign_part(KEY, "upload-1", 1, 5, {"md5": "00" * 16}).headers
+    assert "X-Amz-Checksum-Sha512" in objects.sign_put(KEY, 5, "text/plain", digests | {"sha-512": "00" * 64}).headers
 
 
 def test_an_empty_file_is_locked_to_no_bytes(objects: Objects) -> None:
@@ -212,11 +213,11 @@ def test_head_of_an_older_version(objects: Objects, s3: Stubber) -> None:
 @pytest.mark.parametrize(
     ("told", "checksums"),
     [
-        ({"ChecksumCRC64NVME": "AAAAAAAAAAE=", "ChecksumType": "FULL_OBJECT"}, {"crc64nvme": bytes(7) + b"\x01"}),
-        ({"ChecksumCRC32C": "4waSgw==", "ChecksumType": "FULL_OBJECT"}, {"crc32c": bytes.fromhex("e3069283")}),
-        ({"ChecksumCRC32": "y/Q5Jg=="}, {"crc32": bytes.fromhex("cbf43926")}),
-        ({"ChecksumSHA1": "AAEC", "ChecksumSHA256": "AwQF"}, {"sha": b"\x00\x01\x02", "sha-256": b"\x03\x04\x05"}),
-        ({"ChecksumSHA512": "AAEC", "ChecksumMD5": "AwQF"}, {"sha-512": b"\x00\x01\x02", "md5": b"\x03\x04\x05"}),
+        ({"ChecksumCRC64NVME": "AAAAAAAAAAE=", "ChecksumType": "FULL_OBJECT"}, {"crc64nvme": "0000000000000001"}),
+        ({"ChecksumCRC32C": "4waSgw==", "ChecksumType": "FULL_OBJECT"}, {"crc32c": "e3069283"}),
+        ({"ChecksumCRC32": "y/Q5Jg=="}, {"crc32": "cbf43926"}),
+        ({"ChecksumSHA1": "AAEC", "ChecksumSHA256": "AwQF"}, {"sha": "000102", "sha-256": "030405"}),
+        ({"ChecksumSHA512": "AAEC", "ChecksumMD5": "AwQF"}, {"sha-512": "000102", "md5": "030405"}),
         ({"ChecksumSHA256": "AAEC-2", "ChecksumType": "COMPOSITE"}, {}),
         ({"ChecksumSHA256": "AAEC", "ChecksumType": "COMPOSITE"}, {}),
         ({"ChecksumCRC32C": "4waSgw==-2"}, {}),
@@ -224,7 +225,7 @@ def test_head_of_an_older_version(objects: Objects, s3: Stubber) -> None:
     ],
 )
 def test_head_has_the_checksums_of_the_whole_object(
-    objects: Objects, s3: Stubber, told: dict[str, Any], checksums: dict[str, bytes]
+    objects: Objects, s3: Stubber, told: dict[str, Any], checksums: dict[str, str]
 ) -> None:
     """One of the parts' checksums, said by its type or by the number behind it, is none of them."""
     s3.add_response("head_object", HEAD | told, ASKED)

@@ -14,7 +14,8 @@ from aws_lambda_powertools.utilities import parameters
 from tests.unit.core.records import aws_environment
 
 CAPABILITY_KEY = "k" * 64
-TOKENS = '{"default": "token-of-default", "alice": "token-of-alice", "nobody": ""}'
+TOKENS = """{"default": "token-of-default", "alice": "token-of-alice", "bob": "token-of-bob",
+  "carol": ["an-older-one", "token-of-carol"], "nobody": ""}"""
 SECRETS = {"the-tokens": TOKENS, "the-key": CAPABILITY_KEY}
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from functions.api import admission
 from functions.api.admission import ATTEMPTS, LONGEST_WAIT_SECONDS, Admission, Rules
-from functions.api.drops import Drop
 from functions.api.schemas import CreateFile
 from sluice.capabilities import Caller
+from sluice.drops import Drop
 from sluice.errors import Busy, ContentTypeRefused, TooLarge
 from sluice.files import Files
 from sluice.limits import MAX_OBJECT_BYTES

@@ -192,14 +192,15 @@ def test_the_largest_answer_fits_into_lambdas(client: TestClient, dynamodb: Stub
 def test_the_same_fingerprint_resumes(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
     """200 with the unfinished file, what has arrived of it, and URLs for what has not."""
     file = a_file(owner="alice", fingerprint="f")
-    dynamodb.add_response("query", {"Items": [{"id": {"S": file.id}, "owner": {"S": "alice"}}]})
+    dynamodb.add_response("get_item", {"Item": {"file_id": {"S": file.id}}})
     known(dynamodb, file)
+    dynamodb.add_response("put_item", {})
     s3.add_response("list_parts", {"Parts": [{"PartNumber": 2, "Size": 8 * MIB, "ETag": '"e"'}]})
     wanted = {"filename": "a", "size": file.size, "fingerprint": "f"}
     answer = client.post("/files", json=wanted, headers=ALICE)
     assert answer.status_code == 200
     assert answer.json()["id"] == file.id
-    assert answer.json()["received"] == [{"number": 2, "size": 8 * MIB, "etag": "e"}]
+    assert answer.json()["received"] == [{"number": 2, "size": 8 * MIB, "etag": "e", "digest": None}]
     assert [part["number"] for part in answer.json()["parts"]] == [1, 3]
 
 
@@ -322,7 +323,7 @@ def test_a_list_is_of_the_callers_own(client: TestClient, dynamodb: Stubber) -> 
     dynamodb.add_response("query", {"Items": [_to_item(file)], "LastEvaluatedKey": key}, expected)
     answer = client.get("/files?limit=1", headers=ALICE).json()
     assert [item["id"] for item in answer["items"]] == [file.id] == [answer["next"]]
-    assert set(answer["items"][0]["links"]) == {"self", "content", "events"}
+    assert set(answer["items"][0]["links"]) == {"self", "content", "direct", "events"}
 
 
 def test_a_part_can_be_locked_to_its_digest(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:

@@ -1,7 +1,7 @@
 """Drops: letter boxes through which people without an account upload to an owner. They stand in the files' table.
 
-IAM actions: dynamodb:GetItem (get), dynamodb:PutItem (create), dynamodb:DeleteItem (end), dynamodb:UpdateItem (whoever
-writes what `claim` says).
+IAM actions: dynamodb:GetItem (get, took_at), dynamodb:PutItem (create), dynamodb:UpdateItem (end, and whoever writes
+what `claim` says).
 """
 
 import time
@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sluice.errors import DropNotFound
-from sluice.files import ID, new_id, now, rfc3339
+from sluice.files import ID, TOMBSTONE_DAYS, new_id, now, rfc3339
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
+# What was put while the drop took files may be announced as late as the queue keeps a message.
+REMEMBERED_SECONDS = TOMBSTONE_DAYS * 86_400
 PARTITION = "drops/"  # and the owner: no owner has a slash, so no list of files ever meets a drop
 
 
@@ -54,8 +56,8 @@ class Drops:
             "files": {"N": str(drop.files)},
             "created_at": {"S": drop.created_at},
             "expires_at": {"N": str(drop.expires_at)},
-            # DynamoDB's TTL.
-            "forget_at": {"N": str(drop.expires_at)},
+            # DynamoDB's TTL: later than the end, because events come late.
+            "forget_at": {"N": str(drop.expires_at + REMEMBERED_SECONDS)},
         }
         if drop.max_file_bytes is not None:
             item["max_file_bytes"] = {"N": str(drop.max_file_bytes)}
@@ -86,7 +88,19 @@ class Drops:
 
     def end(self, drop: Drop) -> None:
         """Let nobody in any more. What came through stays the owner's."""
-        self._client.delete_item(TableName=self._table, Key=_key(drop.owner, drop.id))
+        moment = int(time.time())
+        self._client.update_item(
+            TableName=self._table,
+            Key=_key(drop.owner, drop.id),
+            UpdateExpression="SET expires_at = :now, forget_at = :later",
+            ConditionExpression="attribute_exists(id)",
+            ExpressionAttributeValues=_numbers({":now": moment, ":later": moment + REMEMBERED_SECONDS}),
+        )
+
+    def took_at(self, owner: str, drop_id: str, moment: float) -> bool:
+        """Whether the drop took files at this moment (epoch seconds). One that nobody remembers had ended."""
+        item = self._client.get_item(TableName=self._table, Key=_key(owner, drop_id), ConsistentRead=True).get("Item")
+        return item is not None and moment <= int(item["expires_at"]["N"])
 
     def claim(self, drop: Drop) -> "TransactWriteItemTypeDef":
         """The write that takes one of the drop's places, where there is one left and the drop has not been ended."""
@@ -95,10 +109,14 @@ class Drops:
                 "TableName": self._table,
                 "Key": _key(drop.owner, drop.id),
                 "UpdateExpression": "SET files = files + :one",
-                "ConditionExpression": "files < max_files",
-                "ExpressionAttributeValues": {":one": {"N": "1"}},
+                "ConditionExpression": "files < max_files AND expires_at > :now",
+                "ExpressionAttributeValues": _numbers({":one": 1, ":now": int(time.time())}),
             }
         }
+
+
+def _numbers(values: dict[str, int]) -> dict[str, Any]:
+    return {name: {"N": str(value)} for name, value in values.items()}
 
 
 def _key(owner: str, drop_id: str) -> dict[str, Any]:

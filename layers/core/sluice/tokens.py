@@ -1,0 +1,62 @@
+"""Who the owners are, and which access tokens let them in: the JSON object of the secret ACCESS_TOKEN_SECRET.
+
+Each owner has a token or a list of tokens, so that a new one can be given out before the old one ends. A token is kept
+as `sha256:<hex>` of it: who reads the secret learns who there is, and lets nobody in. Access tokens have 256 random
+bits, so that a fast hash is enough (https://pages.nist.gov/800-63-4/sp800-63b.html#lookupsecrets). A token that stands
+there as it is works as well: it was put there by hand, and should be replaced.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from aws_lambda_powertools import Logger
+
+from sluice.files import OWNER
+
+HASHED = "sha256:"
+_HASHED = re.compile(f"{HASHED}[0-9a-f]{{64}}")
+
+logger = Logger()
+
+
+def hashed(token: str) -> str:
+    """As the secret keeps it."""
+    return HASHED + hashlib.sha256(token.encode()).hexdigest()
+
+
+def owner_of(token: str, secret: str) -> str | None:
+    """Whose access token it is, by the secret's value. All are compared in constant time: time tells nothing."""
+    offered = hashed(token)
+    owners = [owner for owner, known in parse(secret).items() for one in known if hmac.compare_digest(one, offered)]
+    return owners[0] if token and owners else None
+
+
+def is_owner(name: str, secret: str) -> bool:
+    """Whether it is (still) in the secret. With an owner all ends that was given out in his name."""
+    return name in parse(secret)
+
+
+@lru_cache(maxsize=2)
+def parse(text: str) -> Mapping[str, tuple[str, ...]]:
+    """Owner -> the hashes of his tokens. Who cannot own files is left out, and the log says so: the others go on."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        logger.error("The secret of the access tokens is no JSON object: nobody gets in")
+        return {}
+    owners: dict[str, tuple[str, ...]] = {}
+    for owner, value in document.items():
+        tokens = value if isinstance(value, list) else [value]
+        if not OWNER.fullmatch(owner):
+            logger.error("An owner of the secret cannot own files: it would not fit into a key", owner=owner[:40])
+        elif not all(isinstance(token, str) for token in tokens):
+            logger.error("An owner of the secret has something else than tokens", owner=owner)
+        else:
+            owners[owner] = tuple(token if _HASHED.fullmatch(token) else hashed(token) for token in tokens if token)
+    return owners
