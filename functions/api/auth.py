@@ -24,7 +24,9 @@ __all__ = [
     "find_file",
 ]
 
-bearer = HTTPBearer(auto_error=False)
+bearer = HTTPBearer(
+    scheme_name="bearer", description="An access token or, for uploads, a capability.", auto_error=False
+)
 Credentials = HTTPAuthorizationCredentials | None
 
 

@@ -142,7 +142,7 @@ class CreateFile(Strict):
         return self
 
 
-class WantedPart(Strict):
+class PartToSign(Strict):
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
     digest: _PartDigestHex
 
@@ -152,7 +152,7 @@ class SignParts(Strict):
 
     max_bytes: ClassVar = MAX_PARTS_PER_ANSWER * PART_JSON_BYTES
 
-    parts: Annotated[list[WantedPart], Field(min_length=1, max_length=MAX_PARTS_PER_ANSWER, fail_fast=True)]
+    parts: Annotated[list[PartToSign], Field(min_length=1, max_length=MAX_PARTS_PER_ANSWER, fail_fast=True)]
 
 
 class CreateCapability(Strict):
