@@ -1,4 +1,4 @@
-"""What hashing a terabyte costs, modelled: prices, assumptions, and what was measured here put together."""
+"""What hashing a terabyte and watching a file cost, modelled: prices, assumptions, and what was measured here."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,9 @@ from bench.report import table
 LAMBDA_GB_SECOND = {"arm64": 0.0000133334, "x86_64": 0.0000166667}  # https://aws.amazon.com/lambda/pricing/
 LAMBDA_REQUEST = 0.20 / 1e6
 S3_GET = 0.0004 / 1e3  # https://aws.amazon.com/s3/pricing/, standard storage; traffic within the region is free
+S3_LIST = 0.005 / 1e3
 DYNAMODB_WRITE_UNIT = 0.625 / 1e6  # https://aws.amazon.com/dynamodb/pricing/on-demand/, 1 KB of an item
+DYNAMODB_READ_UNIT = 0.125 / 1e6  # 4 KB of an item, read consistently
 SQS_REQUEST = 0.40 / 1e6  # https://aws.amazon.com/sqs/pricing/, standard queue
 
 TERABYTE = 1e12
@@ -91,6 +93,43 @@ def tables(cpu_s_per_gb: float, slowest_cpu_s_per_gb: float, mb_per_s: float) ->
     head = ["network", "memory, MB", "MB/s", "hours", "slices", "GB-s", "GB-s, arm64", "GB-s, x86_64", "GETs", "writes"]
     head += ["messages", "total, arm64", "total, x86_64"]
     return "\n\n".join((_assumptions(cpu_s_per_gb), table(head, rows)))
+
+
+STREAM_MB = 1024  # of the stream function in the template
+STREAM_SECONDS = 60  # after which a stream of events ends: functions/stream/app.py
+
+
+class Watching(NamedTuple):
+    """What one watcher makes the stream function ask for: reads of a record and lists of 1,000 parts, each second."""
+
+    what: str
+    reads: float
+    lists: float
+
+    def a_minute(self) -> tuple[float, float, float]:
+        """Lambda on x86_64 (its request included), DynamoDB, S3; USD."""
+        function = 60 * STREAM_MB / 1024 * LAMBDA_GB_SECOND["x86_64"] + 60 / STREAM_SECONDS * LAMBDA_REQUEST
+        return function, 60 * self.reads * DYNAMODB_READ_UNIT, 60 * self.lists * S3_LIST
+
+
+# The pause between two reads grows from 0.1 s by half each time to 1 s: at a change each second five reads fit in.
+WATCHING = (
+    Watching("nothing changes", 1, 0),
+    Watching("hashing, with a checkpoint each second", 5, 0),
+    Watching("uploading up to 1,000 parts, and none arrives", 1, 1),
+    Watching("uploading, parts arrive", 2, 2),
+)
+
+
+def watching() -> str:
+    """The bill of one watcher, a minute and an hour."""
+    rows = []
+    for one in WATCHING:
+        each = one.a_minute()
+        usd = [*(f"{price:.6f}" for price in each), f"**{sum(each):.5f}**", f"**{60 * sum(each):.3f}**"]
+        rows.append([one.what, f"{one.reads:g}", f"{one.lists:g}", *usd])
+    head = ["while", "reads/s", "lists/s", "Lambda, a minute", "DynamoDB", "S3", "total, a minute", "total, an hour"]
+    return table(head, rows)
 
 
 def _row(title: str, memory_mb: int, mb_per_s: float) -> list[str]:

@@ -110,7 +110,7 @@ def tables(found: Found) -> str:
     ]
     for place, rows in found.rows.items():
         parts += [f"### {place}, {bytes_of(found.sizes[place])}", _rows(found, place, rows)]
-    return "\n\n".join([*parts, "### A terabyte on Lambda", _cost(found)])
+    return "\n\n".join([*parts, "### A terabyte on Lambda", _cost(found), "### A watcher", cost.watching()])
 
 
 def _machine() -> dict[str, Any]:

@@ -312,7 +312,8 @@ END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
 
 # The stream function's routes, whose app this function cannot import: each is deployed alone.
 LINK = (errors.InvalidCapability, errors.ExpiredCapability, errors.FileNotFound, errors.Busy)
-CONTENT = (*LINK, errors.NotReady, errors.PreconditionFailed)
+STORED = (errors.ContentMissing, errors.ContentChanged, errors.ContentForbidden)
+CONTENT = (*LINK, *STORED, errors.NotReady, errors.PreconditionFailed, errors.InvalidRequest)
 CONTENT_HEADERS = ("ETag", "Repr-Digest", "Content-Disposition")
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
@@ -325,7 +326,7 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
         "description": "Needs no token: the capability is that of `links.content` or `links.direct`.",
         "parameters": [
             *LINK_PARAMETERS,
-            query("direct", "By a redirect to S3 at once, whatever the size.", {"type": "string", "enum": ["1"]}),
+            query("direct", "By a redirect to S3 at once, whatever the size.", {"type": "boolean"}),
             *(optional(name) for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
         ],
         "security": [],
@@ -350,8 +351,7 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
         "tags": ["content"],
         "description": "Server-sent events: `progress`, then `ready`, `failed` or `aborted`. Needs no token.",
         "parameters": [*LINK_PARAMETERS, optional("Last-Event-ID")],
-        "responses": followed
-        | {str(status): told for status, told in failures((*LINK, errors.InvalidRequest)).items()},
+        "responses": followed | {str(status): told for status, told in failures(LINK).items()},
         "security": [],
     }
     return {

@@ -5,23 +5,24 @@ from functools import partial
 from time import monotonic
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Header, Path, Request, Response
-from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
-from functions.stream import content
-from functions.stream.events import follow
-from sluice import capabilities, problems, reader, secrets, settings
+from functions.stream import content, stored
+from functions.stream.events import follow, revision_of
+from sluice import capabilities, problems, secrets, settings, tokens
 from sluice.capabilities import Use
-from sluice.errors import NotReady
-from sluice.files import ENDED, File, Files, Status
-from sluice.limits import MIB
-from sluice.objects import Objects, Version
+from sluice.errors import InvalidCapability, NotReady
+from sluice.files import ENDED, File, Files
+from sluice.objects import Objects
 
-# A watcher is sent away in order before the runtime cuts it off.
-EVENTS_MARGIN_SECONDS = 10.0
-BUFFER_BYTES = MIB  # of a download: the reader has three of them, and the first is sent when it is full
+# Of one event stream. Lambda does not notice a watcher that has left, and the environment is paid for until the stream
+# ends; a watcher that is still there comes back by itself, which costs one request and one read.
+EVENTS_SECONDS = 60.0
+EVENTS_MARGIN_SECONDS = 10.0  # before the invocation's end: the stream ends in order, not cut off by the runtime
 
 files = Files.connect()
 objects = Objects.connect()
@@ -36,7 +37,10 @@ def allowed(use: Use) -> Callable[[str, str], File]:
 
     def file(file_id: Annotated[str, Path(alias="id")], capability: str = "") -> File:
         key = secrets.read(settings.CAPABILITY_KEY_SECRET)
-        return files.get(capabilities.owner_of(capability, key, file_id, use), file_id)
+        owner = capabilities.owner_of(capability, key, file_id, use)
+        if not tokens.is_owner(owner, secrets.read(settings.ACCESS_TOKEN_SECRET)):
+            raise InvalidCapability("Its owner has no access any more.")
+        return files.get(owner, file_id)
 
     return file
 
@@ -47,12 +51,16 @@ def health() -> dict[str, str]:
 
 
 @app.api_route("/files/{id}/content", methods=["GET", "HEAD"], response_model=None)
-def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))]) -> Response:
-    if file.status is not Status.READY:
+def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))], direct: bool = False) -> Response:
+    if not content.available(file, direct=direct):
         raise NotReady(f"The file is {file.status}.", state=file.status, reason=file.reason)
     headers = content.headers(file)
     if content.not_modified(file, request.headers):
         return Response(status_code=304, headers=headers)
+    source = stored.Stored(files, objects, file)
+    if direct:
+        source.check()
+        return redirect(request, file, source)
     # RFC 9110, section 14.2: only GET has ranges.
     ranged = content.byte_range(file, request.headers) if request.method == "GET" else None
     start, stop = ranged or (0, file.size)
@@ -60,23 +68,30 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))])
     if ranged:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
     status = 206 if ranged else 200
-    if request.method == "HEAD":
+    if request.method == "HEAD" or start == stop:
+        source.check()
         return Response(status_code=status, headers=headers)
-    version = Version(file.key, str(file.etag), file.size, file.version_id)
     if stop - start > stream_limit:
-        signed = objects.sign_get(version, file.content_type, content.disposition(file.filename))
-        return RedirectResponse(signed.url, 307, {"Cache-Control": "no-store"})
+        source.check()
+        return redirect(request, file, source)
+    return Body(source.chunks(start, stop, partial(seconds_left, request)), status, headers)
 
-    def body() -> Generator[bytes, None, None]:
-        left = partial(seconds_left, request)
-        with reader.read(objects, version, start, stop, part_bytes=BUFFER_BYTES, seconds_left=left) as buffers:
-            yield from content.verified(buffers, file) if ranged is None else map(bytes, buffers)
 
-    return Body(body(), status, headers)
+def redirect(request: Request, file: File, source: stored.Stored) -> Response:
+    """To S3, for the method of the request."""
+    disposition = content.disposition(file.filename)
+    signed = objects.sign_get(source.version, file.content_type, disposition, request.method)
+    # With a body, though a short one: an answer without a body may hang on a Function URL that streams.
+    headers = {"Location": signed.url, "Cache-Control": "no-store"}
+    return PlainTextResponse("The file is at the address in Location.\n", 307, headers)
 
 
 class Body(StreamingResponse):
-    """A body that is ended with its response: who went away leaves no threads and no connection to S3 behind."""
+    """A body that begins when its first bytes are here, and is ended with its response.
+
+    What S3 refuses before that is answered by a problem. A client that went away leaves no threads and no connection to
+    S3 behind.
+    """
 
     def __init__(self, chunks: Generator[bytes, None, None], status_code: int, headers: Mapping[str, str]) -> None:
         super().__init__(chunks, status_code, headers)
@@ -84,6 +99,7 @@ class Body(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            await run_sync(next, self._chunks)  # the empty chunk
             await super().__call__(scope, receive, send)
         finally:
             self._chunks.close()
@@ -98,21 +114,21 @@ def no_content(_: Request, __: SeenToTheEnd) -> Response:
     return Response(status_code=204)  # the answer after which an EventSource does not come back
 
 
-LastEventId = Annotated[int | None, Header(alias="last-event-id", ge=0)]
+LastEventId = Annotated[str, Header(alias="last-event-id")]
 
 
-def watched(file: Annotated[File, Depends(allowed(Use.EVENTS))], last_event_id: LastEventId = None) -> File:
+def watched(file: Annotated[File, Depends(allowed(Use.EVENTS))], last_event_id: LastEventId = "") -> File:
     """The file, if there is still something to tell of it. Raises SeenToTheEnd."""
-    if file.status in ENDED and last_event_id is not None and last_event_id >= file.revision:
+    if file.status in ENDED and revision_of(last_event_id) >= file.revision:
         raise SeenToTheEnd
     return file
 
 
 @app.get("/files/{id}/events", response_class=EventSourceResponse)
 async def events(
-    request: Request, file: Annotated[File, Depends(watched)], last_event_id: LastEventId = None
+    request: Request, file: Annotated[File, Depends(watched)], last_event_id: LastEventId = ""
 ) -> AsyncIterator[ServerSentEvent]:
-    ends = monotonic() + seconds_left(request) - EVENTS_MARGIN_SECONDS
+    ends = monotonic() + min(EVENTS_SECONDS, seconds_left(request) - EVENTS_MARGIN_SECONDS)
     async for event in follow(files, objects, file, last_event_id, lambda: monotonic() > ends):
         yield event
 

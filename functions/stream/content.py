@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from sluice.errors import PreconditionFailed, RangeNotSatisfiable
-from sluice.files import File
+from sluice.files import File, Status
 
 # The digests that a Repr-Digest may carry, https://www.iana.org/assignments/http-digest-hash-alg/
 REGISTERED = frozenset({"md5", "sha", "sha-256", "sha-512", "crc32c"})
@@ -20,15 +20,26 @@ class DigestMismatch(Exception):
 def headers(file: File) -> dict[str, str]:
     """What every answer about the whole file or a range of it carries."""
     digests = ", ".join(f"{name}=:{_base64(value)}:" for name, value in file.digests.items() if name in REGISTERED)
-    return {
+    shown = {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
         "Content-Disposition": disposition(file.filename),
         "Content-Type": file.content_type,  # as declared: Starlette's media_type would add a charset to text
         "ETag": etag(file),
-        "Repr-Digest": digests,  # RFC 9530: of the whole file, whatever range is sent
         "X-Content-Type-Options": "nosniff",
     }
+    # RFC 9530: of the whole file, whatever range is sent. A file that is being hashed has none yet.
+    return shown | ({"Repr-Digest": digests} if digests else {})
+
+
+def available(file: File, *, direct: bool) -> bool:
+    """Whether the bytes may be sent; with `direct`, by S3.
+
+    S3 may send them while they are still hashed, if the sender's digest has held: they are what the sender had. The
+    first hashing job says which version they are.
+    """
+    verified = file.status is Status.HASHING and file.verified and file.etag is not None
+    return file.status is Status.READY or (direct and verified)
 
 
 def etag(file: File) -> str:

@@ -1,6 +1,7 @@
-"""The progress of one file as server-sent events, until it ends or the invocation must."""
+"""The progress of one file as server-sent events, until it ends or the stream must."""
 
 import math
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -14,38 +15,54 @@ from sluice.limits import LIST_PARTS_PAGE
 from sluice.objects import Objects, UploadMissing
 
 RETRY_MILLISECONDS = 1_000  # what a client waits before it comes back when we end first
-# A read of the record costs less than the patience of who watches. Parts are counted by S3's lists, which cost more the
-# more there are: the pause is for each list of 1,000.
-RECORD_PAUSE_SECONDS, LIST_PAUSE_SECONDS = 0.1, 0.5
+# Between two reads: short after a change, since others follow then, and longer while nothing changes.
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH = 0.1, 1.0, 1.5
+# Parts are counted by S3's lists, which cost forty times what a read of the record does: the least pause for each list
+# of 1,000.
+LIST_PAUSE_SECONDS = 0.5
 
 
 async def follow(
-    files: Files, objects: Objects, file: File, seen: int | None, out_of_time: Callable[[], bool]
+    files: Files, objects: Objects, file: File, seen: str, out_of_time: Callable[[], bool]
 ) -> AsyncIterator[ServerSentEvent]:
-    """Every change of the file, from `file` on; what a client saw up to revision `seen` is not repeated.
+    """Every change of the file, from `file` on; what the event with the id `seen` showed is not repeated.
 
     The last event is named after the state that the file ended in. Without one, time ran out: the client comes back.
     """
     yield ServerSentEvent(comment="following", retry=RETRY_MILLISECONDS)
     file = await run_sync(_counted, objects, file)
-    shown = file.progress() if seen is not None and seen >= file.revision else None
+    shown = file.progress() if event_id(file) == seen else None
+    pause = SHORTEST_PAUSE_SECONDS
     while file.status not in ENDED:
         if out_of_time():
             return
         if file.progress() != shown:
             shown = file.progress()
-            yield ServerSentEvent(event="progress", data=shown, id=str(file.revision))
-        await sleep(_pause_seconds(file))
+            pause = SHORTEST_PAUSE_SECONDS
+            yield ServerSentEvent(event="progress", data=shown, id=event_id(file))
+        await sleep(max(pause, _least_pause_seconds(file)))
+        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
         try:
             file = await run_sync(lambda known: _counted(objects, files.get(known.owner, known.id)), file)
         except FileNotFound:
             file = replace(file, status=Status.ABORTED, reason="deleted")
-    yield ServerSentEvent(event=file.status, data=file.public(), id=str(file.revision))
+    yield ServerSentEvent(event=file.status, data=file.public(), id=event_id(file))
 
 
-def _pause_seconds(file: File) -> float:
+def event_id(file: File) -> str:
+    """The revision, which tells all that the record says, and the bytes that have arrived, which S3 alone may know."""
+    return f"{file.revision}-{file.received_bytes}"
+
+
+def revision_of(last_event_id: str) -> int:
+    """The revision that a client has seen: 0 for an id that is not one of ours. Earlier ids were the revision alone."""
+    match = re.match(r"\d{1,19}(?=-|$)", last_event_id, re.ASCII)
+    return int(match[0]) if match else 0
+
+
+def _least_pause_seconds(file: File) -> float:
     if file.status is not Status.UPLOADING:
-        return RECORD_PAUSE_SECONDS
+        return 0
     return LIST_PAUSE_SECONDS * math.ceil(file.part_count / LIST_PARTS_PAGE)
 
 

@@ -245,11 +245,13 @@ def test_the_hasher_may_call_itself() -> None:
 
 
 def test_alarms_see_what_they_are_for() -> None:
-    """Dead letters of this stack's queue and contradictions of this stack's hasher: one of either is enough."""
+    """Dead letters of this stack's queue, contradictions and losses that its functions count: one of any is enough."""
     alarms = of_type("AWS::CloudWatch::Alarm")
     assert {name: alarm["MetricName"] for name, alarm in alarms.items()} == {
         "DeadLettersAlarm": "ApproximateNumberOfMessagesVisible",
         "ContradictionAlarm": "Contradictions",
+        "DownloadContradictionAlarm": "Contradictions",
+        "FilesLostAlarm": "FilesLost",
     }
     for alarm in alarms.values():
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
@@ -257,12 +259,18 @@ def test_alarms_see_what_they_are_for() -> None:
         assert list(references(alarm["AlarmActions"])) == ["AlarmTopicArn", "AWS::NoValue"]
     (queue,) = alarms["DeadLettersAlarm"]["Dimensions"]
     assert list(references(queue["Value"])) == ["CompletedDeadLetters"]
-    # What Powertools writes: the namespace and the service of the hasher's environment.
-    variables = FUNCTIONS["HasherFunction"]["Environment"]["Variables"]
-    contradiction = alarms["ContradictionAlarm"]
-    assert contradiction["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
-    assert contradiction["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
-    assert '"Contradictions"' in (ROOT / "functions/hasher/app.py").read_text()
+    # What Powertools writes: the namespace and the service of the function's environment.
+    counting = {
+        "ContradictionAlarm": ("HasherFunction", "functions/hasher/app.py"),
+        "DownloadContradictionAlarm": ("StreamFunction", "functions/stream/stored.py"),
+        "FilesLostAlarm": ("StreamFunction", "functions/stream/stored.py"),
+    }
+    assert {*counting, "DeadLettersAlarm"} == alarms.keys()
+    for name, (function, path) in counting.items():
+        variables = FUNCTIONS[function]["Environment"]["Variables"]
+        assert alarms[name]["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
+        assert alarms[name]["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
+        assert f'"{alarms[name]["MetricName"]}"' in (ROOT / path).read_text()
 
 
 def test_table_costs_by_use_and_can_be_restored() -> None:

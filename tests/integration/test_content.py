@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -15,7 +17,8 @@ from starlette.types import Message
 from sluice import capabilities
 from sluice.capabilities import Use
 from sluice.files import File, Status, _to_item
-from sluice.objects import Objects, Version
+from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
+from sluice.reader import Unreadable
 from tests.integration import origin
 from tests.integration.origin import Origin
 from tests.integration.proxy import Fault
@@ -67,6 +70,18 @@ def a_ready_file(version: Version, data: bytes = DATA) -> File:
     return a_file(status=Status.READY, digests=digests, **told)
 
 
+def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The metrics that were counted once each, for the alarms of the service `stream`."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    found = [line for line in lines if "_aws" in line]
+    for line in found:
+        (told,) = line["_aws"]["CloudWatchMetrics"]
+        (metric,) = told["Metrics"]
+        assert (told["Namespace"], told["Dimensions"], line["service"]) == ("Sluice", [["service"]], "stream")
+        assert line[metric["Name"]] == [1.0]
+    return [line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for line in found]
+
+
 def link(dynamodb: Stubber, file: File) -> str:
     """The path that the API would hand out, and the record that it leads to."""
     dynamodb.add_response("get_item", {"Item": _to_item(file)})
@@ -75,13 +90,10 @@ def link(dynamodb: Stubber, file: File) -> str:
 
 
 def test_the_whole_file(client: TestClient, dynamodb: Stubber, served: tuple[Origin, Objects]) -> None:
-    """200 and the bytes, through a cut as well; HEAD has the same headers, and S3 is not asked."""
+    """200 and the bytes, through a cut as well, which asks S3 for nothing but them."""
     version = served[0].hold(DATA, origin.cut(7))
-    file = a_ready_file(version)
-    head = client.head(link(dynamodb, file))
-    assert (head.status_code, head.content, served[0].requests) == (200, b"", [])
-    get = client.get(link(dynamodb, file))
-    assert (get.status_code, get.content, get.headers) == (200, DATA, head.headers)
+    get = client.get(link(dynamodb, a_ready_file(version)))
+    assert (get.status_code, get.content) == (200, DATA)
     assert served[0].ranges() == [None, "bytes=7-19"]
 
 
@@ -107,12 +119,56 @@ def test_a_small_range_of_a_large_file(client: TestClient, dynamodb: Stubber, se
 
 @pytest.mark.parametrize("data", [DATA[:-1] + b"!", DATA[:-1]], ids=["altered", "short"])
 def test_other_bytes_than_the_hashed_ones_break_the_transfer(
-    stream: ModuleType, client: TestClient, dynamodb: Stubber, served: tuple[Origin, Objects], data: bytes
+    *,
+    stream: ModuleType,
+    client: TestClient,
+    dynamodb: Stubber,
+    served: tuple[Origin, Objects],
+    capsys: pytest.CaptureFixture[str],
+    data: bytes,
 ) -> None:
-    """A mismatch is an error of the transfer itself: it cannot end as if all were well."""
+    """A mismatch is an error of the transfer itself: it cannot end as if all were well. It is counted for the alarm."""
     file = a_ready_file(served[0].hold(data))
     with pytest.raises(stream.content.DigestMismatch):
         client.get(link(dynamodb, file))
+    assert counted(capsys) == ["Contradictions"]
+
+
+@pytest.mark.parametrize(
+    ("then", "failure", "metrics"),
+    [
+        (origin.refuse(404, "NoSuchVersion"), ObjectMissing, ["FilesLost"]),
+        (origin.refuse(403, "AccessDenied"), ObjectForbidden, ["FilesLost"]),
+        (origin.refuse(412, "PreconditionFailed"), ObjectChanged, ["FilesLost"]),
+        (origin.refuse(500, "InternalError"), Unreadable, []),
+    ],
+    ids=["missing", "forbidden", "changed", "unreadable"],
+)
+def test_what_s3_refuses_in_the_middle_breaks_the_transfer(
+    *,
+    stream: ModuleType,
+    client: TestClient,
+    dynamodb: Stubber,
+    served: tuple[Origin, Objects],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    then: Fault,
+    failure: type[Exception],
+    metrics: list[str],
+) -> None:
+    """The answer has begun: it can only break. A file that is lost is counted, a network that is down is not."""
+    monkeypatch.setattr(stream.stored, "BUFFER_BYTES", 10)
+    monkeypatch.setattr(
+        stream.stored, "PATIENCE", replace(stream.stored.PATIENCE, attempts=2, first_pause_seconds=0.001)
+    )
+    data = content(500)
+    file = a_ready_file(served[0].hold(data, then=origin.from_byte(100, then, threading.Event())), data)
+    path = link(dynamodb, file)
+    if metrics:  # it is still there for its owner
+        dynamodb.add_response("get_item", {"Item": _to_item(file)})
+    with pytest.raises(failure):
+        client.get(path)
+    assert counted(capsys) == metrics
 
 
 @pytest.mark.parametrize("then", [origin.right, origin.stall(9)], ids=["flowing", "stalling"])
@@ -124,7 +180,7 @@ def test_who_goes_away_leaves_nothing_behind(
     then: Fault,
 ) -> None:
     """No thread and no connection to S3 waits for a client that is gone, or for a garbage collector."""
-    monkeypatch.setattr(stream, "BUFFER_BYTES", 10)
+    monkeypatch.setattr(stream.stored, "BUFFER_BYTES", 10)
     monkeypatch.setattr(stream, "stream_limit", 10_000)
     data = content(5000)
     file = a_ready_file(served[0].hold(data, then=origin.from_byte(100, then, threading.Event())), data)

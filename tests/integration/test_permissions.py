@@ -157,7 +157,8 @@ class Deployed:
         self, signer: Signer, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str] | None = None
     ) -> Signed:
         """What a function signs, as the operation that whoever uses the URL asks for."""
-        operation = "GetObject" if method == "GET" else "UploadPart" if "uploadId" in query else "PutObject"
+        reading = {"GET": "GetObject", "HEAD": "HeadObject"}
+        operation = reading.get(method, "UploadPart" if "uploadId" in query else "PutObject")
         version = {"VersionId": query["versionId"]} if "versionId" in query else {}
         self.calls[self._running].append(Call("s3", operation, {"Bucket": BUCKET, "Key": key} | version))
         return SIGN(signer, method, key, query, headers)
@@ -185,7 +186,7 @@ class Deployed:
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
 
-    def stream(self, link: str, status: int, **headers: str) -> httpx.Response:
+    def stream(self, link: str, status: int, method: str = "GET", **headers: str) -> httpx.Response:
         """The answer to a link; who watches is sent away a tenth of a second later."""
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: 10_100)
 
@@ -195,7 +196,7 @@ class Deployed:
         parts = urlsplit(link)
         with self.running("StreamFunction") as module:
             client = TestClient(app, follow_redirects=False)
-            answer: httpx.Response = client.get(f"{parts.path}?{parts.query}", headers=headers)
+            answer: httpx.Response = client.request(method, f"{parts.path}?{parts.query}", headers=headers)
         assert answer.status_code == status, answer.text
         return answer
 
@@ -341,7 +342,7 @@ def upload_all_ways(deployed: Deployed) -> None:
 
 
 def hash_and_stream_all_ways(deployed: Deployed) -> None:
-    """An object that is there and one that is gone; whole, a range, by redirect, and watched in every state."""
+    """An object that is there and one that is gone; whole, a range, its head, by redirect, watched in every state."""
     uploading = deployed.created(PARTED)
     assert "event: progress" in deployed.stream(uploading["links"]["events"], 200).text
 
@@ -356,6 +357,9 @@ def hash_and_stream_all_ways(deployed: Deployed) -> None:
             assert deployed.stream(link, 200).content == data
         else:
             assert "X-Amz-Signature" in deployed.stream(link, 307).headers["location"]
+        deployed.stream(link, 200, "HEAD")
+        for method in ("GET", "HEAD"):
+            deployed.stream(f"{link}&direct=1", 307, method)
         assert "event: ready" in deployed.stream(ready["links"]["events"], 200).text
 
     hashing = deployed.arrived(SMALL)

@@ -17,6 +17,8 @@ from tests.integration.conftest import Stack
 from tests.integration.journey import MIB
 from tests.integration.test_api import problem
 
+KEYS: Any = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+
 
 @pytest.fixture
 def api(stack: Stack) -> Iterator[httpx.Client]:
@@ -108,13 +110,7 @@ def test_preconditions_are_kept(ready: Ready) -> None:
 
 def test_capability_is_for_one_file_one_use_and_a_time(stack: Stack, api: httpx.Client, ready: Ready) -> None:
     """A capability that is missing, altered, expired, signed by another key, or for something else opens nothing."""
-    secrets = boto3.client(
-        "secretsmanager",
-        endpoint_url=stack.aws,
-        region_name=stack.region,
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
+    secrets = boto3.client("secretsmanager", endpoint_url=stack.aws, region_name=stack.region, **KEYS)
     names = [secret["Name"] for secret in secrets.list_secrets()["SecretList"] if "CapabilityKey" in secret["Name"]]
     key = secrets.get_secret_value(SecretId=names[0])["SecretString"]
     base, _, good = ready.url.partition("?capability=")
@@ -135,9 +131,37 @@ def test_capability_is_for_one_file_one_use_and_a_time(stack: Stack, api: httpx.
 
 
 def test_content_waits_for_the_verdict(api: httpx.Client) -> None:
-    """What is not verified is not served."""
+    """What is not ready is not served."""
     file = journey.create(api, 1)
     assert problem(get(file["links"]["content"]), 409, "not_ready")["state"] == "uploading"
+
+
+def test_a_ready_file_whose_object_somebody_deletes(stack: Stack, api: httpx.Client) -> None:
+    """Through the Function URL: 410 with a problem, however it is asked for, and a line for the alarm each time."""
+    file = journey.ended(api, journey.upload(api, journey.random_bytes(1000)))
+    url = file["links"]["content"]
+    s3 = boto3.client("s3", endpoint_url=stack.aws, region_name=stack.region, **KEYS)
+    (bucket,) = (bucket["Name"] for bucket in s3.list_buckets()["Buckets"])
+    s3.delete_object(Bucket=bucket, Key=f"files/default/{file['id']}")
+    problem(get(url), 410, "object_missing")
+    problem(get(url, Range="bytes=1-2"), 410, "object_missing")
+    problem(get(f"{url}&direct=1"), 410, "object_missing")
+    assert httpx.head(url, trust_env=False).status_code == 410
+    assert stack.log.read_text().count("FilesLost") >= 4
+
+
+def test_direct_is_the_bytes_from_s3(stack: Stack, ready: Ready) -> None:
+    """Whatever the size: a redirect that has a body, to a URL that keeps name and ranges, for GET and for HEAD."""
+    url = f"{ready.url}&direct=1"
+    answer = get(url)
+    assert (answer.status_code, answer.headers["cache-control"], bool(answer.content)) == (307, "no-store", True)
+    assert answer.headers["location"].startswith(stack.aws)
+    sent = httpx.get(url, follow_redirects=True, trust_env=False, timeout=journey.PATIENCE_SECONDS)
+    assert sent.content == ready.data
+    assert "nine.bin" in sent.headers["content-disposition"]
+    head = httpx.head(url, follow_redirects=True, trust_env=False, timeout=journey.PATIENCE_SECONDS)
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(ready.data)))
+    assert get(answer.headers["location"], Range="bytes=5-9").content == ready.data[5:10]
 
 
 def test_declared_digest_that_is_wrong_fails_the_file(api: httpx.Client) -> None:
@@ -165,8 +189,21 @@ def test_events_tell_the_way_from_upload_to_ready(api: httpx.Client) -> None:
         "sha-256": hashlib.sha256(data).hexdigest(),
         "md5": hashlib.md5(data).hexdigest(),  # noqa: S324 - the digest asked for
     }
-    revisions = [int(event.id) for event in [*progress, last]]
+    revisions = [int(event.id.partition("-")[0]) for event in [*progress, last]]
     assert revisions == sorted(revisions)
+
+
+def test_parts_that_arrive_while_nobody_watches_are_told(api: httpx.Client) -> None:
+    """A watcher that comes back with its Last-Event-ID sees at once what has arrived meanwhile."""
+    data = journey.random_bytes(17 * MIB)
+    file = journey.create(api, len(data))
+    stream = journey.events(file["links"]["events"])
+    seen = next(stream).id
+    stream.close()  # type: ignore[attr-defined]  # an iterator made by a generator function
+    journey.put_parts(file["parts"][:2], data)
+    again = journey.events(file["links"]["events"], **{"Last-Event-ID": seen})
+    assert next(again).data["received_bytes"] == 16 * MIB
+    again.close()  # type: ignore[attr-defined]  # as above
 
 
 def test_events_resume_after_the_last_one_seen(api: httpx.Client) -> None:

@@ -173,6 +173,8 @@ def test_a_download_comes_with_its_names(objects: Objects, version: Version) -> 
     answer = Request("GET", objects.sign_get(version, "text/csv", DISPOSITION).url).asking().sent()
     assert (answer.status, answer.body) == (200, DATA)
     assert (answer.headers["Content-Type"], answer.headers["Content-Disposition"]) == ("text/csv", DISPOSITION)
+    head = Request("HEAD", objects.sign_get(version, "text/csv", DISPOSITION, "HEAD").url).asking().sent()
+    assert (head.status, head.body) == (200, b"")
 
 
 @promise("a download is of its version")

@@ -148,7 +148,19 @@ class PartsDiffer(Problem):
 
 
 class NotReady(Problem):
-    code, status, title = "not_ready", 409, "The file is not verified yet"
+    code, status, title = "not_ready", 409, "The file is not ready"
+
+
+class ContentMissing(Problem):
+    code, status, title = "object_missing", 410, "The bytes of the file are gone"
+
+
+class ContentChanged(Problem):
+    code, status, title = "object_changed", 409, "Other bytes are stored in place of the file's"
+
+
+class ContentForbidden(Problem):
+    code, status, title = "object_forbidden", 409, "S3 does not let the bytes of the file be read"
 
 
 class Conflict(Problem):

@@ -55,6 +55,9 @@ CHECKSUMS = {
 
 MD5 = re.compile("[0-9a-f]{32}")
 
+# Storage classes whose objects S3 lists but does not send before somebody restores them (403 InvalidObjectState).
+ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
+
 # RFC 9530 name -> what a PUT calls it, the strongest first. S3's xxhashes are weaker than all hashes here and no digest
 # that a client can declare, so nothing is locked to them:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
@@ -146,6 +149,7 @@ class Head:
     version: Version
     checksums: dict[str, str]
     composite: Composite | None = None
+    archived: bool = False  # S3 does not send it before somebody restores it
 
 
 class Objects:
@@ -230,9 +234,10 @@ class Objects:
         seconds = min(URL_SECONDS, self._signer.seconds_left())
         return Form(f"{signed['url'].rstrip('/')}/", signed["fields"], int(time.time()) + seconds)
 
-    def sign_get(self, version: Version, content_type: str, disposition: str) -> Signed:
+    def sign_get(self, version: Version, content_type: str, disposition: str, method: str = "GET") -> Signed:
+        """A GET of exactly this version as a file of this name; or a HEAD, as a URL is good for one method only."""
         shown = {"response-content-type": content_type, "response-content-disposition": disposition}
-        return self._signer.sign("GET", version.key, _version_parameter(version) | shown)
+        return self._signer.sign(method, version.key, _version_parameter(version) | shown)
 
     def sign_read(self, version: Version) -> Signed:
         """A GET of exactly this version. Range and If-Match need no signature: the reader adds them."""
@@ -308,7 +313,7 @@ class Objects:
         except ClientError as error:
             raise _translated(error) from None
         version = Version(key, answer["ETag"].strip('"'), answer["ContentLength"], answer.get("VersionId", version_id))
-        return Head(version, _checksums(answer), _composite(answer))
+        return Head(version, _checksums(answer), _composite(answer), _archived(answer))
 
     def hide(self, key: str) -> None:
         """Delete the object so that it can be had back: its version stays until the lifecycle rule takes it."""
@@ -410,6 +415,12 @@ def _composite(answer: Mapping[str, Any]) -> Composite | None:
 
 def _is_composite(answer: Mapping[str, Any], name_in_answer: str) -> bool:
     return answer.get("ChecksumType") == "COMPOSITE" or "-" in answer[name_in_answer]
+
+
+def _archived(answer: Mapping[str, Any]) -> bool:
+    restored = 'ongoing-request="false"' in answer.get("Restore", "")
+    # ArchiveStatus is told of an object that intelligent tiering has moved to an archive.
+    return "ArchiveStatus" in answer or (answer.get("StorageClass") in ARCHIVES and not restored)
 
 
 def _translated(error: ClientError) -> Exception:

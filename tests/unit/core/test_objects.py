@@ -146,6 +146,8 @@ def test_a_download_url_means_one_version_and_its_names(objects: Objects) -> Non
     assert signed.url.isprintable()
     assert " " not in signed.url
     assert signature("GET", signed.url, {}) == told["X-Amz-Signature"]
+    head = objects.sign_get(VERSION, "text/html", "attachment", "HEAD")
+    assert signature("HEAD", head.url, {}) == query(head)["X-Amz-Signature"]
 
 
 def test_urls_end_after_an_hour_and_say_so(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +232,25 @@ def test_head_has_the_checksums_of_the_whole_object(
     """One of the parts' checksums, said by its type or by the number behind it, is none of them."""
     s3.add_response("head_object", HEAD | told, ASKED)
     assert objects.head(KEY).checksums == checksums
+
+
+@pytest.mark.parametrize(
+    ("told", "archived"),
+    [
+        ({}, False),
+        ({"StorageClass": "GLACIER_IR"}, False),
+        ({"StorageClass": "GLACIER"}, True),
+        ({"StorageClass": "DEEP_ARCHIVE"}, True),
+        ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="true"'}, True),
+        ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="false", expiry-date="..."'}, False),
+        ({"StorageClass": "INTELLIGENT_TIERING"}, False),
+        ({"StorageClass": "INTELLIGENT_TIERING", "ArchiveStatus": "ARCHIVE_ACCESS"}, True),
+    ],
+)
+def test_head_tells_what_s3_would_not_send(objects: Objects, s3: Stubber, told: dict[str, Any], archived: bool) -> None:
+    """HEAD of an archived object is a 200, while GET of it is a 403 until it is restored."""
+    s3.add_response("head_object", HEAD | told, ASKED)
+    assert objects.head(KEY).archived is archived
 
 
 def test_the_certificates_are_those_of_boto3(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,7 @@ def test_a_get_is_signed_as_by_botocore(
         "response-content-disposition": f"a{disposition}",
     }
     same(client, "get_object", params, "GET", key, query)
+    same(client, "head_object", params, "HEAD", key, query)
 
 
 def test_the_headers_to_send_are_those_signed_but_for_the_length() -> None:

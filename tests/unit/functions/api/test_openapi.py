@@ -52,7 +52,7 @@ def test_a_body_that_may_be_left_out_is_no_null() -> None:
 
 
 def test_what_generators_stumble_over_is_not_in_the_models() -> None:
-    """Defaults make members required, `File` is what clients call bytes, and FastAPI's own models are answered nowhere."""
+    """Defaults make members required, `File` is what clients call bytes, and no route answers FastAPI's own models."""
     schemas = json.loads(text())["components"]["schemas"]
     members = [member for schema in schemas.values() for member in schema.get("properties", {}).values()]
     assert [member for member in members if "default" in member] == []

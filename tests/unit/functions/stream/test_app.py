@@ -1,9 +1,11 @@
 import hashlib
+import json
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from botocore.stub import Stubber
 from fastapi import Request
@@ -65,9 +67,23 @@ def link(dynamodb: Stubber, file: File, use: Use = Use.CONTENT) -> str:
     return f"/files/{file.id}/{use}?capability={capabilities.issue(CAPABILITY_KEY, file.owner, file.id, use, 60)}"
 
 
-def test_head_has_all_the_headers(client: TestClient, dynamodb: Stubber) -> None:
-    """200, the length, the type exactly as declared, and the name as an attachment; S3 is not asked."""
-    answer = client.head(link(dynamodb, a_ready_file()))
+def there(s3: Stubber, file: File, **changes: Any) -> None:
+    """S3 has this version of the file, and is asked for its head alone."""
+    expected = {"Bucket": "the-bucket", "Key": file.key, "VersionId": "v1", "ChecksumMode": "ENABLED"}
+    told = {"ETag": f'"{file.etag}"', "ContentLength": file.size, "VersionId": "v1"} | changes
+    s3.add_response("head_object", told, expected)
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["code"]
+
+
+def test_head_has_all_the_headers(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """200, the length, the type exactly as declared, and the name as an attachment, once S3 has the file."""
+    file = a_ready_file()
+    there(s3, file)
+    answer = client.head(link(dynamodb, file))
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-type"] == "text/plain"
     assert answer.headers["content-length"] == str(len(DATA))
@@ -80,16 +96,18 @@ def test_head_has_all_the_headers(client: TestClient, dynamodb: Stubber) -> None
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_an_empty_file(client: TestClient, dynamodb: Stubber) -> None:
-    """200 with no bytes, without asking S3."""
+def test_an_empty_file(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """200 with no bytes, if S3 still has none of them."""
     file = a_ready_file(size=0, digests={"sha-256": hashlib.sha256().hexdigest()})
+    there(s3, file)
     answer = client.get(link(dynamodb, file))
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
 
 
-def test_the_end_of_an_empty_file(client: TestClient, dynamodb: Stubber) -> None:
+def test_the_end_of_an_empty_file(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
     """200 with no bytes: it is shorter than what was asked for, and no range could say so."""
     file = a_ready_file(size=0, digests={"sha-256": hashlib.sha256().hexdigest()})
+    there(s3, file)
     answer = client.get(link(dynamodb, file), headers={"Range": "bytes=-500"})
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
     assert "content-range" not in answer.headers
@@ -103,9 +121,11 @@ def test_a_range_that_cannot_be_satisfied(client: TestClient, dynamodb: Stubber)
 
 
 @pytest.mark.parametrize("value", ["bytes=0-0", "bytes=20-"])
-def test_head_has_no_ranges(client: TestClient, dynamodb: Stubber, value: str) -> None:
+def test_head_has_no_ranges(client: TestClient, dynamodb: Stubber, s3: Stubber, value: str) -> None:
     """Only GET has them (RFC 9110, section 14.2): HEAD is about the whole file."""
-    answer = client.head(link(dynamodb, a_ready_file()), headers={"Range": value})
+    file = a_ready_file()
+    there(s3, file)
+    answer = client.head(link(dynamodb, file), headers={"Range": value})
     assert (answer.status_code, answer.headers["content-length"]) == (200, "20")
 
 
@@ -121,24 +141,82 @@ def test_another_files_etag_is_a_412(client: TestClient, dynamodb: Stubber) -> N
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
 
 
-def test_more_than_lambda_streams_is_left_to_s3(client: TestClient, dynamodb: Stubber) -> None:
-    """307 to the same version under the same name, and nobody caches that."""
-    answer = client.get(link(dynamodb, a_ready_file(size=LIMIT + 1)))
-    assert answer.status_code == 307
-    assert answer.headers["cache-control"] == "no-store"
+def redirects(answer: httpx.Response) -> bool:
+    """307 to the same version under the same name, with a few bytes of a body, and nobody caches that."""
+    assert (answer.status_code, answer.headers["cache-control"]) == (307, "no-store")
     told = parse_qs(urlsplit(answer.headers["location"]).query)
     assert told["versionId"] == ["v1"]
     assert told["response-content-disposition"][0].startswith("attachment;")
+    assert 0 < int(answer.headers["content-length"]) < 100
+    return True
+
+
+def test_more_than_lambda_streams_is_left_to_s3(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """Once S3 has said that it has it."""
+    file = a_ready_file(size=LIMIT + 1)
+    there(s3, file)
+    answer = client.get(link(dynamodb, file))
+    assert redirects(answer)
+    assert answer.content
+
+
+@pytest.mark.parametrize("size", [0, 1, LIMIT + 1])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_direct_is_s3_whatever_the_size(
+    client: TestClient, dynamodb: Stubber, s3: Stubber, size: int, method: str
+) -> None:
+    """A link with `direct=1` never sends the bytes itself."""
+    file = a_ready_file(size=size)
+    there(s3, file)
+    assert redirects(client.request(method, f"{link(dynamodb, file)}&direct=1"))
+
+
+def test_a_url_of_s3_is_for_the_method_that_asked(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """S3 refuses HEAD of a URL that was signed for GET: whoever follows the redirect keeps the method."""
+    file = a_ready_file()
+    found = set()
+    for method in ("GET", "HEAD"):
+        there(s3, file)
+        answer = client.request(method, f"{link(dynamodb, file)}&direct=1")
+        found.add(parse_qs(urlsplit(answer.headers["location"]).query)["X-Amz-Signature"][0])
+    assert len(found) == 2
+
+
+def test_a_verified_file_is_direct_while_it_is_hashed(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:
+    """Its bytes are what the sender had; they are streamed only when all their digests are known."""
+    file = a_ready_file(status=Status.HASHING, verified=True, digests={})
+    assert problem(client.get(link(dynamodb, file))) == (409, "not_ready")
+    there(s3, file)
+    assert redirects(client.get(f"{link(dynamodb, file)}&direct=1"))
+    known = client.get(f"{link(dynamodb, file)}&direct=1", headers={"If-None-Match": '"abc-2"'})
+    assert (known.status_code, "repr-digest" in known.headers) == (304, False)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        a_ready_file(status=Status.HASHING),
+        a_ready_file(status=Status.HASHING, verified=True, etag=None, version_id=None),
+        *(a_ready_file(status=status, verified=True) for status in Status if status not in ("hashing", "ready")),
+    ],
+    ids=lambda file: f"{file.status}, {file.verified}, {file.etag}",
+)
+def test_nothing_else_is_direct(client: TestClient, dynamodb: Stubber, file: File) -> None:
+    """Neither what nobody vouched for, nor what has no known version yet, nor what is not there or failed."""
+    answer = client.get(f"{link(dynamodb, file)}&direct=1")
+    assert problem(answer) == (409, "not_ready")
+    assert answer.json()["state"] == file.status
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.READY])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_only_a_verified_file_is_sent(client: TestClient, dynamodb: Stubber, status: Status, method: str) -> None:
+def test_only_a_ready_file_is_sent(client: TestClient, dynamodb: Stubber, status: Status, method: str) -> None:
     """409 in every other state, whatever has arrived."""
     answer = client.request(method, link(dynamodb, a_ready_file(status=status)))
     assert answer.status_code == 409
     if method == "GET":
         assert (answer.json()["code"], answer.json()["state"]) == ("not_ready", status)
+        assert answer.json()["title"] == "The file is not ready"
 
 
 @pytest.mark.parametrize("use", capabilities.LINKS)
@@ -168,20 +246,45 @@ def test_a_deleted_files_link_is_a_404(client: TestClient, dynamodb: Stubber) ->
 
 def test_events_of_an_ended_file(client: TestClient, dynamodb: Stubber) -> None:
     """text/event-stream with a retry, the one event with its id, and the end."""
-    answer = client.get(link(dynamodb, a_ready_file(revision=9), Use.EVENTS))
+    answer = client.get(link(dynamodb, a_ready_file(revision=9, received_bytes=20, verified=True), Use.EVENTS))
     assert answer.headers["content-type"].startswith("text/event-stream")
     lines = answer.text.splitlines()
     assert "retry: 1000" in lines
     assert "event: ready" in lines
-    assert "id: 9" in lines
-    assert any(line.startswith('data: {"') for line in lines)
+    assert "id: 9-20" in lines
+    (data,) = (line.removeprefix("data: ") for line in lines if line.startswith("data: "))
+    assert json.loads(data)["verified"] is True
 
 
-@pytest.mark.parametrize("last", ["", "-1", "x", "1e3"])
-def test_a_strange_last_event_id_is_a_problem(client: TestClient, dynamodb: Stubber, last: str) -> None:
-    """Only what we once sent is understood."""
-    answer = client.get(link(dynamodb, a_ready_file(), Use.EVENTS), headers={"Last-Event-ID": last})
-    assert answer.status_code == 422
+@pytest.mark.parametrize("last", ["9-20", "9", "10-0"])
+def test_the_end_is_told_once(client: TestClient, dynamodb: Stubber, last: str) -> None:
+    """Whoever has seen it is told by a 204 to stay away, with an id of an earlier release as well."""
+    file = a_ready_file(revision=9, received_bytes=20)
+    answer = client.get(link(dynamodb, file, Use.EVENTS), headers={"Last-Event-ID": last})
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+@pytest.mark.parametrize("last", ["", "-1", "x", "1e3", "8", "8-20", "9x", "9" * 5000, "\u0661-0", "é"])
+def test_an_id_that_is_not_ours_has_seen_nothing(client: TestClient, dynamodb: Stubber, last: str) -> None:
+    """Who sends it is told the present, as whoever has seen an earlier revision: no id is an error."""
+    file = a_ready_file(revision=9, received_bytes=20)
+    answer = client.get(link(dynamodb, file, Use.EVENTS), headers={"Last-Event-ID": last.encode()})
+    assert answer.status_code == 200
+    assert "event: ready" in answer.text
+
+
+def test_a_stream_of_events_ends_after_a_minute(
+    stream: ModuleType, client: TestClient, dynamodb: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order and without a verdict, however long the invocation may last: whoever has left is not noticed."""
+    moments = iter([1000.0, 1059.9, 1060.1])
+    monkeypatch.setattr(stream, "monotonic", lambda: next(moments))
+    file = a_ready_file(status=Status.HASHING)
+    path = link(dynamodb, file, Use.EVENTS)
+    dynamodb.add_response("get_item", {"Item": _to_item(file)})
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert [line for line in answer.text.splitlines() if line.startswith("event:")] == ["event: progress"]
 
 
 def test_the_time_left_is_the_invocations(stream: ModuleType) -> None:

@@ -7,7 +7,7 @@ from botocore.stub import Stubber
 from fastapi.sse import ServerSentEvent
 
 from functions.stream import events
-from functions.stream.events import follow
+from functions.stream.events import event_id, follow, revision_of
 from sluice.files import File, Files, Status, _to_item
 from sluice.objects import Objects
 from tests.unit.core.records import a_file, client
@@ -47,9 +47,7 @@ def hashing(**changes: Any) -> File:
     return a_file(id="0" * 26, created_at="t", updated_at="t", **values | changes)
 
 
-def seen(
-    file: File, *, last: int | None = None, out_of_time: Callable[[], bool] = lambda: False
-) -> list[ServerSentEvent]:
+def seen(file: File, *, last: str = "", out_of_time: Callable[[], bool] = lambda: False) -> list[ServerSentEvent]:
     """All that a watcher is sent, after the opening comment."""
 
     async def collect() -> list[ServerSentEvent]:
@@ -71,37 +69,89 @@ def told(events: list[ServerSentEvent]) -> list[tuple[str | None, str | None, in
 
 
 def test_every_change_is_told_until_the_end(dynamodb: Stubber) -> None:
-    """progress with the revision as id, then one event named after the end, with the whole file, then nothing."""
+    """progress with an id, then one event named after the end, with the whole file, then nothing."""
     done = hashing(revision=5, status=Status.READY, hashed_bytes=20971520, digests={"sha-256": "ab"})
     then(dynamodb, hashing(revision=4, hashed_bytes=7), done)
     found = seen(hashing())
-    assert told(found) == [("progress", "3", 0), ("progress", "4", 7), ("ready", "5", 20971520)]
+    assert told(found) == [
+        ("progress", "3-20971520", 0),
+        ("progress", "4-20971520", 7),
+        ("ready", "5-20971520", 20971520),
+    ]
     assert found[0].data == {"status": "hashing", "received_bytes": 20971520, "hashed_bytes": 0, "size": 20971520}
     assert found[-1].data == done.public()
 
 
 def test_what_did_not_change_is_not_repeated(dynamodb: Stubber, pauses: list[float]) -> None:
-    """Reading the same record again tells nothing; the pauses are the short ones."""
+    """Reading the same record again tells nothing."""
     then(dynamodb, hashing(), hashing(), hashing(revision=4, status=Status.FAILED, reason="size_mismatch"))
     assert [one.event for one in seen(hashing())] == ["progress", "failed"]
-    assert pauses == [events.RECORD_PAUSE_SECONDS] * 3
+    assert len(pauses) == 3
+
+
+def test_the_pause_grows_while_nothing_changes(dynamodb: Stubber, pauses: list[float]) -> None:
+    """From the shortest to the longest, which it never exceeds; after a change it is the shortest again."""
+    quiet = [hashing()] * 10
+    then(dynamodb, *quiet, *[hashing(revision=4, hashed_bytes=7)] * 2, hashing(revision=5, status=Status.READY))
+    seen(hashing())
+    growing, again = pauses[: len(quiet) + 1], pauses[len(quiet) + 1 :]
+    assert growing[0] == again[0] == events.SHORTEST_PAUSE_SECONDS == 0.1
+    assert growing[-1] == max(pauses) == events.LONGEST_PAUSE_SECONDS == 1.0
+    assert growing == sorted(growing)
+    assert growing[0] < growing[1] == again[1]
+
+
+@pytest.mark.parametrize("part_count", [1, 1_000, 1_001, 10_000])
+def test_the_pause_is_as_long_as_the_lists_want_it(
+    dynamodb: Stubber, s3: Stubber, pauses: list[float], part_count: int
+) -> None:
+    """Counting the parts of a large upload costs up to ten lists; what is not counted is read as often as any."""
+    uploading = hashing(status=Status.UPLOADING, revision=1, size=part_count * 8388608)
+    for _ in range(8):
+        s3.add_response("list_parts", {"Parts": []})
+    then(dynamodb, *[uploading] * 7, hashing(status=Status.ABORTED, revision=2))
+    seen(uploading)
+    least = 0.5 * -(-part_count // 1_000)
+    assert (pauses[0], pauses[-1]) == (least, max(least, 1.0))
 
 
 def test_a_watcher_that_comes_back_is_not_told_again(dynamodb: Stubber) -> None:
-    """Last-Event-ID names the revision that it knows."""
+    """Last-Event-ID names what it knows."""
     then(dynamodb, hashing(revision=4, hashed_bytes=7), hashing(revision=5, status=Status.READY))
-    assert [one.id for one in seen(hashing(), last=3)] == ["4", "5"]
+    assert [one.id for one in seen(hashing(), last="3-20971520")] == ["4-20971520", "5-20971520"]
 
 
-def test_a_watcher_that_missed_something_is_told_the_present(dynamodb: Stubber) -> None:
-    """An older id gets the present state at once."""
+def test_parts_that_arrive_between_two_streams_are_told(dynamodb: Stubber, s3: Stubber) -> None:
+    """No revision rises with them: an id that named it alone would hide them until the end."""
+    uploading = hashing(status=Status.UPLOADING, received_bytes=0, revision=1)
+    parts = [{"PartNumber": number, "Size": 8388608, "ETag": '"a"'} for number in (1, 2)]
+    s3.add_response("list_parts", {"Parts": parts})
+    then(dynamodb, hashing(status=Status.ABORTED, revision=2, received_bytes=0))
+    found = seen(uploading, last="1-0")
+    assert [(one.event, one.id) for one in found] == [("progress", "1-16777216"), ("aborted", "2-0")]
+    assert found[0].data["received_bytes"] == 16777216
+
+
+@pytest.mark.parametrize("last", ["2-20971520", "2", "3", "3-7", "x"])
+def test_a_watcher_that_missed_something_is_told_the_present(dynamodb: Stubber, last: str) -> None:
+    """Any other id than that of the present state gets it at once; so does an earlier release's, a revision alone."""
     then(dynamodb, hashing(revision=4, status=Status.READY))
-    assert [one.id for one in seen(hashing(), last=2)] == ["3", "4"]
+    assert [one.id for one in seen(hashing(), last=last)] == ["3-20971520", "4-20971520"]
+
+
+@pytest.mark.parametrize(
+    ("last", "revision"),
+    [("3-7", 3), ("3", 3), ("12-0", 12), *((last, 0) for last in ("", "x", "-3", "3x", "1e3", "\u0663-7", "9" * 20))],
+)
+def test_the_revision_in_an_id(last: str, revision: int) -> None:
+    """Tells who has seen the end; 0, which no file has, where it is not one of ours."""
+    assert revision_of(last) == revision
+    assert revision_of(event_id(hashing())) == 3
 
 
 @pytest.mark.parametrize("end", [Status.READY, Status.FAILED, Status.ABORTED])
-@pytest.mark.parametrize("last", [None, 3])
-def test_a_file_that_has_ended_is_told_at_once(end: Status, last: int | None) -> None:
+@pytest.mark.parametrize("last", ["", "3-20971520"])
+def test_a_file_that_has_ended_is_told_at_once(end: Status, last: str) -> None:
     """Whoever comes late, or comes back after the last event, gets it and the end of the stream."""
     assert [one.event for one in seen(hashing(status=end), last=last)] == [end]
 
@@ -126,8 +176,8 @@ def test_arriving_parts_are_progress(dynamodb: Stubber, s3: Stubber, pauses: lis
     then(dynamodb, uploading, hashing(status=Status.ABORTED, revision=2))
     found = seen(uploading)
     assert [(one.event, one.id, one.data["received_bytes"]) for one in found[:2]] == [
-        ("progress", "1", 0),
-        ("progress", "1", 8388608),
+        ("progress", "1-0", 0),
+        ("progress", "1-8388608", 8388608),
     ]
     assert pauses == [events.LIST_PAUSE_SECONDS] * 2
 
