@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import socket
 import sys
 import threading
@@ -83,6 +84,7 @@ def make_like_aws() -> None:
     """Let moto do in this process what Sluice relies on: the same for the stack that people start and for the tests."""
     make_dynamodb_atomic()
     make_s3_check_checksums()
+    make_missing_objects_missing()
 
 
 @cache
@@ -101,6 +103,22 @@ def make_dynamodb_atomic() -> None:
             return act(handler)
 
     DynamoHandler.call_action = alone  # type: ignore[method-assign]
+
+
+@cache
+def make_missing_objects_missing() -> None:
+    """Let moto answer 404 to a signed URL of an object that is not there, in this process.
+
+    It takes a `response-content-encoding` in the URL for a header of the request, misses that, and refuses with 403.
+    """
+    from moto.s3.responses import S3Response  # noqa: PLC0415 - as below
+
+    check = S3Response._invalid_headers
+
+    def of_the_request(self: S3Response, url: str, headers: dict[str, str]) -> bool:
+        return check(self, re.sub(r"(?<=[?&])response-[^&]*", "", url), headers)
+
+    S3Response._invalid_headers = of_the_request  # type: ignore[method-assign]
 
 
 def _serve(fd: int) -> None:

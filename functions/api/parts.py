@@ -7,7 +7,7 @@ from functions.api.schemas import DIGEST_CHARACTERS, CompletedPart
 from sluice import limits
 from sluice.errors import InvalidPartDigest, InvalidPartNumber, PartDigestNeeded, PartsDiffer, PartsMissing
 from sluice.files import File
-from sluice.objects import Part
+from sluice.objects import Part, bare_etag
 
 FIRST_PARTS = 100  # signed along with a new file: 130 KB of answer, 800 MiB to begin with
 MAX_NUMBERS_CHARACTERS = 6 * limits.MAX_PARTS_PER_ANSWER  # as many numbers of five digits, and commas
@@ -136,5 +136,5 @@ def _agree(arrived: Iterable[Part], listed: Sequence[CompletedPart] | None) -> N
 
 
 def _same(arrived: Part, listed: CompletedPart) -> bool:
-    etag = arrived.etag if listed.etag is None else listed.etag.strip('"')
+    etag = arrived.etag if listed.etag is None else bare_etag(listed.etag)
     return etag == arrived.etag and listed.digest in (None, arrived.digest)

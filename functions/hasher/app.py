@@ -1,12 +1,10 @@
 """Takes S3's completion events from the queue and runs one hashing job for each; finishes what the API could not.
 
-IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over, complete_upload).
+IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over, complete_upload, take_one).
 """
 
 import json
-from datetime import datetime
 from typing import Any
-from urllib.parse import unquote_plus
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -14,8 +12,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.hasher import excess
 from functions.hasher.assembly import assemble
+from functions.hasher.notifications import Malformed, created, meant, notification, put_at, records
 from sluice import settings
-from sluice.files import ENDED, File, Files, owner_and_id
+from sluice.files import ENDED, File, Files
 from sluice.hashing import CONTRADICTIONS, DEADLINE_MARGIN_SECONDS, Job, Options, Work
 from sluice.objects import Objects, Version
 from sluice.queue import MAX_DELAY_SECONDS, Queue, upload_to_complete, upload_to_measure
@@ -53,21 +52,56 @@ def taken(message: dict[str, Any], context: LambdaContext) -> bool:
 
 @tracer.capture_method(capture_response=False)
 def take(message: dict[str, Any], context: LambdaContext) -> None:
-    """One message: the S3 notification in it. What is not about one of our files is taken quietly."""
-    notification = json.loads(message["body"])
-    if notification.get("Event") == "s3:TestEvent":  # S3 sends one when the notification is configured
-        logger.info("test event")
-        return
+    """One message: the S3 notification in it. What is not about one of our files is taken quietly.
+
+    Each record is tried, whatever becomes of the others. Raises what went wrong, so that the message comes again: all
+    of it, as what is done is not done again. What cannot be understood ends in the dead letters so, but not at the cost
+    of its neighbours, whose message would come again with it: from among them it goes back to the queue by itself.
+    """
     last = int(message["attributes"]["ApproximateReceiveCount"]) >= max_receives
-    if file := upload_to_complete(notification):
-        complete_upload(file, message["body"], context, last=last)
+    try:
+        told = notification(message["body"])
+        if told.get("Event") == "s3:TestEvent":  # S3 sends one when the notification is configured
+            logger.info("test event")
+            return
+        if file := meant(upload_to_complete, told):
+            complete_upload(file, message["body"], context, last=last)
+            return
+        if file := meant(upload_to_measure, told):
+            if still_open := excess.measure(files, objects, *file):
+                queue.measure_later(still_open)
+            return
+        found = records(told)
+    except Malformed:
+        metrics.add_metric("Malformed", MetricUnit.Count, 1)
+        raise
+    failures: list[Exception] = []
+    for record in found:
+        try:
+            take_one(record, message["messageId"], context, last=last, alone=len(found) == 1)
+        except Exception as error:  # noqa: BLE001 - raised again after the last record
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} of {len(found)} records", failures)
+
+
+def take_one(record: Any, message_id: str, context: LambdaContext, *, last: bool, alone: bool) -> None:
+    try:
+        named = created(record, objects.bucket)
+        put_at(record)  # what cannot be read is malformed, and not a job that failed
+    except Malformed:
+        logger.exception("malformed record", record=record, message_id=message_id)
+        metrics.add_metric("Malformed", MetricUnit.Count, 1)
+        if alone:
+            raise
+        queue.send(json.dumps({"Records": [record]}))
         return
-    if file := upload_to_measure(notification):
-        if still_open := excess.measure(files, objects, *file):
-            queue.measure_later(still_open)
-        return
-    for created in notification["Records"]:
-        hash_one(created, message["messageId"], context, last=last)
+    if named is None:
+        logger.info("not about a file of ours", event_name=record["eventName"], bucket=record["s3"]["bucket"]["name"])
+    else:
+        hash_one(record, named, message_id, context, last=last)
 
 
 def complete_upload(file: tuple[str, str], body: str, context: LambdaContext, *, last: bool) -> None:
@@ -85,24 +119,17 @@ def complete_upload(file: tuple[str, str], body: str, context: LambdaContext, *,
         queue.send(body, MAX_DELAY_SECONDS)
 
 
-def hash_one(record: dict[str, Any], message_id: str, context: LambdaContext, *, last: bool) -> None:
+def hash_one(
+    record: dict[str, Any], named: tuple[str, str, Version], message_id: str, context: LambdaContext, *, last: bool
+) -> None:
     """Run the job of one event, and send the next message where the file needs one.
 
-    When this fails the last time that its message comes, the file fails with it. The event's shape:
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    When this fails the last time that its message comes, the file fails with it.
     """
-    event_name, bucket, told = record["eventName"], record["s3"]["bucket"]["name"], record["s3"]["object"]
-    key = unquote_plus(told["key"])
-    named = owner_and_id(key)
-    ours = event_name.startswith("ObjectCreated:") and bucket == objects.bucket
-    if not ours or not named:
-        logger.info("not about a file of ours", event_name=event_name, bucket=bucket)
-        return
-    owner, file_id = named
-    version = Version(key, told["eTag"], told["size"], told.get("versionId") or None)
+    owner, file_id, version = named
     job = Job(files, objects, message_id, lambda: context.get_remaining_time_in_millis() / 1000, options)
     try:
-        file = job.run(owner, file_id, version, put_at=moment(record.get("eventTime")), last=last)
+        file = job.run(owner, file_id, version, put_at=put_at(record), last=last)
         if file and file.status not in ENDED:
             hand_over(record, file)
     except Exception:
@@ -112,7 +139,7 @@ def hash_one(record: dict[str, Any], message_id: str, context: LambdaContext, *,
     finally:
         measure(job.work)
     if file is None:
-        logger.info("nothing to do", file_id=file_id, event_name=event_name)
+        logger.info("nothing to do", file_id=file_id, event_name=record["eventName"])
     elif file.status in ENDED:
         tell(file)
 
@@ -126,11 +153,6 @@ def hand_over(record: dict[str, Any], file: File) -> None:
     queue.send(json.dumps({"Records": [record]}), owner=file.owner)
     logger.info("handed over", file_id=file.id, hashed_bytes=file.hashed_bytes, size=file.size)
     metrics.add_metric("HandOvers", MetricUnit.Count, 1)
-
-
-def moment(text: str | None) -> float:
-    """When S3 had stored the object, in epoch seconds; events of before have no time to tell."""
-    return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 def measure(work: Work) -> None:

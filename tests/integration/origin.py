@@ -1,11 +1,14 @@
 """S3 on loopback as the reader sees it: one object, whole or in ranges, and the faults that a test wants."""
 
+import gzip
 import random
 import re
+import select
 import ssl
 import threading
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sluice.objects import Objects, Version
@@ -116,6 +119,14 @@ def right(exchange: Exchange) -> None:
     exchange.send(answer(exchange))
 
 
+def head(exchange: Exchange) -> None:
+    """What S3 says of an object whose checksum it was never told. boto3 would keep the connection for ever."""
+    origin: Any = exchange.server
+    exchange.request_read.headers["if-match"] = f'"{origin.etag}"'
+    exchange.send(answer(exchange, Connection="close"), 0)
+    exchange.close_connection = True
+
+
 def refuse(status: int, code: str, message: str = "") -> Fault:
     def fault(exchange: Exchange) -> None:
         exchange.send(error(status, code, message))
@@ -170,6 +181,127 @@ def slowly(exchange: Exchange) -> None:
     for start in range(0, len(whole.body), 700):
         exchange.wfile.write(whole.body[start : start + 700])
         exchange.wfile.flush()
+
+
+def drip(exchange: Exchange, data: bytes) -> None:
+    """A byte now and then, until the client gives up."""
+    left = select.poll()
+    left.register(exchange.connection, select.POLLIN)
+    with suppress(OSError):
+        for at in range(len(data)):
+            if left.poll(10):  # milliseconds between two bytes
+                break
+            exchange.connection.sendall(data[at : at + 1])
+    exchange.close_connection = True
+
+
+def trickle(after: int) -> Fault:
+    """All is promised, `after` bytes come as they should, and then a byte now and then."""
+
+    def fault(exchange: Exchange) -> None:
+        whole = answer(exchange)
+        exchange.send(whole, after)
+        exchange.wfile.flush()
+        drip(exchange, whole.body[after:])
+
+    return fault
+
+
+def slow_head(exchange: Exchange) -> None:
+    """A status, and then a header that never ends."""
+    exchange.wfile.write(b"HTTP/1.1 200 OK\r\nX-Header: ")
+    drip(exchange, b"x" * 60_000)
+
+
+def slow_refusal(exchange: Exchange) -> None:
+    """A refusal that promises a long document."""
+    exchange.send(Answer(503, b"", [("Content-Length", "60000")]))
+    drip(exchange, b"x" * 60_000)
+
+
+def endless_continue(exchange: Exchange) -> None:
+    """One interim answer after the other, as fast as they go, until the client gives up."""
+    with suppress(OSError):
+        while True:
+            exchange.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 10)
+    exchange.close_connection = True
+
+
+def after_interim(status: str, times: int = 1) -> Fault:
+    """The right answer behind others that announce it."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.wfile.write(f"HTTP/1.1 {status}\r\nLink: </x>\r\n\r\n".encode() * times)
+        right(exchange)
+
+    return fault
+
+
+def followed_by(extra: bytes, *, apart: bool = False) -> Fault:
+    """The right answer, and bytes that nobody asked for: at once, or in a packet of their own."""
+
+    def fault(exchange: Exchange) -> None:
+        whole = answer(exchange)
+        if apart:
+            exchange.send(whole)
+            exchange.wfile.flush()
+            exchange.wfile.write(extra)
+        else:
+            exchange.send(Answer(whole.status, whole.body + extra, whole.headers))
+
+    return fault
+
+
+def redirect(status: int, location: str | None) -> Fault:
+    def fault(exchange: Exchange) -> None:
+        document = b"<Error><Code>TemporaryRedirect</Code><Endpoint>elsewhere</Endpoint></Error>"
+        where = [] if location is None else [("Location", location)]
+        exchange.send(Answer(status, document, [("Content-Length", str(len(document))), *where]))
+
+    return fault
+
+
+def encoded(name: str, encode: Callable[[bytes], bytes] | None, *, honest_length: bool = True) -> Fault:
+    """The object in an encoding; without `encode` only the header says so. The length is the body's or the object's."""
+
+    def fault(exchange: Exchange) -> None:
+        whole = answer(exchange, Content_Encoding=name)
+        body = encode(whole.body) if encode else whole.body
+        length = len(body) if honest_length else len(whole.body)
+        headers = [(name, str(length) if name == "Content-Length" else value) for name, value in whole.headers]
+        exchange.send(Answer(whole.status, body, headers))
+        exchange.close_connection = True
+
+    return fault
+
+
+def byteranges(exchange: Exchange) -> None:
+    """The range as the only part of a multipart document."""
+    start, stop, _ = asked(exchange, len(answer(exchange).body))
+    whole = answer(exchange)
+    part = f"--B\r\nContent-Range: bytes {start}-{stop - 1}/{len(whole.body)}\r\n\r\n".encode()
+    body = part + whole.body + b"\r\n--B--\r\n"
+    told = {"ETag": dict(whole.headers)["ETag"], "Content-Type": "multipart/byteranges; boundary=B"}
+    exchange.send(Answer(206, body, [*told.items(), ("Content-Length", str(len(body)))]))
+
+
+def of_status(status: int) -> Fault:
+    """The right answer under another status: 200 for 206, 206 for 200."""
+
+    def fault(exchange: Exchange) -> None:
+        whole = answer(exchange)
+        exchange.send(Answer(status, whole.body, whole.headers))
+
+    return fault
+
+
+def empty(status: int) -> Fault:
+    """No body at all, and no length but 0."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.send(Answer(status, b"", [*answer(exchange, Content_Length="0").headers]))
+
+    return fault
 
 
 def with_headers(**changes: str | None) -> Fault:
@@ -241,6 +373,16 @@ def from_byte(position: int, fault: Fault, reached: threading.Event) -> Fault:
     return there
 
 
+def odd_etag(form: str) -> Fault:
+    """The right answer, whose ETag is written in another way than S3's."""
+
+    def fault(exchange: Exchange) -> None:
+        origin: Any = exchange.server
+        exchange.send(answer(exchange, ETag=form.format(origin.etag)))
+
+    return fault
+
+
 Made = Callable[[random.Random], Fault]
 
 # Each kind of trouble that passes, made up from a seed.
@@ -259,4 +401,31 @@ PASSING: tuple[Made, ...] = (
     lambda _: unframed,
     lambda _: hung_up,
     lambda _: whole_for_part,
+)
+
+EXTRA = (b"\r\n", b"x" * 5000, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong", b"HTTP/1.1 503 Busy\r\n\r\n")
+# Each kind of misbehaviour that S3 does not show, and what stands in between may. It costs one attempt at the most.
+STRANGE: tuple[Made, ...] = (
+    lambda seed: trickle(seed.randrange(0, 3000)),
+    lambda _: slow_head,
+    lambda seed: encoded("gzip", gzip.compress, honest_length=seed.random() < 0.5),
+    lambda seed: encoded("deflate", zlib.compress, honest_length=seed.random() < 0.5),
+    lambda seed: encoded(seed.choice(["gzip", "br", "aws-chunked", "identity, gzip", "GZIP"]), None),
+    lambda seed: encoded(seed.choice(["identity", "Identity", " identity "]), None),
+    lambda seed: redirect(seed.choice([301, 302, 303, 307, 308]), None),
+    lambda seed: redirect(seed.choice([301, 302, 303, 307, 308]), "http://127.0.0.1:9/elsewhere"),
+    lambda seed: odd_etag(seed.choice(['W/"{}"', ' W/"{}"', "W/{}"])),
+    lambda seed: odd_etag(seed.choice(["{}", ' "{}" ', '\t"{}"', '"{}'])),
+    lambda _: byteranges,
+    lambda _: of_status(200),
+    lambda _: of_status(206),
+    lambda seed: followed_by(seed.choice(EXTRA), apart=seed.random() < 0.5),
+    lambda seed: after_interim(
+        seed.choice(["100 Continue", "102 Processing", "103 Early Hints"]), seed.randrange(1, 4)
+    ),
+    lambda _: empty(200),
+    lambda _: empty(206),
+    lambda _: empty(204),
+    lambda seed: with_headers(Content_Range=f"bytes 0-{seed.randrange(9)}/*"),
+    lambda seed: with_headers(Content_Length=seed.choice(["-1", "1e3", "0x10", "9" * 30, "", "10, 10"])),
 )

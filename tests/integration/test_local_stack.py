@@ -11,6 +11,7 @@ from local import aws
 from local.aws import Services
 from local.stack import GAPS, IN_CLOUDFORMATION
 from local.template import STACK, Resolver, Template, load
+from local.tokens import hashed
 from tests.integration.conftest import ROOT, Stack
 
 ORIGINS = ["http://127.0.0.1:5173", "http://localhost:5173"]
@@ -85,18 +86,12 @@ def test_bucket(stack: Stack, services: Services, template: Template, names: dic
 
 
 def test_table(services: Services, template: Template, names: dict[str, str]) -> None:
-    """The table has its keys, its index, its TTL, its recovery, and is billed on demand."""
+    """The table has its keys, its TTL, its recovery, and is billed on demand."""
     table, said = only(template, "AWS::DynamoDB::Table", names)
     made = services.dynamodb.describe_table(TableName=table)["Table"]
     assert made["KeySchema"] == said["KeySchema"]
     assert made["AttributeDefinitions"] == said["AttributeDefinitions"]
     assert made["BillingModeSummary"]["BillingMode"] == said["BillingMode"]
-    (index,), (asked,) = made["GlobalSecondaryIndexes"], said["GlobalSecondaryIndexes"]
-    assert (index["IndexName"], index["KeySchema"], index["Projection"]) == (
-        asked["IndexName"],
-        asked["KeySchema"],
-        asked["Projection"],
-    )
     ttl = services.dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
     assert ttl == {"TimeToLiveStatus": "ENABLED", "AttributeName": said["TimeToLiveSpecification"]["AttributeName"]}
     backups = services.dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
@@ -124,13 +119,13 @@ def test_queues(services: Services, template: Template, names: dict[str, str]) -
 
 
 def test_secrets(services: Services, stack: Stack) -> None:
-    """The access token is the person's, by owner; the other secret is made up as the template says."""
+    """The access tokens are the person's, by owner, kept as hashes; the other secret is as the template says."""
     values = {
         secret["Name"]: services.secrets.get_secret_value(SecretId=secret["ARN"])["SecretString"]
         for secret in services.secrets.list_secrets()["SecretList"]
     }
     tokens = json.loads(values[f"{STACK}-AccessToken"])
-    assert tokens == {"default": stack.token, "other": stack.other_token}
+    assert tokens == {"default": [hashed(stack.token)], "other": [hashed(stack.other_token)]}
     assert len(values[f"{STACK}-CapabilityKey"]) == 64
     assert values[f"{STACK}-CapabilityKey"].isalnum()
 

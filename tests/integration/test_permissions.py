@@ -32,7 +32,9 @@ from samtranslator.yaml_helper import yaml_parse
 from starlette.types import Receive, Scope, Send
 
 import sluice
-from sluice.files import File, Status
+from functions.api.schemas import CreateFile
+from sluice.capabilities import Caller
+from sluice.files import File, Mode, Status
 from sluice.limits import MIB
 from sluice.objects import ObjectMissing, Version
 from sluice.signing import Signed, Signer
@@ -395,6 +397,21 @@ def complete_in_all_ways(deployed: Deployed) -> None:
     record = deployed.here.near_files.save(deployed.record(lost), status=Status.ASSEMBLING)
     deployed.here.near_objects.abort(record.key, str(record.upload_id))
     assert deployed.api("POST", f"/files/{lost['id']}/complete", 202)["status"] == "assembling"
+
+    excess = deployed.here.near_uploads.begin_as_cut(
+        Caller("default"), CreateFile(filename="a", size=1), Mode.MULTIPART, sized=True
+    )
+    url = deployed.here.near_uploads.sign_as_cut(excess, 1).url
+    put({"url": url, "headers": {}, "offset": 0, "size": len(SMALL)}, SMALL)
+    deployed.take({"Measuring": {"owner": excess.owner, "id": excess.id}})
+    assert deployed.here.near_files.get(excess.owner, excess.id).reason == "file_too_large"
+
+    hidden = deployed.arrived(SMALL)
+    own = deployed.version(hidden)
+    deployed.hash(own)
+    deployed.here.near_s3.put_object(Bucket=BUCKET, Key=own.key, Body=b"newer")
+    deployed.hash(deployed.version(hidden))
+    assert deployed.version(hidden) == own
 
     orphan = deployed.arrived(SMALL)
     version = deployed.version(orphan)

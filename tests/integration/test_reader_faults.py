@@ -1,34 +1,46 @@
 """The reader over real connections that fail in every way a seed can think of: right bytes or the right error."""
 
+import gc
+import gzip
 import os
 import random
+import select
 import socket
 import ssl
+import sys
 import threading
+import time
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sluice import reader
+from sluice.files import Status
+from sluice.hashing import Job, Reason
 from sluice.limits import KIB
 from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
 from sluice.reader import Buffers, Patience, Unreadable
 from sluice.signing import Signed
-from sluice.wire import Connection, Source
+from sluice.wire import Connection, Refused, Source, TooSlow, WrongAnswer
 from tests.integration import certificates, origin
 from tests.integration.origin import Origin
 from tests.integration.proxy import Exchange, Fault
-from tests.integration.world import content
+from tests.integration.world import OPTIONS, World, content, failed, ready, run, world
 
 SEEDS = range(300 if os.environ.get("ENDURANCE") else 24)
 PART = 2 * KIB
 DATA = content(9 * PART + 77)
 # A stall costs this much of real time. Attempts: more than any seed's faults in a row, and what a busy machine adds.
-SOON = Patience(stall_seconds=0.15, attempts=16, first_pause_seconds=0.0005, longest_pause_seconds=0.002)
+SOON = Patience(
+    stall_seconds=0.15, least_rate=4 * KIB, attempts=16, first_pause_seconds=0.0005, longest_pause_seconds=0.002
+)
 NEVER = replace(SOON, connect_seconds=3600, stall_seconds=3600)
 
 
@@ -109,6 +121,120 @@ def noting(fault: Fault, error: type[Exception], met: list[type[Exception]]) -> 
     return noted
 
 
+# ---------------------------------------------------------------- whatever stands in between
+
+STRANGE_SEEDS = range(1000 if os.environ.get("ENDURANCE") else 200)
+# What does not pass, the error that it ends in, and that one's cause.
+STRANGE_ENDINGS: tuple[tuple[Fault, type[Exception], type[Exception] | None], ...] = (
+    (origin.trickle(0), Unreadable, TooSlow),
+    (origin.slow_head, Unreadable, TooSlow),
+    (origin.encoded("gzip", gzip.compress), Unreadable, WrongAnswer),
+    (origin.encoded("gzip", None), Unreadable, WrongAnswer),
+    (origin.encoded("deflate", zlib.compress, honest_length=False), Unreadable, WrongAnswer),
+    (origin.redirect(301, None), Unreadable, Refused),
+    (origin.redirect(302, "http://127.0.0.1:9/elsewhere"), Unreadable, Refused),
+    (origin.redirect(307, "/the/key"), Unreadable, Refused),
+    (origin.odd_etag('W/"{}"'), Unreadable, WrongAnswer),
+    (origin.odd_etag('"{}-other"'), ObjectChanged, None),
+    (origin.byteranges, Unreadable, WrongAnswer),
+    (origin.empty(206), Unreadable, WrongAnswer),
+    (origin.after_interim("103 Early Hints"), Unreadable, Refused),
+    (origin.with_headers(Content_Range="bytes 0-1/2"), Unreadable, WrongAnswer),
+    (origin.with_headers(Content_Length="1"), Unreadable, WrongAnswer),
+    (origin.switched(lenient=True), ObjectChanged, None),
+)
+
+
+@pytest.mark.parametrize("seed", STRANGE_SEEDS)
+def test_whatever_stands_in_between_the_bytes_are_right_or_the_reason_is(
+    served: tuple[Origin, Objects], seed: int
+) -> None:
+    """An origin that S3 never is costs attempts, or ends the read for its true reason; no wrong byte is ever seen.
+
+    Nothing stays behind: no thread, no connection (`reading`), and nothing that still refers to a buffer.
+    """
+    made = random.Random(f"strange {seed}")
+    kinds = [*origin.STRANGE * 2, *origin.PASSING]
+    faults = [made.choice(kinds)(made) for _ in range(made.randrange(1, 9))]
+    met: list[type[Exception]] = []
+    patience, cause = SOON, None
+    if seed % 3 == 0:
+        fault, error, cause = STRANGE_ENDINGS[seed // 3 % len(STRANGE_ENDINGS)]
+        faults = [*faults[:2], origin.from_now_on(noting(fault, error, met))]
+        patience = replace(SOON, attempts=6)
+    start, part_bytes = made.choice([0, made.randrange(len(DATA))]), made.choice([PART, 3 * PART])
+    version = served[0].hold(DATA, *faults)
+    options = {"start": start, "part_bytes": part_bytes, "patience": patience}
+    buffer = memoryview(b"")
+    got, raised, causes, memories = bytearray(), [], [], []
+    with reading(served, version, made.choice([1, 4]), **options) as buffers:
+        try:
+            for buffer in buffers:
+                got += buffer
+                memories += [buffer.obj, *(memory for memory, *_ in buffers._under_way)]
+        except (ObjectMissing, ObjectForbidden, ObjectChanged, Unreadable) as ended:
+            raised.append(type(ended))
+            causes.append(type(ended.__cause__))
+            memories += [memory for memory, *_ in buffers._under_way]
+    assert raised == met[:1]
+    assert not raised or cause in (None, *causes)
+    assert DATA[start:].startswith(got)
+    assert raised or start + len(got) == len(DATA)
+    del buffer, buffers
+    assert not held(memories) or (gc.collect() and not held(memories))
+
+
+def held(memories: list[Any]) -> bool:
+    """Whether anything but this list refers to one of them."""
+    times = Counter(map(id, memories))
+    # The loop and the call do as well.
+    return any(sys.getrefcount(memory) > times[id(memory)] + 2 for memory in memories)
+
+
+@pytest.fixture(scope="module")
+def one_world() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+@pytest.mark.parametrize("seed", STRANGE_SEEDS[::5])
+def test_whatever_stands_in_between_the_verdict_is_right(
+    served: tuple[Origin, Objects], one_world: World, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole job over such an origin, which answers HEAD without a checksum: nothing but reading finds it out.
+
+    The file becomes ready with the digests of its bytes, or fails because the object was changed, or its message comes
+    again and the next job, over a good line, finishes it.
+    """
+    made = random.Random(f"job {seed}")
+    faults = [made.choice(origin.STRANGE)(made) for _ in range(made.randrange(1, 5))]
+    met: list[type[Exception]] = []
+    if seed % 2 == 0:
+        fault, error, _ = STRANGE_ENDINGS[seed // 10 % len(STRANGE_ENDINGS)]
+        faults.append(origin.from_now_on(noting(fault, error, met)))
+    file = one_world.sent(DATA)
+    version = served[0].hold(DATA, *faults)
+    served[0].fail_always("HeadObject", origin.head)
+    monkeypatch.setitem(reader.read.__wrapped__.__kwdefaults__, "patience", replace(SOON, attempts=6))  # type: ignore[attr-defined]  # contextmanager's
+    options = replace(OPTIONS, part_bytes=PART, connections=made.choice([1, 4]))
+    try:
+        left = run(Job(one_world.near_files, served[1], "job-1", lambda: 600.0, options), file, version)
+    except Unreadable:
+        assert met == [Unreadable] * len(met) != []
+        left = one_world.now(file)
+    if ObjectChanged in met:
+        assert failed(left, Reason.OBJECT_CHANGED)
+        return
+    if left and left.status is Status.HASHING:
+        assert (left.lease_holder, left.lease_until) == (None, 0)
+        served[0].recover()
+        served[0].fail_always("HeadObject", origin.head)
+        served[0].fail_always("GetObject", origin.right)
+        left = run(Job(one_world.near_files, served[1], "job-2", lambda: 600.0, options), file, version)
+    assert ready(left, DATA)
+    assert served[0].left_alone()
+
+
 # ---------------------------------------------------------------- what is asked
 
 
@@ -151,13 +277,118 @@ def test_a_broken_answer_goes_on_at_the_byte_reached(served: tuple[Origin, Objec
     assert served[0].ranges() == [None, f"bytes=5000-{last}", f"bytes=8000-{last}", f"bytes=8001-{last}"]
 
 
-def test_a_byte_renews_the_attempts(served: tuple[Origin, Objects], connections: int) -> None:
-    """A bad line that still brings something is read to the end, however often it breaks."""
+def test_progress_renews_the_attempts(served: tuple[Origin, Objects], connections: int) -> None:
+    """A bad line that still brings what the least rate wants is read to the end, however often it breaks."""
     data = DATA[: 3 * SOON.attempts]
     version = served[0].hold(data, then=origin.cut(1))
-    with reading(served, version, connections) as buffers:
+    with reading(served, version, connections, patience=replace(SOON, least_rate=0.001)) as buffers:
         assert taken(buffers) == data
         assert buffers.retries == len(data) - 1
+
+
+def test_a_byte_now_and_then_is_no_progress(served: tuple[Origin, Objects], connections: int) -> None:
+    """Bytes that come at less than the least rate, over all attempts, do not pay for more of them."""
+    version = served[0].hold(DATA, then=origin.cut(1))
+    patience = replace(SOON, least_rate=1e9)
+    with reading(served, version, connections, patience=patience) as buffers, pytest.raises(Unreadable):
+        next(buffers)
+    assert len(served[0].requests) <= connections * SOON.attempts
+
+
+def test_slow_parts_add_up(served: tuple[Origin, Objects]) -> None:
+    """Whoever breaks once in each part, and is slow, is not followed from part to part for ever."""
+    version = served[0].hold(content(2 * SOON.attempts * PART), then=origin.cut(PART))
+    patience = replace(SOON, least_rate=1e9)
+    with reading(served, version, 1, patience=patience) as buffers, pytest.raises(Unreadable):
+        taken(buffers)
+    assert len(served[0].requests) == SOON.attempts
+
+
+@pytest.mark.parametrize("after", [0, 1, 700])
+def test_a_trickle_is_not_followed(served: tuple[Origin, Objects], connections: int, after: int) -> None:
+    """Where bytes come far too slowly they are asked for anew, over another connection, and none of them twice."""
+    version = served[0].hold(DATA, origin.trickle(after), origin.trickle(after))
+    with reading(served, version, connections) as buffers:
+        assert taken(buffers) == DATA
+        assert buffers.retries == 2
+    assert served[0].accepted == connections + 2
+    if connections == 1:
+        starts = [int(asked.removeprefix("bytes=").partition("-")[0]) for asked in served[0].ranges() if asked]
+        assert after <= starts[0] < starts[1]
+
+
+def test_a_trickle_without_end_is_unreadable(served: tuple[Origin, Objects], connections: int) -> None:
+    """After as many attempts as any other trouble; the cause says so."""
+    version = served[0].hold(DATA, then=origin.trickle(0))
+    patience = replace(SOON, attempts=2)
+    with reading(served, version, connections, patience=patience) as buffers:
+        with pytest.raises(Unreadable, match="bytes in 2 attempts") as raised:
+            next(buffers)
+        assert isinstance(raised.value.__cause__, TooSlow)
+
+
+@pytest.mark.parametrize("head", [origin.slow_head, origin.slow_refusal, origin.endless_continue])
+def test_headers_that_never_end_are_not_followed(served: tuple[Origin, Objects], connections: int, head: Fault) -> None:
+    """Byte by byte, one 100 Continue after the other, or a refusal whose document never ends."""
+    version = served[0].hold(DATA, head)
+    with reading(served, version, connections) as buffers:
+        assert taken(buffers) == DATA
+        assert buffers.retries == 1
+
+
+def test_a_slow_consumer_is_not_a_slow_origin(served: tuple[Origin, Objects], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time that passes between two reads of the socket counts for nothing, however long."""
+    version = served[0].hold(DATA)
+    connection = Connection(Source(served[1], version), connect_seconds=5, stall_seconds=5, least_rate=4 * KIB)
+    got = bytearray(len(DATA))
+    away = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + away, time=time.time)
+    monkeypatch.setattr("sluice.wire.time", clock)
+    with closing(connection):
+        for at in range(0, len(DATA), 100):
+            view = memoryview(got)[at : at + 100]
+            assert connection.read_into(view, at, len(DATA)) == len(view)
+            away += 1000.0
+    assert got == DATA
+    assert len(served[0].requests) == 1
+    assert served[0].left_alone()
+
+
+@pytest.mark.parametrize("extra", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+def test_what_comes_behind_an_answer_is_not_the_next_one(served: tuple[Origin, Objects], extra: bytes) -> None:
+    """The connection is given up, without an attempt lost, whether the bytes come with the body or behind it."""
+    version = served[0].hold(DATA, then=origin.followed_by(extra))
+    connection = Connection(Source(served[1], version), connect_seconds=5, stall_seconds=5, least_rate=4 * KIB)
+    with closing(connection):
+        for start in range(0, len(DATA) - PART, PART):
+            got = bytearray(PART)
+            assert connection.read_into(memoryview(got), start, start + PART) == PART
+            assert got == DATA[start : start + PART]
+            if connection._socket is not None:
+                arrived = select.poll()
+                arrived.register(connection._socket, select.POLLIN)
+                assert arrived.poll(origin.PATIENCE_SECONDS * 1000)
+    assert served[0].accepted == len(served[0].requests) == len(DATA) // PART
+    assert served[0].left_alone()
+
+
+def test_no_redirect_is_followed(served: tuple[Origin, Objects], connections: int) -> None:
+    """To another host it would take the signature along, and S3 names no other for a bucket's own region."""
+    with origin.serving() as (other, _):
+        version = served[0].hold(DATA, then=origin.redirect(307, f"{other.url}/the/key"))
+        with reading(served, version, connections) as buffers, pytest.raises(Unreadable, match="307"):
+            next(buffers)
+        assert other.requests == []
+
+
+def test_no_encoding_is_asked_for(served: tuple[Origin, Objects], connections: int) -> None:
+    """The bytes as they are, and S3 is to say so, whatever it has stored as the object's encoding."""
+    version = served[0].hold(DATA)
+    with reading(served, version, connections) as buffers:
+        assert taken(buffers) == DATA
+    for request in served[0].requests:
+        assert request.headers["accept-encoding"] == "identity"
+        assert "response-content-encoding=identity" in request.path
 
 
 def test_attempts_without_a_byte_are_bounded(served: tuple[Origin, Objects]) -> None:
@@ -364,7 +595,7 @@ def test_nobody_waits_for_ever_for_a_connection(
 def test_what_was_interrupted_opens_no_connection(served: tuple[Origin, Objects]) -> None:
     """Leaving finds some threads between two sockets."""
     version = served[0].hold(DATA)
-    connection = Connection(Source(served[1], version), connect_seconds=5, stall_seconds=5)
+    connection = Connection(Source(served[1], version), connect_seconds=5, stall_seconds=5, least_rate=0)
     connection.interrupt()
     with pytest.raises(ConnectionAbortedError):
         connection.read_into(memoryview(bytearray(PART)), 0, len(DATA))

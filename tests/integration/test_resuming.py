@@ -58,6 +58,9 @@ class Clock:
     def time(self) -> float:
         return 1_800_000_000 + self.gone
 
+    def pass_by(self, seconds: float) -> None:
+        self.gone += seconds
+
 
 class Killed(BaseException):
     """The process ends here: not even what follows an error is done."""
@@ -73,6 +76,7 @@ def one_world() -> Iterator[World]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("sluice.hashing.time", clock)
+    monkeypatch.setattr("sluice.hashing.LEAST_READ_RATE", PART / (4 * TICK_SECONDS))
     # Nobody waits before asking again.
     monkeypatch.setattr(Patience, "pause", lambda *_: 0.0)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
@@ -269,6 +273,25 @@ def test_each_invocation_sends_the_next_message(here: World, hasher: Hasher) -> 
     assert invocations == 6
 
 
+def test_ten_records_of_one_message_are_ten_files(here: World, hasher: Hasher) -> None:
+    """The third is malformed, and goes to the dead letters by itself; each of the others is hashed, and handed over
+    where it needs more than one job."""
+    arrived = [here.arrived(DATA[: (1 + number % 2) * PART], filename=f"{number}.bin") for number in range(9)]
+    records = [json.loads(told(version))["Records"][0] for _, version in arrived]
+    malformed = json.loads(told(arrived[2][1]))["Records"][0]
+    malformed["s3"]["object"]["size"] = 10**20
+    records.insert(2, malformed)
+    assert hasher.handle(json.dumps({"Records": records})) == []
+    messages = [body for _ in range(2) for body in hasher.sent()]
+    alone = json.dumps({"Records": [malformed]})
+    assert sorted(messages) == sorted([alone, *(told(version) for file, version in arrived if file.size > PART)])
+    for body in messages:
+        assert hasher.handle(body) == (["1"] if body == alone else [])
+    for file, _ in arrived:
+        assert ready(here.now(file), DATA[: file.size])
+    assert hasher.sent() == []
+
+
 def test_a_next_message_that_cannot_be_sent(here: World, hasher: Hasher) -> None:
     """The lease is back by then and the checkpoint written, so the invocation fails and its own message goes on."""
     file, version = here.arrived(DATA)
@@ -450,6 +473,40 @@ def test_starting_over_is_no_progress(here: World) -> None:
         assert left.status is Status.HASHING
     here.near_files.save(here.now(file), digest_states={})
     assert failed(run(job(here, sliced(4)), file, version), Reason.UNREADABLE)
+
+
+def test_a_trickle_is_no_progress(here: World, clock: Clock) -> None:
+    """A file whose jobs bring bytes, but far more slowly than a connection may be, does not go round for ever."""
+    data = content(2 * ATTEMPTS * PART)
+    file, version = here.arrived(data)
+    for attempt in range(ATTEMPTS):
+        left = run(trickling(here, clock), file, version)
+        assert left is not None
+        assert (left.status, left.hashed_bytes, left.attempts) == (Status.HASHING, (attempt + 1) * PART, attempt + 1)
+    assert failed(run(trickling(here, clock), file, version), Reason.UNREADABLE)
+
+
+def test_a_trickle_after_a_good_beginning_is_none_either(here: World, clock: Clock) -> None:
+    """The run counts as a whole: its first checkpoint may have been in time."""
+    file, version = here.arrived(DATA)
+    here.proxy.fail("PutItem", network.pass_on, network.after(lambda: clock.pass_by(1000.0)))
+    left = run(job(here, sliced(500)), file, version)
+    assert left is not None
+    assert [int(item["attempts"]["N"]) for item in written(here, file)] == [1, 0, 1]
+    assert (left.status, left.attempts) == (Status.HASHING, 1)
+
+
+def test_a_small_file_that_came_slowly_is_ready(here: World, clock: Clock) -> None:
+    """Its end is progress, whatever the rate, on the last attempt as well."""
+    file, version = here.arrived(DATA[:PART])
+    here.near_files.save(file, status=Status.HASHING, attempts=ATTEMPTS - 1)
+    assert ready(run(trickling(here, clock), file, version), DATA[:PART])
+
+
+def trickling(here: World, clock: Clock) -> Job:
+    """A job that hands over after one buffer, which takes a thousand seconds."""
+    here.proxy.fail("GetObject", network.before(lambda: clock.pass_by(1000.0)))
+    return job(here, sliced(1))
 
 
 def test_the_last_receive_of_a_message_renews_it(here: World) -> None:

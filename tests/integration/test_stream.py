@@ -166,7 +166,9 @@ def test_direct_is_the_bytes_from_s3(stack: Stack, ready: Ready) -> None:
 
 def test_declared_digest_that_is_wrong_fails_the_file(api: httpx.Client) -> None:
     """A file that is not what its client declared ends `failed` with the reason and is never served."""
-    file = journey.upload(api, b"not empty", digests={"sha-256": hashlib.sha256(b"").hexdigest()})
+    file = journey.upload(api, b"not empty")
+    wrong = {"digests": {"sha-256": hashlib.sha256(b"").hexdigest()}}
+    assert api.post(f"/files/{file['id']}/complete", json=wrong).status_code == 202
     shown = journey.ended(api, file)
     assert (shown["status"], shown["reason"]) == ("failed", "digest_mismatch")
     assert problem(get(shown["links"]["content"]), 409, "not_ready")["reason"] == "digest_mismatch"

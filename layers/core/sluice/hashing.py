@@ -16,7 +16,7 @@ from sluice.digests import SUPPORTED, Digests, StateError, available
 from sluice.drops import Drops
 from sluice.errors import Conflict, FileNotFound
 from sluice.files import ENDED, UPLOAD_MISSING, File, Files, Status, in_days
-from sluice.limits import REMEMBERED_DAYS
+from sluice.limits import LEAST_READ_RATE, REMEMBERED_DAYS
 from sluice.objects import Head, ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
 from sluice.reader import Unreadable, read
 from sluice.verdicts import verdict_by_s3
@@ -110,7 +110,8 @@ class Job:
     """
 
     _file: File  # the record as this run last wrote it
-    _gets_on: bool  # whether this run's checkpoints bring the file nearer to its end
+    _gets_on: bool  # whether this run's checkpoints bring the file nearer to its end, if they are fast enough
+    _attempts: int  # of the record, this run among them
 
     def __init__(
         self, files: Files, objects: Objects, holder: str, seconds_left: Callable[[], float], options: Options
@@ -300,6 +301,7 @@ class Job:
             logger.warning("states cannot be saved here: an interrupted job starts over", file_id=file.id)
         # Starting over again and again is no progress, however far each job gets.
         self._gets_on = digests.resumable and digests.offset == file.hashed_bytes
+        self._attempts = file.attempts
         return digests, parts
 
     def _read(self, version: Version, digests: Digests, parts: Composite | None) -> bool:
@@ -343,6 +345,8 @@ class Job:
             if parts:
                 parts.update(buffer)
             moment = time.monotonic()
+            self.work.hashed_bytes += len(buffer)
+            self.work.seconds = moment - begun
             if not self._in_time() or (digests.resumable and moment - begun >= self._options.slice_seconds):
                 return
             if moment - written >= checkpoint_seconds(moment - begun, self._options.checkpoint_seconds):
@@ -417,12 +421,16 @@ class Job:
         return True
 
     def _progress(self, digests: Digests, parts: Composite | None) -> dict[str, Any]:
-        """A checkpoint: how far the digests are, and what the next job needs to go on from there."""
+        """A checkpoint: how far the digests are, and what the next job needs to go on from there.
+
+        What comes more slowly than a connection may be is no progress: an object could be followed so for years.
+        """
+        gets_on = self._gets_on and self.work.hashed_bytes >= LEAST_READ_RATE * self.work.seconds
         return {
             "hashed_bytes": digests.offset,
             "digest_states": digests.states() | (parts.states() if parts else {}),
             "resumes": digests.resumable,
-            "attempts": 0 if self._gets_on else self._file.attempts,
+            "attempts": 0 if gets_on else self._attempts,
         }
 
     def _lease(self) -> dict[str, Any]:

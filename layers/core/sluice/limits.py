@@ -33,6 +33,9 @@ USUAL_PART_BYTES = 64 * MIB  # as large as a part gets for that: what a broken c
 MAX_SINGLE_PUT_BYTES = DEFAULT_PART_BYTES  # a file of one part needs no multipart upload
 # What Uppy sends in one request by itself: so much of an owner's quota is promised to one whose size nobody tells.
 UNTOLD_POST_BYTES = 100 * MIB
+# Bytes per second of one connection to S3. S3 gives one about 100 MB/s, and Lambda's network has 75 MB/s in all: less
+# than a thousandth of that is a connection that is broken or misused, and a new one helps more than patience.
+LEAST_READ_RATE = 32 * KIB
 MAX_FILENAME_CHARACTERS = 255  # what common file systems take
 MAX_FINGERPRINT_BYTES = 1_024  # a DynamoDB sort key, which it is in the index of unfinished uploads
 MAX_CONTENT_TYPES = 50  # media ranges and extensions in one drop

@@ -42,6 +42,10 @@ COMPLETE_SECONDS = 60.0  # how long S3 is waited for while it puts parts togethe
 # What S3 says of an object that is to be made where one is (412), or while another request makes one (409).
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 
+# Whoever uploads may have S3 store a Content-Encoding and send it with every answer. The bytes are what they are: with
+# this in the URL S3 says so, and any other encoding was made on the way.
+AS_STORED = {"response-content-encoding": "identity"}
+
 # What HEAD calls a checksum -> the RFC 9530 name, where it has one: https://www.iana.org/assignments/http-digest-hash-alg/
 CHECKSUMS = {
     "ChecksumCRC64NVME": "crc64nvme",
@@ -102,7 +106,7 @@ class Part:
 
     number: int
     size: int
-    etag: str  # without quotes
+    etag: str  # as `bare_etag` makes it
     # By S3's name for it, where the parts have one: to complete an upload that was begun for it means to repeat it.
     checksum: Mapping[str, str] = field(default_factory=dict)
     digest: str | None = None  # the same in hex
@@ -125,9 +129,17 @@ class Version:
     """One version of one object, pinned: reads of it never see another one's bytes."""
 
     key: str
-    etag: str  # without quotes
+    etag: str  # as `bare_etag` makes it
     size: int
     version_id: str | None
+
+
+def bare_etag(text: str) -> str:
+    """An ETag as it is compared and kept: S3 quotes it in answers and lists, and not in events.
+
+    The mark of a weak one goes as well: whoever reads bytes has to look at it before. Case counts (RFC 9110, 8.8.3).
+    """
+    return text.strip().removeprefix("W/").strip(' \t"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +247,16 @@ class Objects:
         return Form(f"{signed['url'].rstrip('/')}/", signed["fields"], int(time.time()) + seconds)
 
     def sign_get(self, version: Version, content_type: str, disposition: str, method: str = "GET") -> Signed:
-        """A GET of exactly this version as a file of this name; or a HEAD, as a URL is good for one method only."""
+        """A GET of exactly this version as a file of this name; or a HEAD, as a URL is good for one method.
+
+        Undecoded, whatever encoding was stored with it.
+        """
         shown = {"response-content-type": content_type, "response-content-disposition": disposition}
-        return self._signer.sign(method, version.key, _version_parameter(version) | shown)
+        return self._signer.sign(method, version.key, _version_parameter(version) | AS_STORED | shown)
 
     def sign_read(self, version: Version) -> Signed:
         """A GET of exactly this version. Range and If-Match need no signature: the reader adds them."""
-        return self._signer.sign("GET", version.key, _version_parameter(version))
+        return self._signer.sign("GET", version.key, _version_parameter(version) | AS_STORED)
 
     def parts(self, key: str, upload_id: str) -> list[Part]:
         """All parts that have arrived, by number. Raises UploadMissing."""
@@ -260,7 +275,7 @@ class Objects:
                 told: Mapping[str, Any] = part
                 checksum = {name: told[name] for name in CHECKSUMS if name in told}
                 digest = next((base64.b64decode(text).hex() for text in checksum.values()), None)
-                etag = part["ETag"].strip('"')
+                etag = bare_etag(part["ETag"])
                 found[part["PartNumber"]] = Part(part["PartNumber"], part["Size"], etag, checksum, digest)
             # moto says of a full page that it is the last one, where a part's number is beyond their count.
             if not page.get("IsTruncated") and len(listed) < LIST_PARTS_PAGE:
@@ -312,7 +327,7 @@ class Objects:
             )
         except ClientError as error:
             raise _translated(error) from None
-        version = Version(key, answer["ETag"].strip('"'), answer["ContentLength"], answer.get("VersionId", version_id))
+        version = Version(key, bare_etag(answer["ETag"]), answer["ContentLength"], answer.get("VersionId", version_id))
         return Head(version, _checksums(answer), _composite(answer), _archived(answer))
 
     def hide(self, key: str) -> None:

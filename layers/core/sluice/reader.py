@@ -7,6 +7,7 @@ Memory: (connections + SPARE_BUFFERS) x part_bytes, however large the object is.
 
 import math
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from threading import TIMEOUT_MAX, Event, Lock
 
 from botocore.exceptions import BotoCoreError
 
-from sluice.limits import MIB
+from sluice.limits import LEAST_READ_RATE, MIB
 from sluice.objects import Objects, Version
 from sluice.wire import Connection, Source
 
@@ -29,7 +30,10 @@ PASSING = (OSError, HTTPException, BotoCoreError)
 
 
 class Unreadable(Exception):
-    """The bytes did not come, however often they were asked for, or not in time; the cause is the last failure."""
+    """The bytes did not come, or too slowly, however often they were asked for, or not in time.
+
+    The cause is the last failure.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,9 @@ class Patience:
     """How long a read waits, and how often it tries."""
 
     connect_seconds: float = 5.0  # for a connection, TLS included: S3 is in the same region
-    stall_seconds: float = 20.0  # without a byte; S3's slow answers take a few
-    attempts: int = 10  # in a row without a new byte: with these pauses about 16 s of refusals
+    stall_seconds: float = 20.0  # without headers, then with less than `least_rate`; S3's slow answers take a few
+    least_rate: float = LEAST_READ_RATE  # bytes per second of one connection, while it is waited for
+    attempts: int = 10  # in a row that bring less than that: with these pauses about 16 s of refusals
     first_pause_seconds: float = 0.1  # doubled with each attempt
     longest_pause_seconds: float = 10.0
     margin_seconds: float = 5.0  # of `seconds_left` that remain to the caller
@@ -48,6 +53,15 @@ class Patience:
         not return at once (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)."""
         limit = min(self.first_pause_seconds * 2.0 ** (attempt - 1), self.longest_pause_seconds)
         return random.uniform(0, limit)  # noqa: S311 - jitter, no secret
+
+
+@dataclass(slots=True)
+class Row:
+    """The attempts of one connection since it last kept the least rate: how many failed, and what they brought."""
+
+    failed: int = 0
+    received: int = 0  # bytes
+    seconds: float = 0.0  # of waiting and pausing; what the consumer takes is not among them
 
 
 class Buffers(Iterator[memoryview]):
@@ -69,9 +83,10 @@ class Buffers(Iterator[memoryview]):
         self._seconds_left = seconds_left
         self._patience = patience
         self._connections = [
-            Connection(source, patience.connect_seconds, patience.stall_seconds) for _ in range(connections)
+            Connection(source, patience.connect_seconds, patience.stall_seconds, patience.least_rate)
+            for _ in range(connections)
         ]
-        self._idle = deque(self._connections)
+        self._idle = deque((connection, Row()) for connection in self._connections)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="reader")
         self._stopped = Event()
         self._lock = Lock()
@@ -133,32 +148,37 @@ class Buffers(Iterator[memoryview]):
         """Fill the view with the bytes from `start` on; what is asked of S3 goes up to `end`."""
         if self._over:  # in an earlier part: parts begin in order
             raise Unreadable("an earlier part could not be read")
-        connection = self._idle.popleft()
+        connection, row = self._idle.popleft()
         try:
             done = 0
             while done < len(view):
-                done += self._read_on(connection, view[done:], start + done, end)
+                done += self._read_on(connection, row, view[done:], start + done, end)
         except BaseException:
             self._over = True
             raise
         finally:
-            self._idle.append(connection)
+            self._idle.append((connection, row))
 
-    def _read_on(self, connection: Connection, view: memoryview, position: int, end: int) -> int:
-        """At least one byte, however many attempts that takes; how many it were."""
-        attempt = 0
-        while True:
-            try:
-                return connection.read_into(view, position, end)
-            except PASSING as error:
-                self._failure = error
-                attempt += 1
-                if attempt == self._patience.attempts:
-                    raise Unreadable(f"no byte in {attempt} attempts: {error}") from error
-                if self._stopped.wait(self._patience.pause(attempt)):
-                    raise
-                with self._lock:
-                    self.retries += 1
+    def _read_on(self, connection: Connection, row: Row, view: memoryview, position: int, end: int) -> int:
+        """How many bytes one attempt brings: none where it fails and may be made again."""
+        begun = time.monotonic()
+        count = 0
+        try:
+            count = connection.read_into(view, position, end)
+        except PASSING as error:
+            self._failure = error
+            row.failed += 1
+            if row.failed == self._patience.attempts:
+                raise Unreadable(f"{row.received} bytes in {row.failed} attempts: {error}") from error
+            if self._stopped.wait(self._patience.pause(row.failed)):
+                raise
+            with self._lock:
+                self.retries += 1
+        row.received += count
+        row.seconds += time.monotonic() - begun
+        if count and row.received >= self._patience.least_rate * row.seconds:
+            row.failed, row.received, row.seconds = 0, 0, 0.0
+        return count
 
 
 @contextmanager

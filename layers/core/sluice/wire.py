@@ -4,6 +4,7 @@ http.client and not boto3: its body is copied on the way, and its connections ca
 """
 
 import errno
+import math
 import os
 import re
 import select
@@ -12,13 +13,14 @@ import ssl
 import time
 from contextlib import suppress
 from email.message import Message
-from functools import cache
+from functools import cache, partial
 from http.client import HTTPConnection, HTTPResponse
+from io import BufferedReader, RawIOBase
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 
-from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version, ca_bundle
+from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version, bare_etag, ca_bundle
 from sluice.signing import Signed
 
 RENEW_SECONDS = 60  # a URL that ends sooner is signed again: clocks differ
@@ -35,6 +37,10 @@ class Expired(Refused):
 
 class WrongAnswer(OSError):
     """Other bytes than were asked for, or fewer."""
+
+
+class TooSlow(OSError):
+    """Bytes come, but at less than the least rate: a new connection may be better."""
 
 
 class Source:
@@ -55,18 +61,69 @@ class Source:
         self._signed = None
 
 
+class Incoming(RawIOBase):
+    """The bytes of one answer as they come over the socket. Raises TooSlow where that takes too long.
+
+    All up to `begin_body` has `seconds`. From then on every `seconds` of waiting have to bring `least_rate` bytes each.
+    Only waiting for the socket counts: whoever reads may take any time between two reads.
+    """
+
+    def __init__(self, raw: RawIOBase, seconds: float, least_rate: float) -> None:
+        self._raw = raw
+        self._seconds = seconds
+        self._least_rate = least_rate
+        self._head_ends = time.monotonic() + seconds
+        self._waited = 0.0
+        self._received = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def begin_body(self) -> None:
+        self._head_ends = math.inf
+        self._waited, self._received = 0.0, 0
+
+    def readinto(self, view: Any) -> int | None:
+        # Judged before waiting on, so that no byte that came is lost.
+        if self._waited >= self._seconds:
+            if self._received < self._least_rate * self._waited:
+                raise TooSlow(f"{self._received} bytes in {self._waited:.1f} s")
+            self._waited, self._received = 0.0, 0
+        begun = time.monotonic()
+        if begun >= self._head_ends:
+            raise TooSlow(f"no end of the headers in {self._seconds} s")
+        count = self._raw.readinto(view)
+        self._waited += time.monotonic() - begun
+        self._received += count or 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class Answer(HTTPResponse):
+    """One whose bytes, the headers among them, come through `incoming`."""
+
+    def __init__(self, sock: socket.socket, *args: Any, seconds: float, least_rate: float, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.incoming = Incoming(self.fp.detach(), seconds, least_rate)
+        self.fp = BufferedReader(self.incoming)
+
+
 class Connection:
     """Answers one request after the other. One thread uses it; any may `interrupt` it."""
 
-    def __init__(self, source: Source, connect_seconds: float, stall_seconds: float) -> None:
+    def __init__(self, source: Source, connect_seconds: float, stall_seconds: float, least_rate: float) -> None:
         self._source = source
         self._connect_seconds = connect_seconds
         self._stall_seconds = stall_seconds
+        self._answer = partial(Answer, seconds=stall_seconds, least_rate=least_rate)
         self._lock = Lock()  # a socket is not shut down while it is closed: its number may be another one's by then
         self._interrupted = False
         self._socket: socket.socket | None = None
         self._http: HTTPConnection | None = None
-        self._response: HTTPResponse | None = None
+        self._response: Answer | None = None
         self._left = 0  # bytes of the answer that have not been read
         self._ahead = b""  # the first of them, which came with the headers
         self._failure: Exception | None = None  # of the last answer, behind bytes that were good
@@ -106,11 +163,11 @@ class Connection:
                 self._socket.close()
             self._http = self._socket = None
 
-    def _take(self, response: HTTPResponse, view: memoryview) -> int:
+    def _take(self, response: Answer, view: memoryview) -> int:
         taken = min(len(self._ahead), len(view))
         view[:taken], self._ahead = self._ahead[:taken], self._ahead[taken:]
         # Past all of http.client: TLS gives 16 KiB at a time, and those layers cost about as much as decrypting them.
-        receive = response.fp.raw.readinto
+        receive = response.incoming.readinto
         try:
             while taken < len(view):
                 count = receive(view[taken:])
@@ -123,7 +180,9 @@ class Connection:
             self.close()
             self._failure = error
         self._left -= taken
-        if not self._left:
+        if not self._left and self._ahead:
+            self.close()  # more came than was asked for: the next answer could not be told from it
+        elif not self._left:
             self._finish()  # the socket stays for the next answer
         return taken
 
@@ -133,15 +192,15 @@ class Connection:
                 self._response.close()
             self._response = None
 
-    def _ask(self, position: int, stop: int) -> HTTPResponse:
+    def _ask(self, position: int, stop: int) -> Answer:
         version = self._source.version
         url = urlsplit(self._source.signed().url)
-        headers = {"Host": url.netloc, "If-Match": f'"{version.etag}"'}
+        headers = {"Host": url.netloc, "If-Match": f'"{version.etag}"', "Accept-Encoding": "identity"}
         if (position, stop) != (0, version.size):
             headers["Range"] = f"bytes={position}-{stop - 1}"
         http = self._connected(url)
         http.request("GET", f"{url.path}?{url.query}", headers=headers)
-        self._response = response = http.getresponse()
+        self._response = response = cast(Answer, http.getresponse())
         if response.status not in (200, 206):
             refused = refusal(response.status, response.read(REFUSAL_BYTES))
             if isinstance(refused, Expired):
@@ -151,15 +210,17 @@ class Connection:
         self._left = stop - position
         # Takes what was read with the headers, or else waits for more: nothing stays in the response's own buffer.
         self._ahead = response.fp.read1()
+        response.incoming.begin_body()
         return response
 
     def _connected(self, url: SplitResult) -> HTTPConnection:
-        if self._http is None or self._http.sock is None:
-            self.close()  # never opened, or the server closed with its last answer
+        if self._http is None or self._http.sock is None or not quiet(self._http.sock):
+            self.close()  # never opened, closed by the server, or not as its last answer should have left it
             opened = self._open(url)
             opened.settimeout(self._stall_seconds)
             self._http = HTTPConnection(str(url.hostname))
             self._http.sock = opened
+            self._http.response_class = self._answer  # type: ignore[assignment]  # all that is done with it is a call
         return self._http
 
     def _open(self, url: SplitResult) -> socket.socket:
@@ -206,6 +267,14 @@ class Connection:
             raise ConnectionAbortedError("the reading has ended")
 
 
+def quiet(kept: socket.socket) -> bool:
+    """Whether nothing has come that nobody asked for: the connection's end, or bytes behind an answer, which would be
+    taken for the next one."""
+    arrived = select.poll()
+    arrived.register(kept, select.POLLIN)
+    return not arrived.poll(0) and not (isinstance(kept, ssl.SSLSocket) and kept.pending())
+
+
 def refusal(status: int, document: bytes) -> Exception:
     """What S3 means by an answer without the object."""
     code, message = (found[1].decode(errors="replace") if (found := one.search(document)) else "" for one in DETAILS)
@@ -231,8 +300,16 @@ EXPIRED_CODES = {"ExpiredToken", "TokenRefreshRequired"}
 def check(status: int, headers: Message, version: Version, position: int, stop: int) -> None:
     """Raises ObjectChanged for another object's answer, WrongAnswer for one that is not of exactly these bytes."""
     etag = headers["ETag"]
-    if etag is not None and etag.strip('"') != version.etag:
+    if etag is not None and bare_etag(etag) != version.etag:
         raise ObjectChanged(f"S3 sends the object {etag}, not {version.etag}")
+    # S3 has none. Whatever made it one says that the bytes may be others, and RFC 9110, 15.3.7.3, forbids to put such
+    # ranges together. It is the same object all the same: not the verdict that it was changed.
+    if etag is not None and etag.lstrip().startswith("W/"):
+        raise WrongAnswer(f"the ETag {etag} is a weak one")
+    # The URL asks for `identity` (sign_read), whatever was stored with the object: another one was added on the way.
+    encodings = {name.strip().lower() for name in ",".join(headers.get_all("Content-Encoding", [])).split(",")}
+    if encodings - {"", "identity"}:
+        raise WrongAnswer(f"the body comes as {', '.join(sorted(encodings))}")
     whole = (position, stop) == (0, version.size)
     wanted = (200, None) if whole else (206, f"bytes {position}-{stop - 1}/{version.size}")
     told = (status, headers["Content-Range"])

@@ -27,6 +27,7 @@ from sluice.objects import (
     Undecided,
     UploadMissing,
     Version,
+    bare_etag,
     ca_bundle,
     within,
 )
@@ -142,6 +143,7 @@ def test_a_download_url_means_one_version_and_its_names(objects: Objects) -> Non
     told = query(signed)
     assert told["versionId"] == "v1"
     assert told["response-content-type"] == "text/html"
+    assert told["response-content-encoding"] == "identity"
     assert told["response-content-disposition"].endswith("X-Evil: 1")
     assert signed.url.isprintable()
     assert " " not in signed.url
@@ -167,6 +169,7 @@ def test_a_reads_url_means_one_version_and_leaves_the_range_open(objects: Object
     signed = objects.sign_read(version)
     told = query(signed)
     assert told.get("versionId") == version.version_id
+    assert told["response-content-encoding"] == "identity"
     assert told["X-Amz-SignedHeaders"] == "host"
     assert told["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
     sent = {"Range": f"bytes={byte}-99", "If-Match": '"abc-2"'}
@@ -195,6 +198,28 @@ def test_what_s3_answers_is_told_apart(
 
 HEAD = {"ETag": '"abc-2"', "ContentLength": 7}
 ASKED = {"Bucket": "the-bucket", "Key": KEY, "ChecksumMode": "ENABLED"}
+
+
+@pytest.mark.parametrize(
+    ("text", "etag"),
+    [
+        ('"abc-2"', "abc-2"),
+        ("abc-2", "abc-2"),
+        (' "abc-2" ', "abc-2"),
+        ('W/"abc-2"', "abc-2"),
+        ('"AbC"', "AbC"),
+        ("", ""),
+    ],
+)
+def test_an_etag_is_kept_bare(text: str, etag: str) -> None:
+    """However it is written where it comes in; its case counts."""
+    assert bare_etag(text) == etag
+
+
+@given(st.from_regex(r"[0-9a-f]{32}(-[0-9]{1,5})?", fullmatch=True))
+def test_a_bare_etag_stays_as_it_is(etag: str) -> None:
+    """It may be made bare again, as a record of an earlier deployment is."""
+    assert bare_etag(bare_etag(f'"{etag}"')) == bare_etag(etag) == etag
 
 
 @pytest.mark.parametrize(("told", "version_id"), [({"VersionId": "v9"}, "v9"), ({}, None)])

@@ -100,11 +100,13 @@ def test_a_get_is_signed_as_by_botocore(
         "Key": key,
         "VersionId": version_id,
         "ResponseContentType": content_type,
+        "ResponseContentEncoding": "identity",
         "ResponseContentDisposition": f"a{disposition}",
     }
     query = {
         "versionId": version_id,
         "response-content-type": content_type,
+        "response-content-encoding": "identity",
         "response-content-disposition": f"a{disposition}",
     }
     same(client, "get_object", params, "GET", key, query)

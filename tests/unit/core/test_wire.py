@@ -98,11 +98,45 @@ def test_other_bytes_than_were_asked_for_are_not_read(
         check(status, headers(ETag='"abc-2"', Content_Length=length, Content_Range=told), VERSION, start, stop)
 
 
-@pytest.mark.parametrize("etag", ['"abc-3"', '"abc"', 'W/"abc-2"', '""'])
+@pytest.mark.parametrize("etag", ['"abc-3"', '"abc"', 'W/"abc-3"', '"ABC-2"', '""'])
 def test_another_etag_is_another_object(etag: str) -> None:
     """Even where its length is the same."""
     with pytest.raises(ObjectChanged):
         check(200, headers(ETag=etag, Content_Length="100"), VERSION, 0, 100)
+
+
+@pytest.mark.parametrize("etag", ["abc-2", ' "abc-2"', '"abc-2" ', "\tabc-2"])
+def test_an_etag_may_be_written_in_other_ways(etag: str) -> None:
+    """Without quotes, or with blanks around it: what stands in between may write it anew."""
+    check(200, headers(ETag=etag, Content_Length="100"), VERSION, 0, 100)
+
+
+@pytest.mark.parametrize("etag", ['W/"abc-2"', "W/abc-2", ' W/"abc-2"'])
+def test_a_weak_etag_is_a_wrong_answer_and_no_other_object(etag: str) -> None:
+    """It says that the bytes may differ, so they are not put together; asking again may help, a verdict would stay."""
+    with pytest.raises(WrongAnswer, match="weak"):
+        check(200, headers(ETag=etag, Content_Length="100"), VERSION, 0, 100)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "aws-chunked", "identity, gzip", "x"])
+def test_an_encoded_body_is_not_taken_for_the_object(encoding: str) -> None:
+    """Whatever its length and range say: its bytes would be hashed as the object's."""
+    with pytest.raises(WrongAnswer, match="comes as"):
+        check(200, headers(ETag='"abc-2"', Content_Length="100", Content_Encoding=encoding), VERSION, 0, 100)
+
+
+def test_the_second_of_two_encodings_counts_as_well() -> None:
+    """Whoever added one on the way may have added a header of its own."""
+    found = headers(ETag='"abc-2"', Content_Length="100", Content_Encoding="identity")
+    found["Content-Encoding"] = "gzip"
+    with pytest.raises(WrongAnswer, match="gzip"):
+        check(200, found, VERSION, 0, 100)
+
+
+@pytest.mark.parametrize("encoding", [None, "identity", "Identity", " identity ", ""])
+def test_no_encoding_is_the_object_itself(encoding: str | None) -> None:
+    """S3 says `identity` because the URL asks for it."""
+    check(200, headers(ETag='"abc-2"', Content_Length="100", Content_Encoding=encoding), VERSION, 0, 100)
 
 
 def test_an_answer_without_an_etag_is_not_believed() -> None:

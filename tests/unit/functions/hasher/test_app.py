@@ -162,6 +162,132 @@ def test_a_message_that_cannot_be_read_ends_as_a_dead_letter(hasher: ModuleType,
     assert handled(hasher, json.dumps(notification("else/x")), body, json.dumps({"Records": []})) == ["1"]
 
 
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """S3's record with another value at `path`, or without one (...)."""
+    (record,) = notification()["Records"]
+    *way, name = path.split(".")
+    place = record
+    for step in way:
+        place = place[step]
+    if value is ...:
+        del place[name]
+    else:
+        place[name] = value
+    return dict(record)
+
+
+WRONG: dict[str, list[Any]] = {
+    "eventName": [..., None, 5],
+    "s3": [..., None, 5, []],
+    "s3.bucket": [..., "the-bucket"],
+    "s3.bucket.name": [..., ["the-bucket"]],
+    "s3.object": [..., None, "x"],
+    "s3.object.key": [..., None, 5, [KEY], {}, KEY.replace("alice", "\ud800")],
+    "s3.object.size": [..., None, "5", 5.0, True, -1, 10**19, int("9" * 4000)],
+    "s3.object.eTag": [..., None, 5, "", '""'],
+    "s3.object.versionId": [5, ["v1"], {}],
+}
+MALFORMED: list[Any] = [
+    None,
+    5,
+    "x",
+    [],
+    {},
+    *(changed(path, value) for path, values in WRONG.items() for value in values),
+]
+
+
+@pytest.mark.parametrize("record", MALFORMED)
+def test_a_malformed_record_does_not_cost_its_neighbours(
+    hasher: ModuleType,
+    dynamodb: Stubber,
+    sqs: Stubber,
+    capsys: pytest.CaptureFixture[str],
+    record: Any,
+) -> None:
+    """The nine others of a message are tried, and it does not come again. The malformed one is said and counted, and
+    goes on by itself: to the dead letters."""
+    for _ in range(9):
+        dynamodb.add_response("get_item", {"Item": _to_item(a_file(owner="alice", status=Status.READY))})
+    alone = json.dumps({"Records": [record]})
+    sent = {name: value for name, value in NEXT.items() if name != "MessageGroupId"}  # nobody's in particular
+    sqs.add_response("send_message", {"MessageId": "m"}, sent | {"MessageBody": alone})
+    good = notification()["Records"]
+    assert handled(hasher, json.dumps({"Records": [*good * 2, record, *good * 7]})) == []
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["Malformed"] for line in lines if "Malformed" in line] == [[1.0]]
+
+
+@pytest.mark.parametrize("record", MALFORMED)
+def test_a_malformed_record_alone_ends_as_a_dead_letter(
+    hasher: ModuleType, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, record: Any
+) -> None:
+    """It fails its message, as often as the queue gives it out, and is sent nowhere; each time is said and counted."""
+    for receives in (1, 5):
+        assert handled(hasher, json.dumps({"Records": [record]}), receives=receives) == ["0"]
+        assert "malformed record" in caplog.messages
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line["Malformed"] for line in lines if "Malformed" in line] == [[1.0]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", "{", "null", "[]", "{}", "5", "[" * 100_000, "9" * 5000),
+        *('{"Records": null}', '{"Records": {}}', '{"Records": "x"}'),
+        *('{"Assembling": 5}', '{"Assembling": {"owner": "alice"}}', '{"Assembling": {"owner": "alice", "id": 5}}'),
+    ],
+)
+def test_a_message_of_an_unknown_shape_is_counted(
+    hasher: ModuleType, capsys: pytest.CaptureFixture[str], body: str
+) -> None:
+    """And ends as a dead letter."""
+    assert handled(hasher, body) == ["0"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["Malformed"] for line in lines if "Malformed" in line] == [[1.0]]
+
+
+def test_a_record_that_fails_brings_its_message_back_after_all_were_tried(
+    hasher: ModuleType, dynamodb: Stubber
+) -> None:
+    """The second and the third of four fail; the fourth is looked at all the same."""
+    ended = {"Item": _to_item(a_file(owner="alice", status=Status.READY))}
+    dynamodb.add_response("get_item", ended)
+    dynamodb.add_client_error("get_item", "InternalServerError", http_status_code=500)
+    dynamodb.add_client_error("get_item", "InternalServerError", http_status_code=500)
+    dynamodb.add_response("get_item", ended)
+    assert handled(hasher, json.dumps({"Records": notification()["Records"] * 4})) == ["0"]
+
+
+def test_a_malformed_record_that_cannot_be_sent_on_brings_its_message_back(
+    hasher: ModuleType, dynamodb: Stubber, sqs: Stubber
+) -> None:
+    """Rather than be lost; its neighbour is tried."""
+    dynamodb.add_response("get_item", {"Item": _to_item(a_file(owner="alice", status=Status.READY))})
+    sqs.add_client_error("send_message", "ServiceUnavailable", http_status_code=503)
+    assert handled(hasher, json.dumps({"Records": [{}, *notification()["Records"]]})) == ["0"]
+
+
+def test_each_record_of_a_last_receive_is_sent_anew(hasher: ModuleType, dynamodb: Stubber, sqs: Stubber) -> None:
+    """One message a file: their hand-overs do not meet again."""
+    for _ in range(2):
+        arrived(dynamodb)
+        dynamodb.add_response("put_item", {})
+        sqs.add_response("send_message", {"MessageId": "m"}, NEXT)
+    assert handled(hasher, json.dumps({"Records": notification()["Records"] * 2}), receives=5) == []
+
+
+@pytest.mark.parametrize("etag", ["abc", '"abc"', ' "abc" ', 'W/"abc"'])
+def test_an_etag_is_taken_bare(hasher: ModuleType, dynamodb: Stubber, sqs: Stubber, etag: str) -> None:
+    """S3's events have it without quotes, HEAD with them: a record has one form."""
+    arrived(dynamodb)
+    dynamodb.add_response("put_item", {})
+    sqs.add_response("send_message", {"MessageId": "m"})
+    with noted(hasher) as written:
+        assert handled(hasher, json.dumps({"Records": [changed("s3.object.eTag", etag)]}), receives=5) == []
+    assert [item["etag"]["S"] for item in written] == ["abc"]
+
+
 NEXT = {"QueueUrl": "https://sqs.example/the-queue", "MessageBody": json.dumps(notification()), "DelaySeconds": 0}
 NEXT["MessageGroupId"] = "alice"
 

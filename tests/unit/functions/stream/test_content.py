@@ -116,6 +116,19 @@ def test_what_is_no_single_range_of_bytes_means_the_whole(header: str) -> None:
     assert byte_range(ready(), {"range": header}) is None
 
 
+@pytest.mark.parametrize("digits", [19, 20, 21, 40, 100])
+def test_a_number_beyond_any_file_is_a_number(digits: int) -> None:
+    """The end of the range is then the file's, a suffix is the whole of it, and a start behind the file is a 416."""
+    large = "9" * digits
+    assert byte_range(ready(), {"range": f"bytes=0-{large}"}) == (0, 5)
+    assert byte_range(ready(), {"range": f"bytes=3-{large}"}) == (3, 5)
+    assert byte_range(ready(), {"range": f"bytes=-{large}"}) == (0, 5)
+    assert byte_range(ready(), {"range": f"bytes={'0' * (digits - 1)}1-2"}) == (1, 3)
+    for start in (f"{large}-", f"{large}-{large}"):
+        with pytest.raises(RangeNotSatisfiable):
+            byte_range(ready(), {"range": f"bytes={start}"})
+
+
 @given(st.text(max_size=40), st.integers(0, 10))
 def test_no_range_header_crashes(text: str, size: int) -> None:
     """Nonsense gives the whole, a range within the file, or 416."""

@@ -1,0 +1,99 @@
+"""What stands in a message of the queue: S3's notifications, or a completion that the API left to the hasher.
+
+Whoever may send to the queue can put anything into it: nothing is believed before it was looked at.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_plus
+
+from sluice.files import owner_and_id
+from sluice.limits import MAX_OBJECT_BYTES
+from sluice.objects import Version, bare_etag
+
+Meant = tuple[str, str]
+
+
+class Malformed(Exception):
+    """A message, or a record in one, that is not as S3 or the API makes them."""
+
+
+def notification(body: str) -> dict[str, Any]:
+    """What a message says. Raises Malformed."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"no JSON: {error}") from None
+    if not isinstance(told, dict):
+        raise Malformed("no JSON object")
+    return told
+
+
+def meant(by: Callable[[dict[str, Any]], Meant | None], told: dict[str, Any]) -> Meant | None:
+    """The owner and the id of the file that a message of ours is about; None for another message. Raises Malformed."""
+    try:
+        file = by(told)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Malformed(f"a message without a file: {error!r}") from None
+    if file and not all(isinstance(value, str) for value in file):
+        raise Malformed("a message about a file whose name is no text")
+    return file
+
+
+def records(told: dict[str, Any]) -> list[Any]:
+    """Raises Malformed."""
+    found = told.get("Records")
+    if not isinstance(found, list):
+        raise Malformed("no list of records")
+    return found
+
+
+def created(record: Any, bucket: str) -> tuple[str, str, Version] | None:
+    """The owner and the id of the file whose object was made, and its version; None where it is about no file of ours.
+
+    Raises Malformed.
+    """
+    event_name, where, key = (_text(record, *path) for path in (EVENT_NAME, BUCKET_NAME, KEY))
+    try:
+        key = unquote_plus(key)
+        key.encode()  # half a surrogate pair, which JSON can say, is in no key
+    except UnicodeError as error:
+        raise Malformed(f"s3.object.key: {error}") from None
+    named = owner_and_id(key)
+    if not (event_name.startswith("ObjectCreated:") and where == bucket and named):
+        return None
+    told = record["s3"]["object"]
+    size, version_id = told.get("size"), told.get("versionId")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_OBJECT_BYTES:
+        raise Malformed("s3.object.size is not that of an object")
+    if not isinstance(version_id, str | None):
+        raise Malformed("s3.object.versionId is no text")
+    if not (etag := bare_etag(_text(record, *ETAG))):
+        raise Malformed("s3.object.eTag is empty")
+    return *named, Version(key, etag, size, version_id or None)
+
+
+def put_at(record: dict[str, Any]) -> float:
+    """When S3 had stored the object, in epoch seconds; 0 where the record does not say. Raises Malformed."""
+    try:
+        return datetime.fromisoformat(record["eventTime"]).timestamp() if "eventTime" in record else 0.0
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Malformed(f"eventTime: {error}") from None
+
+
+EVENT_NAME = ("eventName",)
+BUCKET_NAME = ("s3", "bucket", "name")
+KEY = ("s3", "object", "key")
+ETAG = ("s3", "object", "eTag")
+
+
+def _text(record: Any, *path: str) -> str:
+    found = record
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, str):
+        raise Malformed(f"{'.'.join(path)} is no text")
+    return found
