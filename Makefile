@@ -119,7 +119,7 @@ test-s3: $(DEV) $(S3_ENV) $(if $(shell command -v go),$(VERSITYGW)) ## Read and 
 	$(BIN)/python -m pytest tests/s3 $(ARGS)
 
 .PHONY: test-contract
-test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and what not; run the curl lines of docs/api.md
+test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and what not, by generated clients as well; run the curl lines of docs/api.md
 	.venv-browser/bin/python -m pytest tests/contract -v -rs $(ARGS)
 
 .PHONY: test-browser
@@ -160,7 +160,7 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 .PHONY: clean
 clean: ## Remove everything that make made
 	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf functions/api/dist web/node_modules
+	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 # ---------------------------------------------------------------- the environments

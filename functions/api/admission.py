@@ -56,15 +56,16 @@ class Admission:
         """The drop that it would come through, if any. Raises TooLarge, ContentTypeRefused, DropNotFound."""
         drop = self._drops.get(caller.owner, caller.drop) if caller.drop else None
         most = self._most_bytes(drop)
-        taken = [self._rules.content_types]
+        accepted = [("This deployment", self._rules.content_types)]
         if drop and drop.content_types is not None:
-            taken.append(drop.content_types)
+            accepted.append(("This drop", drop.content_types))
         if wanted.size > most:
             raise TooLarge(f"A file has at most {most} bytes here.", limit=most, size=wanted.size)
-        for allowed in taken:
-            if not media_types.within(allowed, wanted.content_type):
+        for who, allowed in accepted:
+            if not media_types.accepts(allowed, wanted.content_type, wanted.filename):
                 raise ContentTypeRefused(
-                    f"{wanted.content_type} is none of {', '.join(allowed)}.",
+                    f"{who} accepts {media_types.describe_ranges(allowed)}; "
+                    f"{wanted.filename} is {media_types.describe(wanted.content_type)}.",
                     content_type=wanted.content_type,
                     allowed=list(allowed),
                 )

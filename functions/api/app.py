@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from mangum import Mangum
 
 from functions.api import openapi
-from functions.api.routes import capabilities, companion, drops, files, health, page, small_files
+from functions.api.routes import capabilities, companion, drops, files, health, links, page, small_files
 from sluice import problems
 
 logger = Logger()
@@ -17,7 +17,7 @@ app = FastAPI(title="Sluice", version="1", summary=openapi.SUMMARY, docs_url=Non
 problems.install(app)
 for routes in (health, files, small_files, capabilities, drops, companion, page):
     app.include_router(routes.router)
-openapi.install(app)
+openapi.install(app, links.stream_url)
 
 _mangum = Mangum(app, lifespan="off")
 

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from functions.api import connections
@@ -17,12 +18,16 @@ __all__ = [
     "OwnFile",
     "Owner",
     "OwnerOnly",
+    "authenticate",
     "capability_caller",
     "current_caller",
     "find_file",
 ]
 
-Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+bearer = HTTPBearer(
+    scheme_name="bearer", description="An access token or, for uploads, a capability.", auto_error=False
+)
+Credentials = HTTPAuthorizationCredentials | None
 
 
 def capability_caller(text: str) -> Caller:
@@ -55,7 +60,18 @@ def current_caller(credentials: Credentials) -> Caller:
         raise Unauthorized("Send `Authorization: Bearer <access token>`.") from None
 
 
-CurrentCaller = Annotated[Caller, Depends(current_caller)]
+async def authenticate(request: Request) -> None:
+    """Keep who asks, for the dependencies of this request. Raises as `current_caller` does."""
+    request.state.caller = await run_in_threadpool(current_caller, await bearer(request))
+
+
+def authenticated(request: Request, _: Annotated[Credentials, Depends(bearer)]) -> Caller:
+    """Who asks, as `functions.api.bodies.Route` found out before it read the body."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+CurrentCaller = Annotated[Caller, Depends(authenticated)]
 
 
 def owner(asking: CurrentCaller) -> Caller:

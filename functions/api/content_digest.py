@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 
 from functions.api.schemas import DIGEST_CHARACTERS
 from sluice.errors import DigestMismatch, InvalidDigest
+from sluice.limits import MAX_DIGEST_HEADER_CHARACTERS
 
 # A member of a dictionary whose value is a byte sequence, with parameters that mean nothing here: RFC 8941, section 3.
 _MEMBER = re.compile(r"[ \t]*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]*):[ \t]*(?:;[^,]*)?")
@@ -19,14 +20,17 @@ def promised(headers: Headers) -> dict[str, str]:
     """Name -> lower-case hex of those digests that are known here. Raises InvalidDigest."""
     found: dict[str, str] = {}
     for header in ("repr-digest", "content-digest"):
-        for member in filter(str.strip, ",".join(headers.getlist(header)).split(",")):
+        text = ",".join(headers.getlist(header))
+        if len(text) > MAX_DIGEST_HEADER_CHARACTERS:
+            raise InvalidDigest(f"{header} may have at most {MAX_DIGEST_HEADER_CHARACTERS} characters.")
+        for member in filter(str.strip, text.split(",")):
             match = _MEMBER.fullmatch(member)
             if not match:
                 raise InvalidDigest(f"{header}: {member.strip()[:60]!r} is not as in `sha-256=:<base64>:`.")
-            name, text = match.groups()
+            name, encoded = match.groups()
             if name not in DIGEST_CHARACTERS:
                 continue
-            value = _hex(header, name, text)
+            value = _hex(header, name, encoded)
             check({name: value}, found)
             found[name] = value
     return found

@@ -1,5 +1,6 @@
 """What the API answers, as its OpenAPI document tells it: shapes, examples, and the problems of each route."""
 
+import re
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from sluice.problems import MEDIA_TYPE
 # The problems of every route that this kind of caller may use, and of every route with a JSON body.
 ANYONE = (errors.Unauthorized, errors.ExpiredCapability, errors.DropNotFound, errors.Busy)
 OWNER = (*ANYONE, errors.OwnerOnly)
-BODY = (errors.InvalidJson, errors.InvalidRequest)
+BODY = (errors.InvalidJson, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge)
 # Of every file that is begun.
 ADMISSION = (
     *(errors.InvalidFilename, errors.TooLarge, errors.ContentTypeRefused, errors.QuotaExceeded),
@@ -53,7 +54,7 @@ class Mismatch(Shown):
     found: str
 
 
-class Links(Shown):
+class FileLinks(Shown):
     """Absolute URLs. `content` and `events` carry a capability of six hours: keep them as you keep a password."""
 
     self: str
@@ -62,8 +63,11 @@ class Links(Shown):
     events: str
 
 
-class ShownFile(Shown):
-    """A file from the promise to upload it to its end."""
+class FileInfo(Shown):
+    """A file from the promise to upload it to its end.
+
+    Not `File`: generated clients have that name for bytes, and browsers as well.
+    """
 
     id: Annotated[str, Field(pattern="^[0-9a-hjkmnp-tv-z]{26}$", examples=[FILE_ID])]
     status: Status
@@ -93,10 +97,10 @@ class ShownFile(Shown):
     created_at: Moment
     updated_at: Moment
     expires_at: Annotated[Moment | None, Field(description="When an upload that nobody completes goes away.")]
-    links: Links
+    links: FileLinks
 
 
-class SignedPart(Shown):
+class Part(Shown):
     """PUT exactly these `size` bytes of the file, from `offset` on, to `url` with `headers`, before `expires_at`."""
 
     number: Number
@@ -116,19 +120,19 @@ class ReceivedPart(Shown):
     digest: Annotated[Hex | None, Field(description="By the file's `part_digest`, as S3 checked it.")]
 
 
-class Transfer(Shown):
-    parts: list[SignedPart]
+class PartList(Shown):
+    parts: list[Part]
     received: list[ReceivedPart]
 
 
-class BegunFile(ShownFile, Transfer):
+class CreatedFile(FileInfo, PartList):
     """A file with the first of its parts that are missing, and those that S3 has."""
 
 
-class FilePage(Shown):
+class FileList(Shown):
     """The caller's files, newest first; `next` is the cursor of the page that follows."""
 
-    items: list[ShownFile]
+    items: list[FileInfo]
     next: str | None
 
 
@@ -140,7 +144,7 @@ class CompanionLink(Shown):
     companion: Annotated[str, Field(description="Uppy's `companionUrl` or `endpoint`.")]
 
 
-class IssuedCapability(Shown):
+class Capability(Shown):
     """Who holds it uploads in the owner's name: keep it as you keep a password."""
 
     capability: str
@@ -156,7 +160,7 @@ class DropLinks(DropLink, CompanionLink):
     page: Annotated[str, Field(description="What to give to people: a page for uploading, and nothing else.")]
 
 
-class ShownDrop(Shown):
+class Drop(Shown):
     """A letter box through which people without an account upload to an owner."""
 
     id: Annotated[str, Field(examples=[FILE_ID])]
@@ -169,19 +173,19 @@ class ShownDrop(Shown):
     links: DropLink
 
 
-class OpenedDrop(ShownDrop):
+class CreatedDrop(Drop):
     capability: str
     links: DropLinks
 
 
-class Measured(Shown):
+class BodyDigests(Shown):
     """What a body is."""
 
     digests: Annotated[dict[str, Hex], Field(examples=[{"sha-256": EMPTY_SHA256}])]
     size: Bytes
 
 
-class ShownProblem(BaseModel):
+class ProblemDetails(BaseModel):
     """RFC 9457. Members beyond these depend on the `code`."""
 
     model_config = ConfigDict(extra="allow")
@@ -193,17 +197,26 @@ class ShownProblem(BaseModel):
     code: Annotated[str, Field(description="Stable: decide by this one.")]
 
 
+PROBLEM = "Problem"  # what the document calls ProblemDetails: here the name is an exception's
 LOCATION = {"Location": {"description": "Where it is.", "required": True, "schema": {"type": "string"}}}
 
 
-def describe(answers: Mapping[int, type[BaseModel] | None], *problems: type[Problem], **more: Any) -> dict[str, Any]:
-    """Arguments of a route: what it answers by status, with a Location where something was made, and its problems."""
+def describe(
+    operation_id: str, tag: str, answers: Mapping[int, type[BaseModel] | None], *problems: type[Problem], **more: Any
+) -> dict[str, Any]:
+    """Arguments of a route: what generated clients call it, and what it answers.
+
+    That is a model by status, with a Location where something was made, and problems.
+    """
     responses: dict[int, dict[str, Any]] = {}
     for status, model in answers.items():
         responses[status] = {"description": (model.__doc__ or "").partition("\n")[0], "model": model} if model else {}
-        if status == HTTPStatus.CREATED and model is not IssuedCapability:
+        if status == HTTPStatus.CREATED and model is not Capability:
             responses[status]["headers"] = LOCATION
-    return {"response_model": None, "responses": responses | failures(problems), **more}
+    responses |= failures(problems)
+    summary = re.sub("[A-Z]", lambda capital: f" {capital[0].lower()}", operation_id).capitalize()
+    told = {"operation_id": operation_id, "summary": summary, "tags": [tag], "responses": responses}
+    return {**told, "response_model": None, **more}
 
 
 def failures(problems: Collection[type[Problem]]) -> dict[int, dict[str, Any]]:
@@ -212,7 +225,7 @@ def failures(problems: Collection[type[Problem]]) -> dict[int, dict[str, Any]]:
     for status in sorted({problem.status for problem in problems}):
         ours = {problem.code: problem for problem in problems if problem.status == status}
         content = {
-            "schema": {"$ref": "#/components/schemas/ShownProblem"},
+            "schema": {"$ref": f"#/components/schemas/{PROBLEM}"},
             "examples": {code: {"summary": problem.title, "value": example(problem)} for code, problem in ours.items()},
         }
         responses[status] = {"description": ", ".join(f"`{code}`" for code in ours), "content": {MEDIA_TYPE: content}}
@@ -248,50 +261,182 @@ BYTES = {
     },
 }
 
-HEALTH = describe({200: Health})
-CREATE = describe({200: BegunFile, 201: BegunFile}, *ANYONE, *BODY, *ADMISSION)
-INDEX = describe({200: FilePage}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
-SHOW = describe({200: ShownFile}, *ANYONE, errors.FileNotFound)
+HEALTH = describe("getHealth", "health", {200: Health})
+CREATE = describe("createFile", "files", {200: CreatedFile, 201: CreatedFile}, *ANYONE, *BODY, *ADMISSION)
+INDEX = describe("listFiles", "files", {200: FileList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+SHOW = describe("getFile", "files", {200: FileInfo}, *ANYONE, errors.FileNotFound)
 PARTS = describe(
-    {200: Transfer},
+    "listParts",
+    "files",
+    {200: PartList},
     *(*ANYONE, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.PartDigestNeeded),
+    errors.InvalidRequest,
 )
 LOCKED_PARTS = describe(
-    {200: Transfer},
+    "signParts",
+    "files",
+    {200: PartList},
     *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.InvalidPartDigest),
 )
 COMPLETE = describe(
-    {202: ShownFile},
+    "completeFile",
+    "files",
+    {202: FileInfo},
     *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.PartsMissing, errors.PartsDiffer),
     *(errors.Conflict, errors.TooLarge, errors.QuotaExceeded, errors.DigestsDiffer, errors.DigestsNeeded),
 )
-DELETE = describe({204: None}, *ANYONE, errors.FileNotFound, errors.Conflict, errors.WrongState)
+DELETE = describe("deleteFile", "files", {204: None}, *ANYONE, errors.FileNotFound, errors.Conflict, errors.WrongState)
 PUT_SMALL_FILE = describe(
-    {201: ShownFile},
+    "putSmallFile",
+    "files",
+    {201: FileInfo},
     *(*OWNER, *ADMISSION, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge),
     *(errors.InvalidDigest, errors.DigestMismatch, errors.IdempotencyKeyReused, errors.FileNotFound),
     openapi_extra=BYTES | {"parameters": [*DIGEST_HEADERS, REPEATABLE]},
 )
 DIGEST_BODY = describe(
-    {200: Measured}, *OWNER, errors.IncompleteBody, errors.InvalidDigest, errors.DigestMismatch, openapi_extra=BYTES
+    "digestBody",
+    "digests",
+    {200: BodyDigests},
+    *OWNER,
+    errors.IncompleteBody,
+    errors.InvalidDigest,
+    errors.DigestMismatch,
+    openapi_extra=BYTES,
 )
-CAPABILITY = describe({201: IssuedCapability}, *OWNER, *BODY)
-OPEN_DROP = describe({201: OpenedDrop}, *OWNER, *BODY)
-SHOW_DROP = describe({200: ShownDrop}, *OWNER)
-END_DROP = describe({204: None}, *OWNER)
+CAPABILITY = describe("createCapability", "capabilities", {201: Capability}, *OWNER, *BODY)
+OPEN_DROP = describe("createDrop", "drops", {201: CreatedDrop}, *OWNER, *BODY)
+SHOW_DROP = describe("getDrop", "drops", {200: Drop}, *OWNER)
+END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
 
 
-def install(app: FastAPI) -> None:
-    """Have the app tell its contract at `/openapi.json`."""
+# The stream function's routes, whose app this function cannot import: each is deployed alone.
+LINK = (errors.InvalidCapability, errors.ExpiredCapability, errors.FileNotFound, errors.Busy)
+STORED = (errors.ContentMissing, errors.ContentChanged, errors.ContentForbidden)
+CONTENT = (*LINK, *STORED, errors.NotReady, errors.PreconditionFailed, errors.InvalidRequest)
+CONTENT_HEADERS = ("ETag", "Repr-Digest", "Content-Disposition")
+BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+
+def stream_paths(stream_url: str) -> dict[str, Any]:
+    """The paths of the stream host, with a server of their own."""
+    servers = [{"url": stream_url, "description": "The stream host: `links` lead there."}]
+    content = {
+        "tags": ["content"],
+        "description": "Needs no token: the capability is that of `links.content` or `links.direct`.",
+        "parameters": [
+            *LINK_PARAMETERS,
+            query("direct", "By a redirect to S3 at once, whatever the size.", {"type": "boolean"}),
+            *(optional(name) for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
+        ],
+        "security": [],
+    }
+    told = {name: {"schema": {"type": "string"}} for name in CONTENT_HEADERS}
+    answers: dict[str, Any] = {
+        "200": {"description": "The bytes, of the type that was declared.", "headers": told},
+        "304": {"description": "`If-None-Match` names it."},
+        "307": {"description": "More bytes than one answer holds, or `direct`: S3 has them.", "headers": LOCATION},
+    }
+    whole = answers["200"] | {"content": BINARY}
+    part = {"206": {"description": "The range that was asked for.", "headers": told, "content": BINARY}}
+    refused = {str(status): told for status, told in failures((*CONTENT, errors.RangeNotSatisfiable)).items()}
+    bodiless = {status: {"description": told["description"]} for status, told in refused.items() if status != "416"}
+    followed = {
+        "200": {"description": "Progress, and how it ended.", "content": {"text/event-stream": {"schema": TEXT}}},
+        "204": {"description": "The last event has been sent before: an EventSource stays away."},
+    }
+    events = {
+        "operationId": "getEvents",
+        "summary": "Events",
+        "tags": ["content"],
+        "description": "Server-sent events: `progress`, then `ready`, `failed` or `aborted`. Needs no token.",
+        "parameters": [*LINK_PARAMETERS, optional("Last-Event-ID")],
+        "responses": followed | {str(status): told for status, told in failures(LINK).items()},
+        "security": [],
+    }
+    return {
+        "/files/{id}/content": {
+            "servers": servers,
+            "get": {
+                "operationId": "getContent",
+                "summary": "Content",
+                **content,
+                "responses": answers | {"200": whole} | part | refused,
+            },
+            "head": {
+                "operationId": "headContent",
+                "summary": "Headers of the content",
+                **content,
+                "responses": answers | bodiless,
+            },
+        },
+        "/files/{id}/events": {"servers": servers, "get": events},
+    }
+
+
+TEXT = {"type": "string"}
+LINK_PARAMETERS = [
+    {"name": "id", "in": "path", "required": True, "schema": TEXT},
+    {"name": "capability", "in": "query", "required": True, "schema": TEXT},
+]
+
+
+def optional(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "schema": TEXT}
+
+
+def query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+TAGS = [
+    {"name": "files", "description": "Begin, send, complete, list and delete."},
+    {"name": "content", "description": "The stream host: bytes and progress."},
+    {"name": "drops", "description": "Let people without an account upload."},
+    {"name": "capabilities", "description": "Upload without an access token."},
+    {"name": "digests", "description": "What a body is."},
+    {"name": "health", "description": "For monitors."},
+]
+
+
+def install(app: FastAPI, stream_url: str) -> None:
+    """Have the app tell its contract, and that of the stream host, at `/openapi.json`."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(
-                title=app.title, version=app.version, summary=app.summary, description=DESCRIPTION, routes=app.routes
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=DESCRIPTION,
+                routes=app.routes,
+                tags=TAGS,
             )
             # FastAPI knows the models of single routes alone, and this one belongs to all.
-            document["components"]["schemas"]["ShownProblem"] = ShownProblem.model_json_schema()
+            document["components"]["schemas"][PROBLEM] = ProblemDetails.model_json_schema() | {"title": PROBLEM}
+            for path in document["paths"].values():
+                for operation in path.values():
+                    _tidy(operation)
+            for name in ("HTTPValidationError", "ValidationError"):
+                document["components"]["schemas"].pop(name, None)
+            for schema in document["components"]["schemas"].values():
+                for member in schema.get("properties", {}).values():
+                    # Generated types take a member with a default for one that is always there, in requests as well.
+                    member.pop("default", None)
+            document["paths"] |= stream_paths(stream_url)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _tidy(operation: dict[str, Any]) -> None:
+    """Take out what FastAPI says of every route and no route of ours does."""
+    refused = operation["responses"].get("422", {}).get("content", {})
+    if "application/json" in refused:
+        del operation["responses"]["422"]
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        # A body that may be left out is no null: generated clients would send one.
+        models = [schema for schema in content["schema"].get("anyOf", ()) if "$ref" in schema]
+        if models:
+            (content["schema"],) = models

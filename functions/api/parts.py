@@ -10,6 +10,7 @@ from sluice.files import File
 from sluice.objects import Part, bare_etag
 
 FIRST_PARTS = 100  # signed along with a new file: 130 KB of answer, 800 MiB to begin with
+MAX_NUMBERS_CHARACTERS = 6 * limits.MAX_PARTS_PER_ANSWER  # as many numbers of five digits, and commas
 MISSING_SHOWN = 100  # part numbers in one problem
 
 
@@ -30,11 +31,11 @@ def part_numbers(text: str, count: int) -> list[int]:
         if first > last:
             raise InvalidPartNumber(f"{item.strip()} ends before it begins.")
         numbers.update(range(first, last + 1))
-    if len(numbers) > limits.MAX_PARTS_PER_ANSWER:
-        raise InvalidPartNumber(
-            f"{limits.MAX_PARTS_PER_ANSWER} parts can be signed at once, not {len(numbers)}.",
-            limit=limits.MAX_PARTS_PER_ANSWER,
-        )
+        if len(numbers) > limits.MAX_PARTS_PER_ANSWER:  # at once: a thousand ranges of ten thousand would take long
+            raise InvalidPartNumber(
+                f"At most {limits.MAX_PARTS_PER_ANSWER} parts can be signed at once.",
+                limit=limits.MAX_PARTS_PER_ANSWER,
+            )
     return sorted(numbers)
 
 

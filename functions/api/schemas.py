@@ -2,9 +2,18 @@
 
 import re
 import unicodedata
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from sluice import media_types
 from sluice.errors import InvalidFilename
@@ -19,11 +28,9 @@ from sluice.limits import (
     MAX_OBJECT_BYTES,
     MAX_PARTS,
     MAX_PARTS_PER_ANSWER,
+    PART_JSON_BYTES,
 )
-from sluice.media_types import TOKEN
 
-# RFC 9110, section 8.3.1, without the quoted strings that no upload needs.
-_CONTENT_TYPE = re.compile(rf"{TOKEN}/{TOKEN}(; ?{TOKEN}={TOKEN})*")
 # Unicode's embeddings, overrides and isolates make a name look like another one (`exe.gnp`): UTS 55, section 3.
 # The plain marks (U+200E, U+200F, U+061C) only order honest right-to-left text and are kept.
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -55,9 +62,7 @@ def check_filename(name: str) -> str:
 
 
 def _check_content_type(value: str) -> str:
-    if len(value) > MAX_CONTENT_TYPE_CHARACTERS or not _CONTENT_TYPE.fullmatch(value):
-        raise ValueError("should be a media type such as text/plain")
-    return value
+    return media_types.check(value) if value.strip(" ") else ""
 
 
 def _check_ranges(listed: list[str]) -> list[str]:
@@ -67,6 +72,12 @@ def _check_ranges(listed: list[str]) -> list[str]:
 def _check_fingerprint(value: str) -> str:
     if len(value.encode()) > MAX_FINGERPRINT_BYTES:
         raise ValueError(f"should have at most {MAX_FINGERPRINT_BYTES} bytes of UTF-8")
+    return value
+
+
+def _count_digests(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > len(DIGEST_CHARACTERS):  # each would have an error of its own
+        raise ValueError(f"should have at most {len(DIGEST_CHARACTERS)} members")
     return value
 
 
@@ -82,49 +93,76 @@ def _check_digests(digests: dict[str, str]) -> dict[str, str]:
 # What S3 can hold a part to (sluice.objects.LOCKS).
 PartDigest = Literal["sha-512", "sha-256", "sha", "md5", "crc64nvme", "crc32c", "crc32"]
 _PartDigestHex = Annotated[str, StringConstraints(pattern="^([0-9a-f]{2})+$", max_length=128)]
+# Browsers say nothing of a type that they do not know, and forms say "".
+_ContentType = Annotated[
+    str,
+    BeforeValidator(lambda value: "" if value is None else value),
+    AfterValidator(_check_content_type),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "maxLength": MAX_CONTENT_TYPE_CHARACTERS}, {"type": "null"}],
+            "description": "Without one, or where it is empty, the filename suggests it.",
+            "examples": ["video/webm;codecs=vp8,opus"],
+        }
+    ),
+]
 _Ranges = Annotated[list[str], Field(max_length=MAX_CONTENT_TYPES), AfterValidator(_check_ranges)]
 
 
-class CreateFile(BaseModel):
-    """The promise to upload a file."""
+Digests = Annotated[dict[str, str], BeforeValidator(_count_digests), AfterValidator(_check_digests)]
+
+
+class Strict(BaseModel):
+    """What a client sends: types are not guessed, and members that nobody knows are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_members(cls, value: Any) -> Any:
+        """More members than there are have one error, not one each: checking a hundred thousand takes long."""
+        if isinstance(value, dict) and len(value) > len(cls.model_fields):
+            raise ValueError(f"should have no members but {', '.join(cls.model_fields)}")
+        return value
+
+
+class CreateFile(Strict):
+    """The promise to upload a file."""
 
     filename: str
     size: Annotated[int, Field(ge=0)]
-    content_type: Annotated[str, AfterValidator(_check_content_type)] = "application/octet-stream"
+    content_type: _ContentType = ""
     fingerprint: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_fingerprint)] | None = None
-    digests: Annotated[dict[str, str], AfterValidator(_check_digests)] = Field(default_factory=dict)
+    digests: Digests = Field(default_factory=dict)
     part_digest: PartDigest | None = None
 
+    @model_validator(mode="after")
+    def _guess_content_type(self) -> Self:
+        self.content_type = self.content_type or media_types.guess(self.filename)
+        return self
 
-class WantedPart(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
 
+class PartToSign(Strict):
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
     digest: _PartDigestHex
 
 
-class SignParts(BaseModel):
+class SignParts(Strict):
     """The wish for URLs that take exactly these bytes."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    max_bytes: ClassVar = MAX_PARTS_PER_ANSWER * PART_JSON_BYTES
 
-    parts: Annotated[list[WantedPart], Field(min_length=1, max_length=MAX_PARTS_PER_ANSWER)]
+    parts: Annotated[list[PartToSign], Field(min_length=1, max_length=MAX_PARTS_PER_ANSWER, fail_fast=True)]
 
 
-class CreateCapability(BaseModel):
+class CreateCapability(Strict):
     """The wish to upload by a capability."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     expires_in: Annotated[int, Field(ge=1, le=MAX_CAPABILITY_SECONDS)] | None = None
 
 
-class CreateDrop(BaseModel):
+class CreateDrop(Strict):
     """The wish to let people without an account upload."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     max_files: Annotated[int, Field(ge=1, le=MAX_DROP_FILES)]
     max_file_bytes: Annotated[int, Field(ge=1, le=MAX_OBJECT_BYTES)] | None = None
@@ -132,10 +170,8 @@ class CreateDrop(BaseModel):
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
 
 
-class CompletedPart(BaseModel):
+class CompletedPart(Strict):
     """A part as its sender has it: by S3's ETag, by its digest, or by both."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
     etag: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
@@ -148,10 +184,10 @@ class CompletedPart(BaseModel):
         return self
 
 
-class CompleteFile(BaseModel):
+class CompleteFile(Strict):
     """Which parts make the file, and which digests it has; without `parts` the server asks S3."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    max_bytes: ClassVar = MAX_PARTS * PART_JSON_BYTES
 
-    parts: Annotated[list[CompletedPart], Field(max_length=MAX_PARTS)] | None = None
-    digests: Annotated[dict[str, str], AfterValidator(_check_digests)] = Field(default_factory=dict)
+    parts: Annotated[list[CompletedPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
+    digests: Digests = Field(default_factory=dict)

@@ -169,6 +169,27 @@ def test_other_members_are_checked(api: httpx.Client, more: dict[str, Any]) -> N
     assert next(iter(more)) in document["detail"]
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    ["video/webm;codecs=vp8,opus", 'video/mp4; codecs="avc1.42E01E, mp4a.40.2"', 'Text/Plain;a="\\";b";'],
+)
+@pytest.mark.parametrize("size", [5, 9 * MIB])
+def test_a_download_has_the_type_that_was_declared(api: httpx.Client, size: int, content_type: str) -> None:
+    """Commas, quotes, escapes, capitals and all, whether it went in one part or in several."""
+    file = journey.ended(api, journey.upload(api, bytes(size), "a", content_type=content_type))
+    assert file["content_type"] == content_type
+    answer = httpx.head(file["links"]["content"], trust_env=False)
+    assert answer.headers["content-type"] == content_type
+
+
+def test_a_type_that_nobody_declares_is_guessed(api: httpx.Client) -> None:
+    """From the name: a browser that does not know HEIC says nothing."""
+    for said in ({}, {"content_type": None}, {"content_type": ""}):
+        assert journey.create(api, 1, "IMG_1.HEIC", **said)["content_type"] == "image/heic"
+    assert api.put("/files/IMG_1.HEIC", content=b"x").json()["content_type"] == "image/heic"
+    assert journey.create(api, 1, "a")["content_type"] == "application/octet-stream"
+
+
 def test_unknown_route_and_method_are_problems(api: httpx.Client) -> None:
     """404 and 405 of the router are problems like all others."""
     problem(api.get("/nothing/here"), 404, "not_found")

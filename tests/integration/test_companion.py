@@ -306,6 +306,21 @@ def test_drops_are_strangers_to_each_other(here: World, api: TestClient) -> None
     refused(one.ask("POST", "multipart", {"filename": "a"}), 403, "drop_full")
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("video/webm;codecs=vp8,opus", "video/webm;codecs=vp8,opus"),
+        *((nothing, "image/heic") for nothing in (None, "", "undefined", "application/octet-stream", "x" * 9_000)),
+    ],
+)
+def test_a_type_that_the_browser_does_not_know_is_guessed(uppy: Uppy, said: str | None, kept: str) -> None:
+    """Uppy says so in several ways, and sends what a recorder says as it is."""
+    begun = uppy.ask("POST", "multipart", {"filename": "IMG_1.HEIC", "type": said}).json()
+    assert uppy.record(begun).content_type == kept
+    form = uppy.ask("GET", "params", filename="IMG_1.HEIC", **({} if said is None else {"type": said})).json()
+    assert form["fields"]["Content-Type"] == kept
+
+
 def conditions(form: dict[str, Any]) -> list[Any]:
     found: list[Any] = json.loads(base64.b64decode(form["fields"]["policy"]))["conditions"]
     return found

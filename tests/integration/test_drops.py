@@ -138,6 +138,8 @@ def test_an_owner_sees_how_full_a_drop_is(api: httpx.Client, holder: Client) -> 
         {"content_types": []},
         {"content_types": ["image"]},
         {"content_types": ["image/*"] * 51},
+        {"content_types": [f"image/{number}" + "x" * 9_000 for number in range(6)]},
+        {"content_types": ["heic"]},
         {"expires_in": 0},
         {"expires_in": 366 * 86_400 + 1},
         {"expires_in": None},
@@ -202,6 +204,24 @@ def test_a_drop_takes_what_it_says(api: httpx.Client, holder: Client) -> None:
     text = problem(stranger.post("/files", json=wanted | {"content_type": "text/html"}), 415, "content_type_refused")
     assert (text["content_type"], text["allowed"]) == ("text/html", ["image/*"])
     assert stranger.post("/files", json=wanted).status_code == 201
+
+
+def test_a_drop_takes_extensions(api: httpx.Client, holder: Client) -> None:
+    """Beside types; a picture whose type the browser does not know is one, and a refusal is in words."""
+    drop = opened(api, content_types=["image/*", "application/pdf", ".TAR.gz"])
+    assert drop["content_types"] == ["image/*", "application/pdf", ".tar.gz"]
+    stranger = holder(drop["capability"])
+    for filename in ("IMG_1.HEIC", "a.tar.gz"):
+        assert stranger.post("/files", json={"filename": filename, "size": 1, "content_type": ""}).status_code == 201
+    text = problem(stranger.post("/files", json={"filename": "notes.txt", "size": 1}), 415, "content_type_refused")
+    assert text["detail"] == "This drop accepts images, PDF files and .tar.gz files; notes.txt is plain text."
+
+
+def test_a_drop_at_its_longest_is_kept(api: httpx.Client) -> None:
+    """Fifty types, each as long as one may be."""
+    types = [f"application/{number:02}" + "x" * 241 for number in range(50)]
+    drop = opened(api, content_types=types)
+    assert api.get(f"/drops/{drop['id']}").json()["content_types"] == types
 
 
 def test_an_owner_ends_a_drop(api: httpx.Client, holder: Client) -> None:

@@ -163,7 +163,7 @@ def test_a_key_is_for_one_request(api: httpx.Client, change: str) -> None:
     headers = {"Idempotency-Key": str(uuid4())}
     assert api.put("/files/one.txt", content=b"one", headers=headers).status_code == 201
     if change == "type":
-        headers["Content-Type"] = "text/plain"
+        headers["Content-Type"] = "text/html"
     name, body = ("other.txt" if change == "name" else "one.txt"), (b"two" if change == "body" else b"one")
     before = len(api.get("/files?limit=100").json()["items"])
     problem(api.put(f"/files/{name}", content=body, headers=headers), 422, "idempotency_key_reused")

@@ -5,6 +5,7 @@ Each test is a real table, bucket and queue behind a network that fails on purpo
 
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -644,3 +645,12 @@ def test_two_write_at_once(here: World) -> None:
     here.files.save(file, status=Status.ABORTED)
     with pytest.raises(Conflict):
         here.files.save(file, status=Status.ASSEMBLING)
+
+
+def test_a_redirect_has_the_type_that_was_declared(here: World) -> None:
+    """S3 is asked to send it as it is: commas and quotes survive the URL."""
+    content_type = 'video/mp4; codecs="avc1.42E01E, mp4a.40.2"; a=vp8,opus'
+    file, version = here.arrived(SMALL, content_type=content_type)
+    signed = here.near_objects.sign_get(version, file.content_type, "attachment")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(signed.url) as answer:
+        assert (answer.headers["Content-Type"], answer.read()) == (content_type, SMALL)

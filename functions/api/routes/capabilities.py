@@ -7,10 +7,11 @@ from fastapi import APIRouter, Body, Request
 
 from functions.api import openapi
 from functions.api.auth import OwnerOnly
+from functions.api.bodies import Route
 from functions.api.routes import links
 from functions.api.schemas import CreateCapability
 
-router = APIRouter()
+router = APIRouter(route_class=Route)
 
 
 @router.post("/capabilities", status_code=201, **openapi.CAPABILITY)

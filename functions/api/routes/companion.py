@@ -11,22 +11,23 @@ a part's size, and everything is checked when it completes.
 import re
 import time
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError
 
 from functions.api import auth
 from functions.api.auth import Caller
+from functions.api.bodies import Route
 from functions.api.connections import uploads
-from functions.api.parts import part_numbers
+from functions.api.parts import MAX_NUMBERS_CHARACTERS, part_numbers
 from functions.api.routes import links
 from functions.api.schemas import CompletedPart, CreateFile
-from sluice import limits, problems, settings
+from sluice import limits, media_types, problems, settings
 from sluice.errors import FileNotFound, Problem, WrongState
 from sluice.files import File, Mode, Status
 
@@ -34,8 +35,12 @@ SIZE = re.compile(r"\d{1,15}", re.ASCII)
 bucket = settings.BUCKET_NAME.read()
 
 
-class CompanionRoute(APIRoute):
+class CompanionRoute(Route):
     """Answers problems as Companion does: its own clients read `error`, and Uppy 5 shows people `message`."""
+
+    async def authenticate(self, request: Request) -> None:
+        capability = request.path_params["capability"]
+        request.state.caller = await run_in_threadpool(auth.capability_caller, capability)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -82,11 +87,14 @@ class SentPart(BaseModel):
 
 
 class SentParts(BaseModel):
-    parts: Annotated[list[SentPart], Field(min_length=1, max_length=limits.MAX_PARTS)]
+    max_bytes: ClassVar = limits.MAX_PARTS * limits.PART_JSON_BYTES
+
+    parts: Annotated[list[SentPart], Field(min_length=1, max_length=limits.MAX_PARTS, fail_fast=True)]
 
 
-def guest(capability: str) -> Caller:
-    return auth.capability_caller(capability)
+def guest(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
 
 
 Guest = Annotated[Caller, Depends(guest)]
@@ -136,7 +144,9 @@ def list_parts(file: Upload) -> list[dict[str, Any]]:
 
 
 @router.get("/multipart/{upload_id}/batch")
-def sign_many(file: Upload, numbers: Annotated[str, Query(alias="partNumbers")]) -> dict[str, dict[str, str]]:
+def sign_many(
+    file: Upload, numbers: Annotated[str, Query(alias="partNumbers", max_length=MAX_NUMBERS_CHARACTERS)]
+) -> dict[str, dict[str, str]]:
     wanted = part_numbers(numbers, limits.MAX_PARTS)
     uploads.check_excess(file)
     return {"presignedUrls": {str(number): uploads.sign_as_cut(file, number).url for number in wanted}}
@@ -172,15 +182,21 @@ def _refusal(problem: Problem) -> JSONResponse:
 
 
 def _described(filename: str, kind: str | None, size: int) -> CreateFile:
+    """The file, with a type that its name suggests where the browser knew none.
+
+    Then the browser says nothing, Uppy `application/octet-stream`, and Uppy 5 may say "undefined".
+    """
+    known = "" if kind == media_types.UNKNOWN else kind or ""
     try:
-        return CreateFile(filename=filename, size=size, content_type=str(kind))
-    except ValidationError:  # a browser that does not know a type says nothing, and Uppy 5 "undefined"
+        return CreateFile(filename=filename, size=size, content_type=known)
+    except ValidationError:
         return CreateFile(filename=filename, size=size)
 
 
 def _size(value: object) -> int | None:
     """The size in bytes where the page gives it, as a number or as text, None where it does not."""
-    return int(str(value)) if SIZE.fullmatch(str(value)) else None
+    text = str(value) if isinstance(value, int | str) else ""
+    return int(text) if SIZE.fullmatch(text) else None
 
 
 def _seconds_until(moment: int) -> int:

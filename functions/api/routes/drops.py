@@ -7,11 +7,12 @@ from fastapi import APIRouter, Path, Request, Response
 
 from functions.api import connections, openapi
 from functions.api.auth import OwnerOnly
+from functions.api.bodies import Route
 from functions.api.routes import links
 from functions.api.schemas import CreateDrop
 from sluice.drops import Drop
 
-router = APIRouter()
+router = APIRouter(route_class=Route)
 
 
 @router.post("/drops", status_code=201, **openapi.OPEN_DROP)

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Body, Query, Request, Response
 
 from functions.api import openapi
 from functions.api.auth import CurrentCaller, OwnerOnly, OwnFile
+from functions.api.bodies import Route
 from functions.api.connections import files, uploads
-from functions.api.parts import FIRST_PARTS, check_part_numbers, part_numbers
+from functions.api.parts import FIRST_PARTS, MAX_NUMBERS_CHARACTERS, check_part_numbers, part_numbers
 from functions.api.routes.links import serialize
 from functions.api.schemas import CompleteFile, CreateFile, SignParts
 from sluice.files import File, Status
@@ -16,7 +17,9 @@ from sluice.objects import Part
 
 MAX_PAGE = 100  # files in one page of the list: about 100 KB of answer
 
-router = APIRouter()
+Numbers = Annotated[str | None, Query(max_length=MAX_NUMBERS_CHARACTERS, examples=["1-100,205"])]
+
+router = APIRouter(route_class=Route)
 
 
 def transfer(file: File, arrived: Sequence[Part], numbers: str | None = None) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def show(request: Request, caller: CurrentCaller, file: OwnFile) -> dict[str, An
 
 
 @router.get("/files/{id}/parts", **openapi.PARTS)
-def parts(file: OwnFile, numbers: Annotated[str | None, Query(examples=["1-100,205"])] = None) -> dict[str, Any]:
+def parts(file: OwnFile, numbers: Numbers = None) -> dict[str, Any]:
     """Fresh URLs for these parts, at most 1,000; without `numbers`, for the first 100 that are missing."""
     return transfer(file, uploads.received(file), numbers)
 

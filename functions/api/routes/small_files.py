@@ -2,28 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 
 from functions.api import connections, content_digest, openapi
 from functions.api.auth import Owner
+from functions.api.bodies import Route, received
 from functions.api.idempotency import First
 from functions.api.routes.links import serialize
 from functions.api.schemas import CreateFile
 from sluice import digests, settings
 from sluice.capabilities import Caller
 from sluice.digests import Digests
-from sluice.errors import BodyTooLarge, IdempotencyKeyReused, IncompleteBody
+from sluice.errors import IdempotencyKeyReused, InvalidRequest
 from sluice.files import File, Status
-from sluice.limits import MAX_BODY_BYTES
+from sluice.limits import MAX_BODY_BYTES, MAX_IDEMPOTENCY_KEY_CHARACTERS
 
-router = APIRouter()
+router = APIRouter(route_class=Route)
 # Of those that the hasher computes what this function can: it has no awscrt.
 _names = {"sha-256", *filter(digests.available, settings.HASH_DIGESTS.read())}
 
@@ -31,6 +31,7 @@ _names = {"sha-256", *filter(digests.available, settings.HASH_DIGESTS.read())}
 @router.put("/files/{filename}", status_code=201, **openapi.PUT_SMALL_FILE)
 async def put_small_file(request: Request, response: Response, caller: Owner, filename: str) -> dict[str, Any]:
     """A small file in one request."""
+    key = _idempotency_key(request)
     promised = content_digest.promised(request.headers)
     body = bytearray()
     with _digests(promised) as hashed:
@@ -39,12 +40,11 @@ async def put_small_file(request: Request, response: Response, caller: Owner, fi
             body += chunk
         found = hashed.hexdigests()
     content_digest.check(promised, found)
-    content_type = request.headers.get("content-type", "application/octet-stream")
+    content_type = request.headers.get("content-type", "")
     try:
         wanted = CreateFile(filename=filename, size=len(body), content_type=content_type, digests=promised)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
-    key = request.headers.get("idempotency-key")
     file = await run_in_threadpool(_store, caller, wanted, bytes(body), found["sha-256"], key)
     answer = serialize(request, caller, file)
     response.headers["Location"] = answer["links"]["self"]
@@ -63,27 +63,11 @@ async def digest_body(request: Request, _: Owner) -> dict[str, Any]:
     return {"digests": found, "size": hashed.offset}
 
 
-async def received(request: Request, most: int | None = None) -> AsyncIterator[bytes]:
-    """The body as it comes, of at most `most` bytes. Raises BodyTooLarge, IncompleteBody."""
-    text, size = request.headers.get("content-length"), 0
-    if text is not None and not (text.isascii() and text.isdecimal()):
-        raise IncompleteBody("Content-Length is not a number.")
-    length = None if text is None else int(text)
-    _check_size(length or 0, most)
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            _check_size(size, most)
-            yield chunk
-    except ClientDisconnect:
-        raise IncompleteBody(f"The connection ended after {size} bytes.", received=size) from None
-    if length is not None and size != length:
-        raise IncompleteBody(f"Content-Length says {length} bytes, {size} came.", expected=length, received=size)
-
-
-def _check_size(size: int, most: int | None) -> None:
-    if most is not None and size > most:
-        raise BodyTooLarge(f"A body has at most {most} bytes here; POST /files takes files of any size.", limit=most)
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key and len(key) > MAX_IDEMPOTENCY_KEY_CHARACTERS:
+        raise InvalidRequest(f"An Idempotency-Key has at most {MAX_IDEMPOTENCY_KEY_CHARACTERS} characters.")
+    return key
 
 
 def _digests(promised: Collection[str]) -> Digests:

@@ -13,6 +13,7 @@ import jwt
 
 from sluice.errors import ExpiredCapability, InvalidCapability
 from sluice.files import new_id
+from sluice.limits import MAX_CAPABILITY_CHARACTERS
 
 
 class Use(StrEnum):
@@ -72,6 +73,8 @@ def uploader(capability: str, key: str) -> Caller:
 
 
 def _claims(capability: str, key: str, *more: str) -> dict[str, Any]:
+    if len(capability) > MAX_CAPABILITY_CHARACTERS:
+        raise InvalidCapability("The capability is missing or was altered.")
     try:
         # Naming the one algorithm refuses `none` and key confusion (RFC 8725, section 3.1).
         required = {"require": ["exp", "sub", "use", *more]}

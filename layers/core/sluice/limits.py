@@ -20,6 +20,12 @@ MAX_PARTS_PER_ANSWER = 1_000
 # A body that is no text reaches Lambda as base64 within an event of 6 MiB, on the same page.
 MAX_BODY_BYTES = 4 * MIB
 
+# Of a request in JSON, where no limit of its own says otherwise: fifty media ranges are 13 KB, a fingerprint is 6 KB.
+MAX_JSON_BYTES = 64 * KIB
+# Of one part in a list of parts: its number, ETag and digest of at most 128 hex digits are 210 with their names, and
+# the rest is for whitespace and what else a client lists. 10,000 parts then fit into an event as well.
+PART_JSON_BYTES = 320
+
 # Our own choices.
 DEFAULT_PART_BYTES = 8 * MIB  # what the AWS SDKs and CLI use
 USUAL_PARTS = 1_000  # one page of S3's list and one answer with URLs: how many parts a file has while that is no burden
@@ -32,11 +38,17 @@ UNTOLD_POST_BYTES = 100 * MIB
 LEAST_READ_RATE = 32 * KIB
 MAX_FILENAME_CHARACTERS = 255  # what common file systems take
 MAX_FINGERPRINT_BYTES = 1_024  # a DynamoDB sort key, which it is in the index of unfinished uploads
-MAX_CONTENT_TYPES = 50  # media ranges in one drop
+MAX_CONTENT_TYPES = 50  # media ranges and extensions in one drop
+MAX_MEDIA_RANGE_CHARACTERS = 255  # RFC 6838, section 4.2: two names of at most 127 characters
+MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
+MAX_DIGEST_HEADER_CHARACTERS = 2_048  # every digest that is known here in base64 has some 400
+MAX_CAPABILITY_CHARACTERS = 1_024  # a JWT of ours with an owner of 128 characters has some 400
 MAX_CAPABILITY_SECONDS = 7 * 86_400  # of one to upload in an owner's name: nothing ends it earlier
 MAX_DROP_FILES = 1_000_000
 MAX_DROP_SECONDS = 366 * 86_400
-MAX_CONTENT_TYPE_CHARACTERS = 255  # RFC 6838, section 4.2: two names of at most 127 characters
+# The two names and as much for parameters: lists of codecs (RFC 6381) have up to 100 characters. A redirect to S3
+# carries the type percent-encoded, beside a filename, in a URL that should stay below 8,000 (RFC 9110, section 4.1).
+MAX_CONTENT_TYPE_CHARACTERS = 512
 UNFINISHED_DAYS = 7  # the template's lifecycle rule aborts unfinished uploads after as many
 REMEMBERED_DAYS = 7  # how long the record of an upload that came to nothing says why
 

@@ -100,7 +100,7 @@ MAX_FILE_BYTES = Setting(
 CONTENT_TYPES = Setting(
     "CONTENT_TYPES",
     media_ranges,
-    "The content types that may be declared, by commas: `image/*,application/pdf`, or `*/*` for any.",
+    "What is accepted, content types and extensions by commas: `image/*,application/pdf,.heic`, or `*/*` for any.",
     media_types.ANY,
 )
 OWNER_BYTES = Setting("OWNER_BYTES", whole, "The most bytes of one owner, stored or promised; 0 means no limit.", "0")

@@ -32,6 +32,9 @@ CLIENTS = [
 keys = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t"), min_size=1, max_size=40).map("files/".__add__)
 # Visible ASCII: what a header can carry.
 values = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
+types = st.one_of(
+    values, st.sampled_from(["video/webm;codecs=vp8,opus", 'video/mp4;  codecs="avc1.42E01E,  mp4a"; a="\\""'])
+)
 digests = st.binary(min_size=32, max_size=32)
 
 
@@ -66,7 +69,7 @@ def test_a_part_is_signed_as_by_botocore(client: Any, key: str, upload_id: str, 
     same(client, "upload_part", params, "PUT", key, query, {"content-length": str(size)})
 
 
-@given(client=st.sampled_from(CLIENTS), key=keys, content_type=values, size=st.integers(0, 5 * 1024**3))
+@given(client=st.sampled_from(CLIENTS), key=keys, content_type=types, size=st.integers(0, 5 * 1024**3))
 def test_a_single_put_is_signed_as_by_botocore(client: Any, key: str, content_type: str, size: int) -> None:
     """With the type, the length, the condition and a checksum among the headers that are signed."""
     checksum = "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s="
@@ -86,17 +89,23 @@ def test_a_single_put_is_signed_as_by_botocore(client: Any, key: str, content_ty
     same(client, "put_object", params, "PUT", key, {}, headers)
 
 
-@given(client=st.sampled_from(CLIENTS), key=keys, version_id=values, disposition=st.text(max_size=40))
-def test_a_get_is_signed_as_by_botocore(client: Any, key: str, version_id: str, disposition: str) -> None:
+@given(
+    client=st.sampled_from(CLIENTS), key=keys, version_id=values, content_type=types, disposition=st.text(max_size=40)
+)
+def test_a_get_is_signed_as_by_botocore(
+    client: Any, key: str, version_id: str, content_type: str, disposition: str
+) -> None:
     """With whatever a client chose to have in the query."""
     params = {
         "Key": key,
         "VersionId": version_id,
+        "ResponseContentType": content_type,
         "ResponseContentEncoding": "identity",
         "ResponseContentDisposition": f"a{disposition}",
     }
     query = {
         "versionId": version_id,
+        "response-content-type": content_type,
         "response-content-encoding": "identity",
         "response-content-disposition": f"a{disposition}",
     }

@@ -95,3 +95,20 @@ def test_a_type_is_one_of_those_that_are_taken(table: Files) -> None:
     with pytest.raises(ContentTypeRefused) as refused:
         gate.check(Caller("default"), CreateFile(filename="a", size=1, content_type="text/plain"))
     assert refused.value.extra == {"content_type": "text/plain", "allowed": ["image/*"]}
+
+
+@pytest.mark.parametrize("more", [{}, {"content_type": "application/octet-stream"}])
+def test_a_name_counts_where_its_extension_is_accepted(table: Files, more: dict[str, Any]) -> None:
+    """Whatever its type, in capitals as well."""
+    gate = Admission(table, Rules(content_types=("image/*", ".tar.gz")))
+    assert gate.check(Caller("default"), CreateFile(filename="a.TAR.gz", size=1, **more)) is None
+    with pytest.raises(ContentTypeRefused):
+        gate.check(Caller("default"), CreateFile(filename="a.gz", size=1, **more))
+
+
+def test_who_is_refused_reads_what_is_accepted(table: Files) -> None:
+    """In words that people use."""
+    gate = Admission(table, Rules(content_types=("image/*", "application/pdf")))
+    with pytest.raises(ContentTypeRefused) as refused:
+        gate.check(Caller("default"), CreateFile(filename="notes.txt", size=1))
+    assert refused.value.detail == "This deployment accepts images and PDF files; notes.txt is plain text."

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from sluice import capabilities
 from sluice.files import File, Status, _to_item, new_id
-from sluice.limits import MAX_OBJECT_BYTES, MIB
+from sluice.limits import MAX_JSON_BYTES, MAX_OBJECT_BYTES, MIB
 from tests.unit.core.records import a_file
 from tests.unit.functions.modules import CAPABILITY_KEY, imported
 
@@ -47,6 +47,20 @@ def s3(connections: ModuleType) -> Iterator[Stubber]:
 @pytest.fixture
 def client(api: ModuleType, dynamodb: Stubber, s3: Stubber) -> TestClient:  # noqa: ARG001 - nothing is reached unseen
     return TestClient(api.app, raise_server_exceptions=False, base_url="https://api.example")
+
+
+def test_the_longest_lists_fit(api: ModuleType) -> None:
+    """As many parts as S3 knows, with the longest ETag and digest that they have, indented as people do."""
+    etag, digest = f'"{"f" * 32}-10000"', "f" * 128
+    lists = {
+        "/files/{id}/parts": [{"number": 10_000, "digest": digest}] * 1_000,
+        "/files/{id}/complete": [{"number": 10_000, "etag": etag, "digest": digest}] * 10_000,
+        "/companion/{capability}/s3/multipart/{upload_id}/complete": [{"PartNumber": 10_000, "ETag": etag}] * 10_000,
+    }
+    limits = {route.path: route._max_bytes() for route in every(api.app.routes) if getattr(route, "body_field", None)}
+    for path, parts in lists.items():
+        assert len(json.dumps({"parts": parts}, indent=1)) < limits[path] < 6 * MIB
+    assert {limits[path] for path in limits.keys() - lists.keys()} == {MAX_JSON_BYTES}
 
 
 def known(dynamodb: Stubber, file: File) -> File:
@@ -86,6 +100,21 @@ def test_every_route_wants_a_token(client: TestClient, method: str, path: str, a
     assert answer.status_code == 401
     assert answer.json()["code"] == "unauthorized"
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_a_stranger_is_refused_whatever_the_body(client: TestClient, method: str, path: str) -> None:
+    """Who asks comes first: what is sent is neither parsed nor measured."""
+    for body in (b"{", b"x" * 2**20):
+        headers = {"Authorization": "Bearer wrong", "Content-Type": "application/json"}
+        assert client.request(method, path, content=body, headers=headers).status_code == 401
+
+
+def test_every_body_has_a_limit(api: ModuleType) -> None:
+    """No route reads JSON but in the order of `Route`."""
+    reading = [route for route in every(api.app.routes) if getattr(route, "body_field", None)]
+    assert len(reading) == 7
+    assert [route.path for route in reading if not hasattr(route, "authenticate")] == []
 
 
 def test_no_other_route_exists(api: ModuleType) -> None:
@@ -201,7 +230,7 @@ def test_a_bad_promise_is_a_clear_problem(client: TestClient, change: dict[str, 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-@pytest.mark.parametrize("body", [b"{", b"size=1", b"\xff", b'{"size": ' + b"9" * 5000 + b"}", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"{", b"size=1", b"\xff", b'{"size": ' + b"9" * 5000 + b"}", b"[" * 50_000])
 def test_a_body_that_is_no_json(client: TestClient, body: bytes) -> None:
     """400, however it is broken."""
     answer = client.post("/files", content=body, headers=ALICE | {"Content-Type": "application/json"})

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
-from sluice.errors import BodyTooLarge, IncompleteBody, Problem
+from sluice.errors import Problem
 from tests.unit.functions.modules import imported
 
 DISCONNECT: Message = {"type": "http.disconnect"}
@@ -38,57 +38,6 @@ def sent(
 
     raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     return Request({"type": "http", "method": "PUT", "headers": raw}, receive), messages
-
-
-def read(small: ModuleType, request: Request, most: int | None = None) -> list[bytes]:
-    async def all_of_it() -> list[bytes]:
-        return [chunk async for chunk in small.received(request, most)]
-
-    return asyncio.run(all_of_it())
-
-
-@given(st.lists(st.binary(max_size=20), max_size=10), st.booleans())
-def test_a_body_is_passed_on_as_it_comes(small: ModuleType, chunks: list[bytes], declared: bool) -> None:
-    """Chunk by chunk, whether its length was said or not."""
-    total = sum(map(len, chunks))
-    request, _ = sent(chunks, {"content-length": str(total)} if declared else None)
-    assert b"".join(read(small, request, total)) == b"".join(chunks)
-
-
-@given(st.lists(st.binary(min_size=1, max_size=20), min_size=2, max_size=10))
-def test_no_more_is_read_than_is_needed_to_refuse(small: ModuleType, chunks: list[bytes]) -> None:
-    """The chunk that goes beyond the limit is the last one that is looked at."""
-    most = len(chunks[0])
-    request, left = sent(chunks)
-    with pytest.raises(BodyTooLarge):
-        read(small, request, most)
-    assert len(left) == len(chunks) - 1  # the rest, and the end
-
-
-def test_a_length_that_is_too_large_is_refused_unread(small: ModuleType) -> None:
-    """What was said is enough."""
-    request, left = sent([b"x"], {"content-length": "11"})
-    with pytest.raises(BodyTooLarge) as refused:
-        read(small, request, 10)
-    assert refused.value.extra == {"limit": 10}
-    assert len(left) == 2
-
-
-@pytest.mark.parametrize("length", ["0", "2", "4", "3.0", "-3", "three", "", "\u00b3", "+3", "3, 3"])
-def test_a_length_that_lies_is_a_problem(small: ModuleType, length: str) -> None:
-    """Neither more nor less than was said, nor what is no number, is taken for the body that was meant."""
-    request, _ = sent([b"ab", b"c"], {"content-length": length})
-    with pytest.raises(IncompleteBody):
-        read(small, request)
-
-
-def test_a_body_that_breaks_off_is_a_problem(small: ModuleType) -> None:
-    """With and without a length it is not taken for a whole one."""
-    for headers in (None, {"content-length": "3"}):
-        request, _ = sent([b"ab"], headers, whole=False)
-        with pytest.raises(IncompleteBody) as broken:
-            read(small, request)
-        assert broken.value.extra["received"] == 2
 
 
 def measured(small: ModuleType, request: Request) -> dict[str, Any]:
