@@ -108,7 +108,7 @@ class Recording(Retry):
 
     failures: list[int] = field(default_factory=list)
 
-    def delay(self, failures: int, retry_after: str | None = None) -> float:
+    def delay(self, failures: int, retry_after: str | None = None) -> float:  # noqa: ARG002 - as Retry has it
         self.failures.append(failures)
         return 0.0
 
