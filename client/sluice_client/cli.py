@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 EXIT_CODES = (
     "Exit codes: 0 all done; 1 it failed; 2 wrong usage or settings; "
-    "3 the bytes could not be verified, or the file changed meanwhile; 130 interrupted."
+    "3 other bytes arrived, or the file changed meanwhile; 130 interrupted."
 )
 DEFAULT_CONNECTIONS = 4  # S3 gives one connection some 100 MB/s
 MAX_CONNECTIONS = 32
 
 app = typer.Typer(
-    help="Upload files of any size; download them verified.",
+    help="Upload files of any size, and download them; both ways their SHA-256 is compared.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
@@ -85,7 +85,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a li
 def put(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="What to upload.")],
-    md5: Annotated[bool, typer.Option("--md5", help="Print md5sum lines.")] = False,
+    md5: Annotated[bool, typer.Option("--md5", help="Declare the MD5 as well, and print md5sum lines.")] = False,
     connections: Annotated[
         int, typer.Option("--connections", "-c", min=1, max=MAX_CONNECTIONS, help="Parts sent at once.")
     ] = DEFAULT_CONNECTIONS,
@@ -93,8 +93,9 @@ def put(
 ) -> None:
     """Upload files and print their sha256sum lines.
 
-    Waits until the server has hashed each file, and checks that its sha-256 is the local file's. An upload that was
-    interrupted goes on where it stopped.
+    Each file is read once. Its SHA-256 is computed while it is sent and declared to the server, which compares it with
+    the bytes that arrived; the command waits for that verdict. An upload that was interrupted is resumed by the same
+    command on the same machine: the file is read from its beginning, and sent are the parts that have not arrived.
     """
     shown = "md5" if md5 else "sha-256"
     _run(context, lambda do: do.put(files, shown=shown, connections=connections, as_json=as_json))
@@ -111,9 +112,9 @@ def get(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Download a file and verify its sha-256.
+    """Download a file and compare its SHA-256 with that of its record while it is written.
 
-    Wrong or missing bytes leave no file behind. With `-o -` they go out before they are verified: wait for the exit
+    Wrong or missing bytes leave no file behind. With `-o -` they go out before they are compared: wait for the exit
     code before you trust them.
     """
     if as_json and output == "-":
@@ -128,7 +129,10 @@ def ls(
     status: Annotated[Status | None, typer.Option("--status", help="Only files in this state.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List your files, newest first: id, status, size, time, name."""
+    """List your files, newest first: id, state, size, time, name.
+
+    A ready file is `verified` where its sender's own digest held, else `hashed`.
+    """
     _run(context, lambda do: do.ls(status, as_json=as_json))
 
 

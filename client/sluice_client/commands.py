@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sluice_client import downloads, errors, uploads
+from sluice_client import downloads, errors, fingerprints, uploads
 from sluice_client.contract import Sluice
+from sluice_client.digests import SHA_256
 from sluice_client.errors import SluiceError
 from sluice_client.names import checksum_line, local_name, printable
 from sluice_client.progress import Meter, amount, complain, say
@@ -37,16 +38,23 @@ class Commands:
     async def put(self, paths: Sequence[Path], *, shown: str, connections: int, as_json: bool) -> int:
         """Uploads each, and prints its digest of the name `shown`."""
 
+        key = _fingerprint_key()
+
         async def upload(path: Path) -> None:
             source = Source.open(path)
+            fingerprint = fingerprints.fingerprint(source, key) if key else None
+            # sha-256 is always among them: it is what `get` will compare.
+            names = tuple({SHA_256, shown})
             with Meter(source.filename) as meter:
-                # sha-256 is always compared: it is what `get` will verify.
-                done = await uploads.put(self._sluice, source, meter, connections, tuple({"sha-256", shown}))
-            say(f"{source.filename} is {done.file.id}")
+                done = await uploads.put(
+                    self._sluice, source, meter, connections=connections, names=names, fingerprint=fingerprint
+                )
+            verdict = "verified" if done.file.verified else "hashed, not verified by the server; the digests are equal"
+            say(f"{source.filename} is {done.file.id}: {verdict}")
             if as_json:
                 _print_json(path, done.file.json, upload=done.upload_seconds, hash=done.hash_seconds)
             else:
-                _print_line(checksum_line(done.file.digests[shown], str(path)))
+                _print_line(checksum_line(done.digests[shown], str(path)))
 
         return await _each(upload, paths)
 
@@ -60,7 +68,8 @@ class Commands:
                 return errors.OK
             target = _target(output, local_name(file.filename, otherwise=file.id))
             seconds = await downloads.save(self._sluice, file, target, meter, force=force)
-        say(f"{target} is verified: sha-256 {file.digests['sha-256']}")
+        held = "is verified:" if file.verified else "matches the sha-256 of the record, which is not verified:"
+        say(f"{target} {held} {file.digests[SHA_256]}")
         if as_json:
             _print_json(target, file.json, download=seconds)
         return errors.OK
@@ -71,7 +80,8 @@ class Commands:
                 print(json.dumps(file.json))
             else:
                 time = file.created_at[:19].replace("T", " ")
-                print(printable(f"{file.id}  {file.status:<10}  {amount(file.size):>8}  {time}  {file.filename}"))
+                shown = ("verified" if file.verified else "hashed") if file.status == Status.READY else file.status
+                print(printable(f"{file.id}  {shown:<10}  {amount(file.size):>8}  {time}  {file.filename}"))
         return errors.OK
 
     async def rm(self, file_ids: Sequence[str]) -> int:
@@ -95,6 +105,14 @@ async def _each(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> int
             complain(error)
             worst = max(worst, error.exit_code)
     return worst
+
+
+def _fingerprint_key() -> bytes | None:
+    try:
+        return fingerprints.user_key()
+    except OSError as error:
+        say(f"sluice: uploads that are interrupted will not be resumed: {error}")
+        return None
 
 
 def _target(output: str | None, name: str) -> Path:

@@ -14,7 +14,6 @@ from sluice_client.errors import Problem, SluiceError, Unreachable
 
 T = TypeVar("T")
 
-MAX_PARTS_ASKED = 100  # URLs signed in one call: few enough to be used before they expire
 PAGE = 100  # files of one list call
 
 # 408 and 429 ask for patience; the 5xx are what AWS answers for a while under load and during a deployment.
@@ -59,9 +58,11 @@ class File:
     received_bytes: int
     hashed_bytes: int
     digests: Mapping[str, str]
+    verified: bool  # the sender's own digest, of the whole or of every part, was compared and held
     reason: str | None
     created_at: str
     content: str | None
+    direct: str | None  # leads to S3 itself
     events: str | None
     json: dict[str, Any]
 
@@ -76,9 +77,11 @@ class File:
             received_bytes=int(document.get("received_bytes") or 0),
             hashed_bytes=int(document.get("hashed_bytes") or 0),
             digests=dict(document.get("digests") or {}),
+            verified=document.get("verified") is True,
             reason=document.get("reason"),
             created_at=str(document.get("created_at") or ""),
             content=links.get("content"),
+            direct=links.get("direct"),
             events=links.get("events"),
             json=document,
         )
@@ -110,39 +113,41 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """Signed parts, and the size in bytes of each part, by number, that has arrived."""
+class Received:
+    """A part that has arrived: its bytes, and its digest by the file's `part_digest` where it has one."""
 
-    signed: Mapping[int, Part]
-    received: Mapping[int, int]
-
-    @classmethod
-    def parse(cls, document: dict[str, Any]) -> Self:
-        signed = [Part.parse(part) for part in document.get("parts") or []]
-        received = document.get("received") or []
-        return cls({part.number: part for part in signed}, {int(p["number"]): int(p["size"]) for p in received})
+    size: int
+    digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What `POST /files` answers: the file, how it is cut, its first parts and, on a resume, what had arrived."""
+    """What `POST /files` answers: the file, its cut, the parts signed at once and, on a resume, what had arrived."""
 
     file: File
     part_size: int  # bytes of every part but the last
     part_count: int
-    parts: Parts
+    part_digest: str | None
+    signed: Mapping[int, Part]
+    received: Mapping[int, Received]
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Self:
-        part_size, part_count = int(document["part_size"]), int(document["part_count"])
-        return cls(File.parse(document), part_size, part_count, Parts.parse(document))
+        return cls(
+            file=File.parse(document),
+            part_size=int(document["part_size"]),
+            part_count=int(document["part_count"]),
+            part_digest=document.get("part_digest"),
+            signed=_signed(document),
+            received={
+                int(part["number"]): Received(int(part["size"]), part.get("digest"))
+                for part in document.get("received") or []
+            },
+        )
 
-    def arrived(self, parts: Parts) -> dict[int, int]:
-        """The parts received, by number, that have the size they must have."""
-        return {number: size for number, size in parts.received.items() if size == self._size_of(number)}
-
-    def _size_of(self, number: int) -> int:
-        return min(self.part_size, self.file.size - (number - 1) * self.part_size)
+    def size_of(self, number: int) -> int:
+        """Bytes of the part; 0 of the only one of an empty file."""
+        return max(0, min(self.part_size, self.file.size - (number - 1) * self.part_size))
 
 
 class Sluice:
@@ -166,23 +171,47 @@ class Sluice:
     ) -> None:
         await self.http.aclose()
 
-    async def create(self, *, filename: str, size: int, content_type: str | None, fingerprint: str) -> Upload:
-        """A new upload, or the unfinished one of the same fingerprint and size. So it is safe to send again."""
-        wanted: dict[str, Any] = {"filename": filename, "size": size, "fingerprint": fingerprint}
-        if content_type:
-            wanted["content_type"] = content_type
+    async def create(
+        self,
+        *,
+        filename: str,
+        size: int,
+        content_type: str | None = None,
+        fingerprint: str | None = None,
+        digests: Mapping[str, str] | None = None,
+        part_digest: str | None = None,
+    ) -> Upload:
+        """A new upload, or the unfinished one of the same fingerprint and size. With one it is safe to send again."""
+        optional = {
+            "content_type": content_type,
+            "fingerprint": fingerprint,
+            "digests": digests,
+            "part_digest": part_digest,
+        }
+        wanted = {"filename": filename, "size": size} | {name: value for name, value in optional.items() if value}
         return _parsed(Upload.parse, await self._call("POST", "/files", json=wanted))
 
     async def file(self, file_id: str) -> File:
         return _parsed(File.parse, await self._call("GET", f"/files/{file_id}"))
 
-    async def parts(self, file_id: str, numbers: Iterable[int]) -> Parts:
-        """Fresh URLs of at most MAX_PARTS_ASKED parts, and which of them have arrived."""
-        params = {"numbers": number_ranges(numbers)}
-        return _parsed(Parts.parse, await self._call("GET", f"/files/{file_id}/parts", params=params))
+    async def sign(self, file_id: str, numbers: Iterable[int]) -> dict[int, Part]:
+        """Fresh URLs of these parts."""
+        params = {"numbers": ",".join(map(str, numbers))}
+        return _parsed(_signed, await self._call("GET", f"/files/{file_id}/parts", params=params))
 
-    async def complete(self, file_id: str) -> File:
-        return _parsed(File.parse, await self._call("POST", f"/files/{file_id}/complete", json={}))
+    async def sign_locked(self, file_id: str, digests: Mapping[int, str]) -> dict[int, Part]:
+        """Fresh URLs of these parts of a file with a `part_digest`, each takes the bytes of its digest alone."""
+        wanted = [{"number": number, "digest": digest} for number, digest in digests.items()]
+        return _parsed(_signed, await self._call("POST", f"/files/{file_id}/parts", json={"parts": wanted}))
+
+    async def complete(
+        self, file_id: str, digests: Mapping[str, str] | None = None, parts: Mapping[int, str] | None = None
+    ) -> File:
+        """Make the parts the file. `digests` are the sender's of the whole, `parts` has those of each part."""
+        body: dict[str, Any] = {"digests": dict(digests)} if digests else {}
+        if parts:
+            body["parts"] = [{"number": number, "digest": digest} for number, digest in sorted(parts.items())]
+        return _parsed(File.parse, await self._call("POST", f"/files/{file_id}/complete", json=body))
 
     async def delete(self, file_id: str) -> None:
         """What is gone already counts as deleted: it may be this call's work, whose answer was lost."""
@@ -227,17 +256,6 @@ class Sluice:
             await asyncio.sleep(self.retry.delay(failures, retry_after))
 
 
-def number_ranges(numbers: Iterable[int]) -> str:
-    """Part numbers as the contract writes them: `1-100,205`."""
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and runs[-1][-1] + 1 == number:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ",".join("-".join(map(str, run)) for run in runs)
-
-
 def problem(response: httpx.Response) -> Problem:
     """The error in an answer whose body has been read: RFC 9457 of ours, XML of S3, or whatever a proxy sends."""
     status = response.status_code
@@ -257,6 +275,11 @@ def problem(response: httpx.Response) -> Problem:
 def unreachable(error: httpx.TransportError, host: str) -> Unreachable:
     """A timeout's own text is empty, so its class says what it was."""
     return Unreachable(f"{host}: {error or type(error).__name__}", "Is the address right, and the network up?")
+
+
+def _signed(document: dict[str, Any]) -> dict[int, Part]:
+    parts = [Part.parse(part) for part in document.get("parts") or []]
+    return {part.number: part for part in parts}
 
 
 def _items(document: dict[str, Any]) -> list[File]:

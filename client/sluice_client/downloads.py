@@ -15,6 +15,9 @@ from sluice_client.errors import Problem, SluiceError, Unverified
 from sluice_client.progress import Meter
 from sluice_client.states import Status
 
+# Beyond so many bytes Lambda's streams have 2 MB/s, and S3 itself is faster:
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+DIRECT_BYTES = 6 * 1024 * 1024
 # An attempt that brought this many bytes was worth it: only attempts in a row that did not count as failures.
 WORTHWHILE_BYTES = 8 * 1024 * 1024
 
@@ -81,6 +84,7 @@ class _Download:
         self._hash = hashlib.sha256(usedforsecurity=False)
         self._received = 0
         self._etag: str | None = None
+        self._retry_after: str | None = None
 
     async def run(self) -> None:
         failures = 0
@@ -92,7 +96,7 @@ class _Download:
             failures = 1 if self._received - before >= WORTHWHILE_BYTES else failures + 1
             if failures == self._sluice.retry.attempts:
                 raise error
-            await asyncio.sleep(self._sluice.retry.delay(failures))
+            await asyncio.sleep(self._sluice.retry.delay(failures, self._retry_after))
             self._file = await self._sluice.file(self._file.id)  # the link may have expired
             check_ready(self._file)
         found = self._hash.hexdigest()
@@ -104,16 +108,17 @@ class _Download:
 
     async def _attempt(self) -> SluiceError:
         """Receive as much as one connection gives; answers why it gave no more. Raises what no other try can mend."""
-        headers = {}
+        headers, self._retry_after = {}, None
         if self._received:
             headers["Range"] = f"bytes={self._received}-"
             if self._etag:
                 headers["If-Match"] = self._etag
-        url = self._file.content or ""
+        url = (self._file.size > DIRECT_BYTES and self._file.direct) or self._file.content or ""
         try:
             async with self._sluice.http.stream("GET", url, headers=headers, follow_redirects=True) as response:
                 if not response.is_success:
                     await response.aread()
+                    self._retry_after = response.headers.get("retry-after")
                     return self._refused(problem(response))
                 async for chunk in self._fresh(response):
                     self._take(chunk)

@@ -1,21 +1,15 @@
-"""A local file that is being uploaded: read in slices, hashed once, and known to have stayed the same."""
+"""A local file that is being uploaded: read slice by slice, and known to have stayed the same."""
 
 import asyncio
-import hashlib
 import mimetypes
 import os
 import stat
-import threading
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Self
 
 from sluice_client.errors import Misuse, SluiceError, Unverified
-
-READ_BYTES = 256 * 1024  # of a body at a time: beyond the socket's buffers more gains nothing
-HASH_BYTES = 1024 * 1024  # hashlib releases the GIL while it takes one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +43,25 @@ class Source:
     def content_type(self) -> str | None:
         return mimetypes.guess_type(self.path.name)[0]
 
-    @property
-    def fingerprint(self) -> str:
-        """The same for the same name, size and time of change. Hashed: the server learns no more than it must."""
-        known = b"\0".join([os.fsencode(self.path.name), b"%d" % self.size, b"%d" % self.modified])
-        return hashlib.sha256(known).hexdigest()
-
-    async def slice(self, offset: int, size: int) -> AsyncIterator[bytes]:
+    async def read(self, offset: int, size: int) -> bytearray:
         """Exactly `size` bytes from `offset` on. Raises Unverified when the file changed."""
-        with await asyncio.to_thread(self._open) as opened:
-            opened.seek(offset)
-            while size:
-                chunk = await asyncio.to_thread(opened.read, min(size, READ_BYTES))
-                if not chunk:
-                    raise self._changed()
-                size -= len(chunk)
-                yield chunk
-
-    async def digests(self, names: tuple[str, ...]) -> dict[str, str]:
-        """The digests of the whole file, read once in a thread of its own, by RFC 9530 name."""
-        stop = threading.Event()
-        try:
-            return await asyncio.to_thread(self._digests, names, stop)
-        finally:
-            stop.set()  # a cancelled wait does not end the thread
+        return await asyncio.to_thread(self._read, offset, size)
 
     def confirm(self) -> None:
         """Raises Unverified when the file is not any more what it was."""
         self._open().close()
 
-    def _digests(self, names: tuple[str, ...], stop: threading.Event) -> dict[str, str]:
-        hashes = {name: hashlib.new(name.replace("-", ""), usedforsecurity=False) for name in names}
-        buffer = memoryview(bytearray(HASH_BYTES))
+    def _read(self, offset: int, size: int) -> bytearray:
+        data = bytearray(size)
+        view, filled = memoryview(data), 0
         with self._open() as opened:
-            while not stop.is_set() and (count := opened.readinto(buffer)):
-                for each in hashes.values():
-                    each.update(buffer[:count])
-        return {name: each.hexdigest() for name, each in hashes.items()}
+            opened.seek(offset)
+            while filled < size:  # Linux reads at most 2 GiB at a time
+                count = opened.readinto(view[filled:])
+                if not count:
+                    raise self._changed()
+                filled += count
+        return data
 
     def _open(self) -> FileIO:
         try:

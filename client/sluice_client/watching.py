@@ -7,55 +7,62 @@ import httpx
 from httpx_sse import SSEError, aconnect_sse
 
 from sluice_client.contract import File, Sluice
-from sluice_client.errors import SluiceError
+from sluice_client.errors import SluiceError, Unverified
 from sluice_client.progress import Meter
 from sluice_client.states import ENDED, Status
 
 LONGEST_RECONNECT_SECONDS = 30.0  # whatever the server's `retry:` asks for
 EVENTS = ENDED | {"progress"}
+ALTERED = frozenset({"digest_mismatch", "checksum_mismatch"})  # reasons of a file that holds other bytes
 
 
 async def follow(sluice: Sluice, file: File, meter: Meter) -> File:
-    """The file once it is `ready`. Raises SluiceError when it ends in another way.
+    """The file once it is `ready`. Raises Unverified when other bytes arrived, SluiceError when it ends in another way.
 
     The stream may end or fail at any time: the next one resumes after the last event. Between two streams the record is
     asked, which knows the end even where events do not get through, and signs the link anew.
     """
     watch = _Watch(sluice, meter)
-    silent = 0
     while file.status not in ENDED:
-        heard = watch.last_id
         file = await watch.listen(file)
         if file.status in ENDED:
             break
-        silent = silent + 1 if watch.last_id == heard else 1
-        await asyncio.sleep(max(watch.retry, sluice.retry.delay(silent)))
+        await asyncio.sleep(max(watch.retry, sluice.retry.delay(watch.silent)))
         file = await sluice.file(file.id)
     if file.status != Status.READY:
         why = f": {file.reason}" if file.reason else ""
         if differs := file.json.get("mismatch"):
             why += f" ({differs.get('name')}: {differs.get('expected')} expected, {differs.get('found')} found)"
-        raise SluiceError(f"{file.filename}: the upload ended as {file.status}{why}.", "Upload it again.")
+        kind = Unverified if file.reason in ALTERED else SluiceError
+        raise kind(f"{file.filename}: the upload ended as {file.status}{why}.", "Upload it again.")
     meter.reach(file.size)
     return file
 
 
 class _Watch:
-    """What is known between two connections: the id of the last event, and the seconds until the next try."""
+    """What is known between two connections: the id of the last event, which only the server can read, the seconds
+    until the next try, and how many connections in a row were of no use.
+
+    The server ends a stream in order after a minute, whether it had news or not: that was of use.
+    """
 
     def __init__(self, sluice: Sluice, meter: Meter) -> None:
         self._sluice, self._meter = sluice, meter
         self.last_id = ""
         self.retry = 0.0
+        self.silent = 0
 
     async def listen(self, file: File) -> File:
         """The file as the events of one connection tell, until its end or the connection's."""
+        heard, self.silent = self.last_id, self.silent + 1
         if not file.events:
             return file
+        said = False
         headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
         try:
             async with aconnect_sse(self._sluice.http, "GET", file.events, headers=headers) as source:
                 async for event in source.aiter_sse():
+                    said = True  # the server begins each stream with `retry:`
                     self.last_id = event.id or self.last_id
                     if event.retry is not None:
                         self.retry = min(LONGEST_RECONNECT_SECONDS, event.retry / 1000)
@@ -67,5 +74,7 @@ class _Watch:
                     if file.status in ENDED:
                         break
         except (httpx.TransportError, SSEError, ValueError, TypeError):
-            pass  # a broken stream is no news about the file: the record is asked next
+            said = False  # a broken stream is no news about the file: the record is asked next
+        if said or self.last_id != heard:
+            self.silent = 1
         return file

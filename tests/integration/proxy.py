@@ -5,7 +5,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -171,6 +171,13 @@ def serving(upstream: tuple[str, int]) -> Iterator[Proxy]:
 
 def pass_on(exchange: Exchange) -> None:
     exchange.send(exchange.forward())
+
+
+def flipping(exchange: Exchange) -> None:
+    """One bit of the request's body arrives as another."""
+    asked = exchange.request_read
+    exchange.request_read = replace(asked, body=bytes([asked.body[0] ^ 1]) + asked.body[1:])
+    pass_on(exchange)
 
 
 def slow_down(exchange: Exchange) -> None:

@@ -9,19 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from sluice_client.fingerprints import KEY_BYTES, fingerprint
 from sluice_client.sources import Source
 from tests.integration import journey
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, standing
+from tests.integration.proxy import flipping, serving
 
 ROOT = Path(__file__).parents[2]
+NOWHERE = ("127.0.0.1", 9)  # until the services are up
 
 
-def sluice(stack: Stack, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def sluice(stack: Stack, cwd: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
     settings = {"SLUICE_API": stack.api, "SLUICE_TOKEN": stack.token, "PYTHONPATH": str(ROOT / "client")}
     return subprocess.run(
         [sys.executable, "-m", "sluice_client", *arguments],
         cwd=cwd,
-        env=os.environ | settings | {"NO_PROXY": "127.0.0.1"},
+        env=os.environ | settings | {"NO_PROXY": "127.0.0.1", "XDG_STATE_HOME": str(cwd.parent / "state")} | variables,
         capture_output=True,
         check=False,
         timeout=journey.PATIENCE_SECONDS,
@@ -46,20 +49,42 @@ def test_a_file_goes_up_and_comes_back(stack: Stack, tmp_path: Path, size: int) 
     assert (tmp_path / "down" / "Übung 雪.bin").read_bytes() == content
 
 
-def test_an_upload_is_resumed_and_its_bytes_are_checked(stack: Stack, tmp_path: Path) -> None:
-    """A part that arrived before is not sent again: had it held other bytes, the digests tell, with exit code 3."""
-    path = tmp_path / "file.bin"
+def test_an_upload_is_resumed_and_its_parts_are_compared(stack: Stack, tmp_path: Path) -> None:
+    """A part that arrived before and holds other bytes is sent again, and the file is verified."""
+    path, state = tmp_path / "file.bin", tmp_path / "state"
     path.write_bytes(journey.random_bytes(20_000_000))
+    key = state / "sluice" / "fingerprint-key"
+    key.parent.mkdir(parents=True)
+    key.write_bytes(os.urandom(KEY_BYTES))
+    secret = fingerprint(Source.open(path), key.read_bytes())
     with journey.client(stack.api, stack.token) as api:
-        created = journey.create(api, 20_000_000, fingerprint=Source.open(path).fingerprint)
-        journey.put_parts(created["parts"][:1], journey.random_bytes(20_000_000))
-    put = sluice(stack, tmp_path, "put", "file.bin")
-    assert (put.returncode, put.stdout) == (3, b"")
-    assert f"sluice rm {created['id']}" in put.stderr.decode()
-    # The upload is finished now, so the next one begins anew.
-    put = sluice(stack, tmp_path, "put", "file.bin")
+        created = journey.create(api, 20_000_000, fingerprint=secret, part_digest="sha-256")
+        for number, content in ((1, path.read_bytes()[: 8 * journey.MIB]), (2, bytes(8 * journey.MIB))):
+            wanted = {"parts": [{"number": number, "digest": hashlib.sha256(content).hexdigest()}]}
+            part = api.post(f"/files/{created['id']}/parts", json=wanted).json()["parts"][0]
+            journey.put_parts([part | {"offset": 0}], content)
+    put = sluice(stack, tmp_path, "put", "--json", "file.bin", XDG_STATE_HOME=str(state))
     assert put.returncode == 0, put.stderr
-    assert put.stdout.decode() == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  file.bin\n"
+    file = json.loads(put.stdout)["file"]
+    assert (file["id"], file["verified"]) == (created["id"], True)
+    assert file["digests"]["sha-256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("size", [5_000_000, 20_000_000])
+def test_a_bit_that_flips_on_the_way_is_sent_again(tmp_path: Path, size: int) -> None:
+    """S3 refuses what a network altered between the command and it; the part goes again, and the file is verified."""
+    (tmp_path / "file.bin").write_bytes(journey.random_bytes(size))
+    operation = "UploadPart" if size > 8 * journey.MIB else "PutObject"
+    with serving(NOWHERE) as network, standing(tmp_path, SLUICE_ENV_AWS_ENDPOINT_URL_S3=network.url) as stack:
+        host, port = stack.aws.removeprefix("http://").split(":")
+        network.upstream = (host, int(port))
+        network.fail(operation, flipping)
+        put = sluice(stack, tmp_path, "put", "--json", "file.bin")
+    assert put.returncode == 0, put.stderr
+    file = json.loads(put.stdout)["file"]
+    assert file["verified"]
+    assert file["digests"]["sha-256"] == hashlib.sha256((tmp_path / "file.bin").read_bytes()).hexdigest()
+    assert len(network.asked(operation)) == (4 if size > 8 * journey.MIB else 2)
 
 
 def test_files_are_listed_and_removed(stack: Stack, tmp_path: Path) -> None:

@@ -5,6 +5,12 @@ import pytest
 from tests.unit.client.deployment import Deployment
 
 
+@pytest.fixture(autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command keeps its key for fingerprints where no person's is."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:
     with Deployment() as running:

@@ -1,20 +1,22 @@
 """A small deployment on loopback that keeps the HTTP contract until a test tells it to break it."""
 
+import base64
 import hashlib
 import json
 import re
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from sluice_client import uploads
 from sluice_client.contract import Retry
 
 TOKEN = "the-token-nobody-may-see"
+CHECKSUM = "x-amz-checksum-sha256"
 QUICK = Retry(attempts=4, base=0.001, longest=0.01)
 
 
@@ -26,7 +28,7 @@ class Fault:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None  # close the connection after so many bytes of the right body
-    alter: bool = False  # flip a bit of the right body
+    alter: bool = False  # flip a bit: of a part before S3 sees it, of a content before it is sent
     more: bytes = b""  # after the right body
     lost: bool = False  # do what was asked, but close the connection instead of answering
 
@@ -39,6 +41,10 @@ class Seen:
     path: str
     query: dict[str, list[str]]
     headers: dict[str, str]
+    body: bytes = b""
+
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
 @dataclass
@@ -49,6 +55,11 @@ class Stored:
     content_type: str | None
     status: str = "uploading"
     parts: dict[int, bytes] = field(default_factory=dict)
+    part_digest: str | None = None
+    declared: dict[str, str] = field(default_factory=dict)
+    vouched: bool = False  # its sender gave the digest of every part
+    resumed: bool = False
+    mismatch: dict[str, str] | None = None
 
     @property
     def content(self) -> bytes:
@@ -62,10 +73,12 @@ class Deployment:
         self.files: dict[str, Stored] = {}
         self.seen: list[Seen] = []
         self.part_size = 1000
+        self.single_bytes = uploads.SMALL_BYTES
         self.listed_parts = 100  # how many parts POST /files signs at once
         self.once = False  # parts' URLs work once, as that of a single PUT does
         self.ends_as = "ready"
-        self.wrong_digest = False
+        self.wrong_digest = False  # the digests that it finds are of other bytes
+        self.believes = False  # what senders declare is not compared
         self.etag = '"etag-1"'
         self.redirect_content = False
         self.ignore_range = False
@@ -115,10 +128,26 @@ class Deployment:
         return [seen for seen in self.seen if re.fullmatch(pattern, f"{seen.method} {seen.path}")]
 
     def keep(self, content: bytes, filename: str = "file.bin", status: str = "ready") -> str:
-        """A file that was uploaded before; answers its id."""
+        """A file that was uploaded before, by a sender who declared nothing; answers its id."""
         file_id = f"file-{len(self.files) + 1}"
         self.files[file_id] = Stored(filename, len(content), None, None, status, {1: content})
         return file_id
+
+    def digests(self, file: Stored) -> dict[str, str]:
+        """What is found when all of it is read."""
+        content = file.content + (b"!" if self.wrong_digest else b"")
+        return {
+            "sha-256": hashlib.sha256(content).hexdigest(),
+            "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        }
+
+    def end(self, file: Stored) -> None:
+        """The verdict: what was declared is compared with what is found."""
+        file.status, found = self.ends_as, self.digests(file)
+        for name, value in file.declared.items():
+            if value != found[name] and not self.believes:
+                file.status, file.mismatch = "failed", {"name": name, "expected": value, "found": found[name]}
+                break
 
     def count(self, by: int) -> None:
         with self._lock:
@@ -128,52 +157,59 @@ class Deployment:
 
     def document(self, file_id: str) -> dict[str, Any]:
         file = self.files[file_id]
-        content = file.content + (b"!" if self.wrong_digest else b"")
-        digests = {
-            "sha-256": hashlib.sha256(content).hexdigest(),
-            "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        }
+        single = file.size <= self.single_bytes
+        part_size = self.single_bytes if single else self.part_size
         return {
             "id": file_id,
             "status": file.status,
             "revision": 1,
             "filename": file.filename,
             "size": file.size,
-            "part_size": self.part_size,
-            "part_count": max(1, -(-file.size // self.part_size)),
+            "part_size": part_size,
+            "part_count": max(1, -(-file.size // part_size)),
+            "part_digest": file.part_digest,
             "received_bytes": len(file.content),
             "hashed_bytes": 0,
-            "digests": digests if file.status == "ready" else {},
-            "reason": "digest_mismatch" if file.status == "failed" else None,
-            "mismatch": {"name": "md5", "expected": "00", "found": "ff"} if file.status == "failed" else None,
+            "digests": self.digests(file) if file.status == "ready" else {},
+            "verified": file.status == "ready" and not self.believes and (bool(file.declared) or file.vouched),
+            "reason": {"failed": "digest_mismatch" if file.mismatch else "unreadable"}.get(file.status),
+            "mismatch": file.mismatch,
             "created_at": "2026-01-02T03:04:05.678Z",
             "links": {
                 "self": f"{self.url}/files/{file_id}",
                 "content": f"{self.url}/files/{file_id}/content?capability=c",
+                "direct": f"{self.url}/files/{file_id}/content?capability=c&direct=1",
                 "events": f"{self.url}/files/{file_id}/events?capability=c",
             },
         }
 
-    def parts(self, file_id: str, numbers: list[int]) -> dict[str, Any]:
-        file = self.files[file_id]
+    def parts(self, file_id: str, digests: dict[int, str | None]) -> dict[str, Any]:
+        """URLs of these parts, each locked to the digest where there is one; and all that have arrived."""
+        file, size = self.files[file_id], self.document(file_id)["part_size"]
         return {
             "parts": [
                 {
                     "number": number,
-                    "offset": (number - 1) * self.part_size,
-                    "size": min(self.part_size, file.size - (number - 1) * self.part_size),
+                    "offset": (number - 1) * size,
+                    "size": min(size, file.size - (number - 1) * size),
                     "url": f"{self.url}/s3/{file_id}/{number}?signature={len(self.seen)}",
-                    "headers": {"x-amz-test": str(number)} | ({"If-None-Match": "*"} if self.once else {}),
+                    "headers": {"x-amz-test": str(number)}
+                    | ({CHECKSUM: base64.b64encode(bytes.fromhex(digest)).decode()} if digest else {})
+                    | ({"If-None-Match": "*"} if self.once else {}),
                     "expires_at": "2026-01-02T04:04:05Z",
                 }
-                for number in numbers
+                for number, digest in digests.items()
             ],
             "received": [
-                {"number": number, "size": len(body), "etag": "e"}
+                {"number": number, "size": len(body), "etag": "e", "digest": part_digest(file, body)}
                 for number, body in sorted(file.parts.items())
-                if number in numbers
             ],
         }
+
+
+def part_digest(file: Stored, body: bytes) -> str | None:
+    """As S3 stores it with a part of an upload that was begun for an algorithm."""
+    return hashlib.sha256(body).hexdigest() if file.part_digest else None
 
 
 class _Server(ThreadingHTTPServer):
@@ -214,9 +250,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         url = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.owner.seen.append(Seen(self.command, url.path, parse_qs(url.query), headers))
+        seen = Seen(self.command, url.path, parse_qs(url.query), headers)
+        self.owner.seen.append(seen)
         fault = self.owner.fault(f"{self.command} {url.path}") or Fault()
-        body = self._body(url.path)
+        seen.body = body = self._body(url.path)
         if fault.status:
             self._send(fault.status, fault.body, fault.headers)
         elif match := re.fullmatch(r"/files/([^/]+)/content|/elsewhere/([^/]+)", url.path):
@@ -229,6 +266,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._api(url.path, parse_qs(url.query), body)
 
     def _part(self, file: Stored, number: int, body: bytes, fault: Fault) -> None:
+        if fault.alter:
+            body = bytes([body[0] ^ 1]) + body[1:]
+        checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        if self.headers.get(CHECKSUM, checksum) != checksum:
+            self._send(400, b"<Error><Code>BadDigest</Code></Error>", {})
+            return
         if self.headers.get("if-none-match") == "*" and number in file.parts:
             self._send(412, b"", {})
             return
@@ -265,10 +308,9 @@ class _Handler(BaseHTTPRequestHandler):
             del owner.files[match[1]]
             self._send(204, b"", {})
         elif match[2] == "/parts":
-            self._json(200, owner.parts(match[1], _numbers(query["numbers"][0])))
+            self._sign(match[1], query, body)
         elif match[2] == "/complete":
-            owner.files[match[1]].status = "hashing"
-            self._json(202, owner.document(match[1]))
+            self._complete(match[1], json.loads(body))
         else:
             self._json(200, owner.document(match[1]))
 
@@ -276,28 +318,69 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.owner
         status, file_id = 200, ""
         for known, file in owner.files.items():
-            if file.status == "uploading" and file.fingerprint == wanted["fingerprint"]:
+            same = file.fingerprint == wanted.get("fingerprint") and file.size == wanted["size"]
+            if same and file.fingerprint and file.status == "uploading" and not _contradicting(file, wanted):
                 file_id = known
+                file.resumed = True
+                file.declared |= wanted.get("digests", {})
         if not file_id:
             status, file_id = 201, f"file-{len(owner.files) + 1}"
             owner.files[file_id] = Stored(
-                wanted["filename"], wanted["size"], wanted["fingerprint"], wanted.get("content_type")
+                wanted["filename"],
+                wanted["size"],
+                wanted.get("fingerprint"),
+                wanted.get("content_type"),
+                part_digest=wanted.get("part_digest"),
+                declared=wanted.get("digests", {}),
             )
-        document = owner.document(file_id)
-        numbers = list(range(1, document["part_count"] + 1))[: owner.listed_parts]
-        self._json(status, document | owner.parts(file_id, numbers))
+        document, file = owner.document(file_id), owner.files[file_id]
+        numbers = [] if file.part_digest else range(1, document["part_count"] + 1)[: owner.listed_parts]
+        lock = file.declared.get("sha-256") if file.size <= owner.single_bytes else None
+        self._json(status, document | owner.parts(file_id, dict.fromkeys(numbers, lock)))
+
+    def _sign(self, file_id: str, query: dict[str, list[str]], body: bytes) -> None:
+        file = self.owner.files[file_id]
+        if self.command == "POST":
+            digests = {part["number"]: part["digest"] for part in json.loads(body)["parts"]}
+        elif file.part_digest:
+            self._problem(409, "part_digest_needed", "POST the digest of each part.")
+            return
+        else:
+            lock = file.declared.get("sha-256") if file.size <= self.owner.single_bytes else None
+            digests = dict.fromkeys(map(int, query["numbers"][0].split(",")), lock)
+        self._json(200, self.owner.parts(file_id, digests))
+
+    def _complete(self, file_id: str, said: dict[str, Any]) -> None:
+        owner, file = self.owner, self.owner.files[file_id]
+        listed = {part["number"]: part["digest"] for part in said.get("parts", [])}
+        stored = {number: part_digest(file, body) for number, body in file.parts.items()}
+        if _contradicting(file, said):
+            self._problem(409, "digests_differ", "The digests of this file were said to be others.")
+            return
+        file.declared |= said.get("digests", {})
+        if len(file.parts) != owner.document(file_id)["part_count"]:
+            self._problem(409, "parts_missing", "Parts of the file have not arrived.")
+        elif listed and listed != stored:
+            self._problem(409, "parts_differ", "The parts are not those that arrived.")
+        elif file.resumed and not file.declared and not listed:
+            self._problem(409, "digests_needed", "This upload was resumed.")
+        else:
+            file.status, file.vouched = "hashing", bool(listed)
+            if file.size <= owner.single_bytes and "sha-256" in file.declared and owner.ends_as == "ready":
+                owner.end(file)  # S3 has compared the PUT with it
+            self._json(202, owner.document(file_id))
 
     def _events(self, file_id: str) -> None:
         owner = self.owner
-        last = owner.document(file_id) | {"status": owner.ends_as}
         if owner.events:
             events = owner.events.popleft()
         else:
-            owner.files[file_id].status = owner.ends_as
+            owner.end(owner.files[file_id])
             last = owner.document(file_id)
             events = [
+                {"retry": "1"},
                 {"id": "2", "event": "progress", "data": json.dumps({"status": "hashing", "hashed_bytes": 1})},
-                {"id": "3", "event": owner.ends_as, "data": json.dumps(last)},
+                {"id": "3", "event": last["status"], "data": json.dumps(last)},
             ]
         text = "".join("".join(f"{name}: {value}\n" for name, value in event.items()) + "\n" for event in events)
         self._send(200, text.encode(), {"Content-Type": "text/event-stream"})
@@ -346,10 +429,5 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-def _numbers(text: str) -> list[int]:
-    def run() -> Iterator[int]:
-        for each in text.split(","):
-            first, _, last = each.partition("-")
-            yield from range(int(first), int(last or first) + 1)
-
-    return list(run())
+def _contradicting(file: Stored, said: dict[str, Any]) -> bool:
+    return any(file.declared.get(name, value) != value for name, value in said.get("digests", {}).items())

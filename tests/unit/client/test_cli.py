@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from sluice_client import uploads
 from sluice_client.cli import app
 from tests.unit.client.deployment import TOKEN, Deployment, Fault
 
@@ -46,7 +47,7 @@ def test_help_needs_no_settings_and_no_httpx(deployment: Deployment) -> None:
     """Exit codes are told, and what makes the start slow is not imported."""
     done = sluice("--help", token=None)
     assert done.exit_code == 0
-    assert "3 the bytes could not be verified" in done.stdout
+    assert "3 other bytes arrived" in done.stdout
     code = "import sys, sluice_client.cli; assert not {'httpx', 'rich.progress'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=process_environment(deployment), check=True)
 
@@ -105,7 +106,49 @@ def test_other_bytes_at_the_server_are_exit_code_3(deployment: Deployment, tmp_p
     deployment.wrong_digest = True
     done = sluice("put", "a", api=deployment.url, cwd=tmp_path)
     assert (done.exit_code, done.stdout) == (3, "")
-    assert "other bytes" in done.stderr
+    assert f"digest_mismatch (sha-256: {SHA256} expected, " in done.stderr
+
+
+def test_put_says_who_compared(deployment: Deployment, tmp_path: Path) -> None:
+    """Verified is what the server says is verified, and nothing else."""
+    (tmp_path / "a").write_bytes(CONTENT)
+    assert "a is file-1: verified" in sluice("put", "a", api=deployment.url, cwd=tmp_path).stderr
+    deployment.believes = True
+    assert "hashed, not verified by the server" in sluice("put", "a", api=deployment.url, cwd=tmp_path).stderr
+
+
+def test_files_alike_do_not_share_an_upload(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same name, size and time elsewhere is another file: what an interrupted run has sent of the first stays."""
+    monkeypatch.setattr(uploads, "SMALL_BYTES", 1000)
+    deployment.single_bytes = 1000
+    for folder, content in (("a", CONTENT), ("b", CONTENT[::-1])):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.bin").write_bytes(content)
+        os.utime(tmp_path / folder / "x.bin", (1, 1))
+    deployment.fail("PUT /s3/file-1/3", Fault(404))
+    assert sluice("put", "-c", "1", "a/x.bin", api=deployment.url, cwd=tmp_path).exit_code == 1
+    assert sluice("put", "b/x.bin", api=deployment.url, cwd=tmp_path).exit_code == 0
+    assert deployment.files["file-2"].content == CONTENT[::-1]
+    assert sorted(deployment.files["file-1"].parts) == [1, 2]
+    deployment.seen.clear()
+    assert sluice("put", "a/x.bin", api=deployment.url, cwd=tmp_path).exit_code == 0
+    assert deployment.files["file-1"].content == CONTENT
+    assert len(deployment.requests("PUT /s3/.*")) == 1
+
+
+def test_without_a_key_nothing_is_resumed(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state folder that cannot be written is told once, and no fingerprint is sent."""
+    for name in ("a", "b", "state"):
+        (tmp_path / name).write_bytes(CONTENT)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    done = sluice("put", "a", "b", api=deployment.url, cwd=tmp_path)
+    assert done.exit_code == 0
+    assert done.stderr.count("will not be resumed") == 1
+    assert [file.fingerprint for file in deployment.files.values()] == [None, None]
 
 
 def test_the_gravest_exit_code_wins(deployment: Deployment, tmp_path: Path) -> None:
@@ -196,9 +239,11 @@ def test_ls_shows_names_escaped_and_json_whole(deployment: Deployment) -> None:
     deployment.keep(CONTENT, "[red]b", status="failed")
     done = sluice("ls", api=deployment.url)
     assert done.stdout_bytes.decode().splitlines() == [
-        "file-1  ready         2.5 kB  2026-01-02 03:04:05  evil\\x1b]0;\\u202e\\n.txt",
+        "file-1  hashed        2.5 kB  2026-01-02 03:04:05  evil\\x1b]0;\\u202e\\n.txt",
         "file-2  failed        2.5 kB  2026-01-02 03:04:05  [red]b",
     ]
+    deployment.files["file-1"].vouched = True
+    assert sluice("ls", api=deployment.url).stdout.startswith("file-1  verified ")
     done = sluice("ls", "--json", "--status", "ready", api=deployment.url)
     (line,) = done.stdout_bytes.decode().splitlines()
     assert line.isprintable()

@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
 from typing import TypeVar
 
 import httpx
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_client.contract import File, Retry, Sluice, number_ranges, problem
+from sluice_client.contract import File, Retry, Sluice, problem
 from sluice_client.errors import Problem, SluiceError, Unreachable
 from tests.unit.client.deployment import QUICK, TOKEN, Deployment, Fault
 
@@ -31,20 +30,6 @@ def test_size_that_nobody_knows_yet() -> None:
     """Of an upload by an Uppy page the API may say `null`, and its files are listed all the same."""
     shown = {"id": "0" * 26, "status": "uploading", "filename": "a", "size": None}
     assert File.parse(shown).size == 0
-
-
-@given(st.sets(st.integers(1, 10_000)))
-def test_number_ranges_name_each_number_once(numbers: set[int]) -> None:
-    """Reading the ranges back gives the same numbers, and no two ranges could be one."""
-    runs = [[int(end) for end in run.split("-")] for run in number_ranges(numbers).split(",") if run]
-    read = [number for run in runs for number in range(run[0], run[-1] + 1)]
-    assert read == sorted(numbers)
-    assert all(before[-1] + 1 < after[0] for before, after in pairwise(runs))
-
-
-def test_number_ranges_are_written_as_the_contract_has_them() -> None:
-    """Runs with a dash, single numbers alone."""
-    assert number_ranges([205, *range(1, 101), 207, 208]) == "1-100,205,207-208"
 
 
 @given(st.integers(1, 5000), st.none() | st.sampled_from(["0", "3", "9999999", "", "soon", "-5", "²", "1.5"]))

@@ -56,11 +56,11 @@ def test_without_a_file_there_is_a_sample(
     root: Path, tmp_path: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Random bytes of the size that the command promises."""
-    monkeypatch.setattr(demo, "SAMPLE_BYTES", 2**21)
-    deployment.part_size = 2**20
+    monkeypatch.setattr(demo, "SAMPLE_BYTES", 2**24)
+    deployment.part_size = 2**23
     demo.run(None, tmp_path)
     (file,) = deployment.files.values()
-    assert file.size == 2**21
+    assert file.size == 2**24
     assert len(set(file.parts.values())) == 2
     assert_gone(root)
 
@@ -81,9 +81,7 @@ def test_a_digest_that_hashlib_does_not_confirm_ends_it(root: Path, tmp_path: Pa
     file.write_bytes(b"12345")
     document = deployment.document(deployment.keep(b"12345")) | {"id": "file-2"}
     document["digests"]["md5"] = "0" * 32
-    event = {"event": "ready", "data": json.dumps(document)}
-    deployment.events.append([event])
-    deployment.files["file-1"].fingerprint = None
+    deployment.fail("POST .*/complete", Fault(202, json.dumps(document).encode()))
     deployment.fail("GET /files/file-2", Fault(200, json.dumps(document).encode()))
     with pytest.raises(DemoError, match="the record's md5 is not that of the original"):
         demo.run(file, tmp_path)

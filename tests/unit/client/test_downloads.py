@@ -1,5 +1,6 @@
 import asyncio
 import io
+import json
 import os
 from pathlib import Path
 
@@ -220,3 +221,37 @@ def test_a_download_can_go_to_any_sink(deployment: Deployment) -> None:
 
     asyncio.run(run())
     assert sink.getvalue() == CONTENT
+
+
+def test_a_large_file_comes_from_s3_itself(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond what a stream sends at full speed the direct link is taken, also to go on; others are streamed."""
+    monkeypatch.setattr(downloads, "DIRECT_BYTES", 1000)
+    deployment.redirect_content = True
+    deployment.fail("GET /elsewhere/.*", Fault(cut=100_000))
+    get(deployment, deployment.keep(CONTENT), tmp_path / "large")
+    get(deployment, deployment.keep(CONTENT[:1000]), tmp_path / "small")
+    assert (tmp_path / "large").read_bytes() == CONTENT
+    assert [seen.query.get("direct") for seen in deployment.requests("GET .*/content")] == [["1"], ["1"], None]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(410, "object_missing"), (409, "object_changed"), (409, "object_forbidden")]
+)
+def test_a_file_that_is_gone_is_told_at_once(deployment: Deployment, tmp_path: Path, status: int, code: str) -> None:
+    """The server's words and its code, after one request; nothing is left."""
+    body = json.dumps({"code": code, "detail": "Its bytes are gone."}).encode()
+    deployment.fail("GET .*/content", Fault(status, body, {"Content-Type": "application/problem+json"}))
+    with pytest.raises(Problem, match="Its bytes are gone") as raised:
+        get(deployment, deployment.keep(CONTENT), tmp_path / "out")
+    assert raised.value.code == code
+    assert len(contents(deployment)) == 1
+    assert names(tmp_path) == []
+
+
+def test_a_server_that_is_busy_is_asked_again(deployment: Deployment, tmp_path: Path) -> None:
+    """503 passes."""
+    deployment.fail("GET .*/content", Fault(503, headers={"Retry-After": "0"}))
+    get(deployment, deployment.keep(CONTENT), tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == CONTENT

@@ -1,10 +1,13 @@
 import asyncio
 import hashlib
+import json
 import os
 import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sluice_client import uploads
 from sluice_client.contract import Sluice
@@ -12,9 +15,17 @@ from sluice_client.errors import Problem, SluiceError, Unverified
 from sluice_client.progress import Meter
 from sluice_client.sources import Source
 from sluice_client.uploads import Uploaded
-from tests.unit.client.deployment import QUICK, TOKEN, Deployment, Fault
+from tests.unit.client.deployment import CHECKSUM, QUICK, TOKEN, Deployment, Fault, Stored
 
+MIB = 1024 * 1024
 CONTENT = os.urandom(10_500)  # eleven parts of the deployment's 1,000 bytes
+
+
+@pytest.fixture(autouse=True)
+def small_scale(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> None:
+    """Files of more than one part, in bytes instead of mebibytes."""
+    monkeypatch.setattr(uploads, "SMALL_BYTES", 1000)
+    deployment.single_bytes = 1000
 
 
 @pytest.fixture
@@ -24,13 +35,28 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def put(deployment: Deployment, path: Path, connections: int = 3, meter: Meter | None = None) -> Uploaded:
+def put(
+    deployment: Deployment,
+    path: Path,
+    connections: int = 3,
+    meter: Meter | None = None,
+    fingerprint: str | None = "secret",
+) -> Uploaded:
     async def run() -> Uploaded:
         async with Sluice(deployment.url, TOKEN, QUICK) as sluice:
-            source = Source.open(path)
-            return await uploads.put(sluice, source, meter or Meter("file"), connections, ("sha-256", "md5"))
+            source, names = Source.open(path), ("sha-256", "md5")
+            return await uploads.put(
+                sluice, source, meter or Meter("file"), connections=connections, names=names, fingerprint=fingerprint
+            )
 
     return asyncio.run(run())
+
+
+def digests(content: bytes) -> dict[str, str]:
+    return {
+        "sha-256": hashlib.sha256(content).hexdigest(),
+        "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+    }
 
 
 def sent(deployment: Deployment) -> list[int]:
@@ -44,7 +70,8 @@ def test_every_byte_arrives_once(deployment: Deployment, path: Path, size: int) 
     os.truncate(path, size)
     file = put(deployment, path).file
     assert deployment.files[file.id].content == CONTENT[:size]
-    assert file.digests["sha-256"] == hashlib.sha256(CONTENT[:size]).hexdigest()
+    assert file.digests == digests(CONTENT[:size])
+    assert file.verified
     assert sent(deployment) == list(range(1, max(1, -(-size // 1000)) + 1))
     for seen in deployment.requests("PUT /s3/.*"):
         number = int(seen.path.rpartition("/")[2])
@@ -58,7 +85,85 @@ def test_the_server_learns_what_the_file_is(deployment: Deployment, path: Path) 
     """Name, size, type and fingerprint go with the first call."""
     file = deployment.files[put(deployment, path).file.id]
     assert (file.filename, file.size, file.content_type) == ("file.bin", len(CONTENT), "application/octet-stream")
-    assert file.fingerprint == Source.open(path).fingerprint
+    assert file.fingerprint == "secret"
+
+
+def test_a_small_file_is_declared_before_it_is_sent(deployment: Deployment, path: Path) -> None:
+    """Its one URL is locked to the sha-256 that went with POST /files, and nothing is hashed by the server."""
+    os.truncate(path, 1000)
+    put(deployment, path)
+    (created,) = deployment.requests("POST /files")
+    assert created.json()["digests"] == digests(CONTENT[:1000])
+    assert CHECKSUM in deployment.requests("PUT /s3/.*")[0].headers
+    assert not deployment.requests("GET .*/events")
+
+
+def test_what_was_hashed_is_declared_at_the_end(deployment: Deployment, path: Path) -> None:
+    """Each part's URL is locked to its sha-256; `complete` has those of all parts and the digests of the whole."""
+    put(deployment, path)
+    parts = [{"number": n + 1, "digest": digests(CONTENT[n * 1000 :][:1000])["sha-256"]} for n in range(11)]
+    assert deployment.requests("POST /files")[0].json()["part_digest"] == "sha-256"
+    signed = [part for seen in deployment.requests("POST .*/parts") for part in seen.json()["parts"]]
+    assert sorted(signed, key=lambda part: int(part["number"])) == parts
+    assert all(CHECKSUM in seen.headers for seen in deployment.requests("PUT /s3/.*"))
+    (completed,) = deployment.requests("POST .*/complete")
+    assert completed.json() == {"digests": digests(CONTENT), "parts": parts}
+
+
+@pytest.mark.parametrize("size", [1000, 10_500])
+def test_no_byte_is_read_twice(deployment: Deployment, path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when parts are sent again."""
+    os.truncate(path, size)
+    reads: list[tuple[int, int]] = []
+    read = Source.read
+
+    async def counted(self: Source, offset: int, size: int) -> bytearray:
+        reads.append((offset, size))
+        return await read(self, offset, size)
+
+    monkeypatch.setattr(Source, "read", counted)
+    deployment.fail("PUT /s3/.*", *[Fault(503)] * 3, Fault(403))
+    put(deployment, path)
+    assert reads == [(offset, min(1000, size - offset)) for offset in range(0, size, 1000)]
+
+
+@given(st.integers(1, 32), st.integers(8 * MIB, 5 * 1024 * MIB))
+def test_parts_in_memory_are_bounded(connections: int, part_size: int) -> None:
+    """One more than connections, fewer where they are large, and one at least."""
+    held = uploads.parts_held(connections, part_size)
+    assert 1 <= held <= connections + 1
+    assert held == 1 or held * part_size <= uploads.HELD_BYTES
+
+
+def test_large_parts_go_one_at_a_time(deployment: Deployment, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the budget has room for one part alone, the next is read when it has gone."""
+    monkeypatch.setattr(uploads, "HELD_BYTES", 1999)
+    put(deployment, path, connections=4)
+    assert deployment.most_in_flight == 1
+    assert deployment.files["file-1"].content == CONTENT
+
+
+@pytest.mark.parametrize("size", [1000, 10_500])
+def test_a_bit_that_flips_on_the_way_is_sent_again(deployment: Deployment, path: Path, size: int) -> None:
+    """S3 refuses the bytes that are not those of the digest; the part goes again from memory."""
+    os.truncate(path, size)
+    deployment.fail("PUT /s3/.*/1", Fault(alter=True), Fault(alter=True))
+    file = put(deployment, path).file
+    assert deployment.files[file.id].content == CONTENT[:size]
+    assert file.verified
+    assert sent(deployment).count(1) == 3
+
+
+@pytest.mark.parametrize("code", ["BadDigest", "XAmzContentChecksumMismatch"])
+def test_a_way_that_always_alters_is_told(deployment: Deployment, path: Path, code: str) -> None:
+    """After as many tries as any part has: which part, and that it is the network's doing. What arrived stays."""
+    refused = Fault(400, f"<Error><Code>{code}</Code></Error>".encode())
+    deployment.fail("PUT /s3/.*/2", *[refused] * QUICK.attempts)
+    with pytest.raises(Problem) as raised:
+        put(deployment, path, connections=1)
+    assert raised.value.code == code
+    assert "Part 2 was altered on its way" in raised.value.hint
+    assert list(deployment.files["file-1"].parts) == [1]
 
 
 def test_parts_go_in_parallel_and_no_more_than_asked(deployment: Deployment, path: Path) -> None:
@@ -79,40 +184,45 @@ def test_parts_go_in_parallel_and_no_more_than_asked(deployment: Deployment, pat
 
 
 def test_what_has_arrived_is_not_sent_again(deployment: Deployment, path: Path) -> None:
-    """The next run resumes an upload that broke off: only parts that are missing or of a wrong size go."""
+    """The next run resumes an upload that broke off: only parts that are missing, or are not those of this file, go."""
     deployment.fail("PUT /s3/.*/7", *[Fault(503)] * QUICK.attempts)
     with pytest.raises(Problem, match="503") as raised:
         put(deployment, path, connections=1)
     assert "again" in raised.value.hint
     assert sorted(deployment.files["file-1"].parts) == [1, 2, 3, 4, 5, 6]
     deployment.files["file-1"].parts[2] = b"short"
+    deployment.files["file-1"].parts[4] = bytes(1000)
     deployment.seen.clear()
-    assert put(deployment, path).file.id == "file-1"
-    assert sent(deployment) == [2, 7, 8, 9, 10, 11]
+    file = put(deployment, path).file
+    assert (file.id, file.verified) == ("file-1", True)
+    assert sent(deployment) == [2, 4, 7, 8, 9, 10, 11]
     assert deployment.files["file-1"].content == CONTENT
 
 
-def test_parts_that_were_not_listed_at_first_are_signed_in_batches(deployment: Deployment, path: Path) -> None:
-    """More parts than the first answer lists: the rest is asked for, and what of it has arrived is skipped."""
-    deployment.listed_parts = 4
-    deployment.fail("PUT /s3/.*/9", *[Fault(503)] * QUICK.attempts)
-    with pytest.raises(Problem):
-        put(deployment, path, connections=1)
-    deployment.seen.clear()
-    put(deployment, path)
-    assert sent(deployment) == [9, 10, 11]
-    assert deployment.files["file-1"].content == CONTENT
+@pytest.mark.parametrize("code", ["digests_differ", "digests_needed", "parts_differ"])
+def test_an_upload_that_is_not_this_files_is_begun_anew(deployment: Deployment, path: Path, code: str) -> None:
+    """A completion that contradicts what was resumed: a new upload without the fingerprint, and the old one stays."""
+    body = json.dumps({"code": code, "detail": "d"}).encode()
+    deployment.fail("POST .*/file-1/complete", Fault(409, body, {"Content-Type": "application/problem+json"}))
+    file = put(deployment, path).file
+    assert (file.id, file.verified) == ("file-2", True)
+    assert deployment.files["file-2"].content == CONTENT
+    assert deployment.files["file-2"].fingerprint is None
+    assert "file-1" in deployment.files
 
 
-def test_a_large_upload_asks_for_a_hundred_parts_at_a_time(deployment: Deployment, tmp_path: Path) -> None:
-    """250 parts: URLs are signed as they are needed, not all at once."""
-    deployment.part_size, deployment.listed_parts = 10, 100
-    path = tmp_path / "file"
-    path.write_bytes(os.urandom(2500))
-    put(deployment, path, connections=2)
-    asked = [seen.query["numbers"] for seen in deployment.requests("GET .*/parts")]
-    assert asked == [["101-200"], ["201-250"]]
-    assert deployment.files["file-1"].content == path.read_bytes()
+def test_digests_that_were_declared_before_are_another_files(deployment: Deployment, path: Path) -> None:
+    """An earlier run had declared other digests, and died: what it began is not completed as this file."""
+    deployment.files["file-1"] = Stored(
+        "file.bin", len(CONTENT), "secret", None, part_digest="sha-256", declared={"sha-256": "0" * 64}
+    )
+    assert put(deployment, path).file.id == "file-2"
+
+
+def test_an_upload_of_another_program_is_not_gone_on_with(deployment: Deployment, path: Path) -> None:
+    """Digests of parts that are not known here could not be compared."""
+    deployment.files["file-1"] = Stored("file.bin", len(CONTENT), "secret", None, part_digest="crc32c")
+    assert put(deployment, path).file.id == "file-2"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +248,8 @@ def test_an_expired_url_is_signed_again(deployment: Deployment, path: Path, faul
     """The part goes to a fresh URL; the others keep theirs."""
     deployment.fail("PUT /s3/.*/2", fault)
     assert deployment.files[put(deployment, path).file.id].content == CONTENT
-    assert [seen.query["numbers"] for seen in deployment.requests("GET .*/parts")] == [["2"]]
+    signed = [part["number"] for seen in deployment.requests("POST .*/parts") for part in seen.json()["parts"]]
+    assert sorted(signed) == sorted([*range(1, 12), 2])
     assert len({seen.query["signature"][0] for seen in deployment.requests("PUT /s3/.*/2")}) == 2
 
 
@@ -189,12 +300,25 @@ def test_a_completion_that_never_began_is_an_error(deployment: Deployment, path:
         put(deployment, path)
 
 
-def test_other_bytes_at_the_server_are_noticed(deployment: Deployment, path: Path) -> None:
-    """The server's sha-256 must be the local file's; else the error says how to remove what is there."""
+@pytest.mark.parametrize("size", [1001, 10_500])
+def test_the_server_compares_what_was_declared(deployment: Deployment, path: Path, size: int) -> None:
+    """Other bytes than were sent make the file `failed` there, and the error has both values."""
+    os.truncate(path, size)
+    deployment.wrong_digest = True
+    right, wrong = (hashlib.sha256(content).hexdigest() for content in (CONTENT[:size], CONTENT[:size] + b"!"))
+    with pytest.raises(Unverified, match=f"failed: digest_mismatch .*{right} expected, {wrong} found"):
+        put(deployment, path)
+    assert deployment.files["file-1"].status == "failed"
+
+
+def test_a_server_that_compares_nothing_is_not_believed(deployment: Deployment, path: Path) -> None:
+    """A ready file that is not verified is compared here; the error says how to remove what is there."""
+    deployment.believes = True
+    assert not put(deployment, path).file.verified
     deployment.wrong_digest = True
     with pytest.raises(Unverified, match="other bytes") as raised:
         put(deployment, path)
-    assert "sluice rm file-1" in raised.value.hint
+    assert "sluice rm file-2" in raised.value.hint
 
 
 @pytest.mark.parametrize("size", [500, 10_500])
@@ -216,7 +340,7 @@ def test_a_file_that_changes_meanwhile_is_not_completed(deployment: Deployment, 
 def test_a_failed_verdict_is_an_error(deployment: Deployment, path: Path) -> None:
     """What the server gave up is told with its reason."""
     deployment.ends_as = "failed"
-    with pytest.raises(SluiceError, match="failed: digest_mismatch"):
+    with pytest.raises(SluiceError, match="failed: unreadable"):
         put(deployment, path)
 
 

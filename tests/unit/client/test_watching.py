@@ -1,9 +1,10 @@
 import asyncio
 import json
+from dataclasses import dataclass, field
 
 import pytest
 
-from sluice_client.contract import File, Sluice
+from sluice_client.contract import File, Retry, Sluice
 from sluice_client.errors import SluiceError
 from sluice_client.progress import Meter
 from sluice_client.watching import follow
@@ -70,7 +71,7 @@ def test_the_record_knows_the_end_too(deployment: Deployment) -> None:
 @pytest.mark.parametrize(
     ("end", "message"),
     [
-        ("failed", r"failed: digest_mismatch \(md5: 00 expected, ff found\)\.$"),
+        ("failed", r"failed: digest_mismatch \(md5: 00 expected, 9001.* found\)\.$"),
         ("aborted", r"aborted\.$"),
     ],
 )
@@ -78,6 +79,8 @@ def test_another_end_is_an_error(deployment: Deployment, end: str, message: str)
     """The error names the state and the record's reason, with both values where they contradict each other."""
     file_id = deployment.keep(b"abc", status="hashing")
     deployment.ends_as = end
+    if end == "failed":
+        deployment.files[file_id].declared = {"md5": "00"}
     with pytest.raises(SluiceError, match=message):
         watched(deployment, file_id)
 
@@ -97,3 +100,31 @@ def test_progress_reaches_the_meter(deployment: Deployment, capsys: pytest.Captu
         watched(deployment, file_id, meter)
         meter.end()
     assert "hash file: 3 B in" in capsys.readouterr().err
+
+
+@dataclass(frozen=True, slots=True)
+class Recording(Retry):
+    """Without patience, and with a memory of which failure in a row each was."""
+
+    failures: list[int] = field(default_factory=list)
+
+    def delay(self, failures: int, retry_after: str | None = None) -> float:  # noqa: ARG002 - as Retry has it
+        self.failures.append(failures)
+        return 0.0
+
+
+def test_a_stream_that_ends_in_order_is_no_silence(deployment: Deployment) -> None:
+    """Without news for minutes the client comes back as soon as it is asked to; only useless streams make it wait."""
+    file_id = deployment.keep(b"abc", status="hashing")
+    opaque = {"id": "4.8388608:x", "event": "progress", "data": json.dumps({"hashed_bytes": 1})}
+    deployment.events.extend([[{"retry": "1"}, opaque], [{"retry": "1"}], [{"retry": "1"}], [], [], [{"retry": "1"}]])
+    retry = Recording()
+
+    async def run() -> None:
+        async with Sluice(deployment.url, TOKEN, retry) as sluice:
+            await follow(sluice, await sluice.file(file_id), Meter("file"))
+
+    asyncio.run(run())
+    assert retry.failures == [1, 1, 1, 2, 3, 1]
+    heard = [seen.headers.get("last-event-id") for seen in deployment.requests("GET .*/events")]
+    assert heard == [None, *["4.8388608:x"] * 6]
