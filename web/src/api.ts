@@ -1,6 +1,6 @@
 /** The HTTP contract: every call that the page makes of the API. */
 
-import type { LinkedFile, Page, Parts, Promised, Upload } from "./contract";
+import type { Completion, LinkedFile, Page, PartDigest, Parts, Promised, Upload } from "./contract";
 import { patiently, Unreachable } from "./patience";
 
 const ATTEMPTS = 3;
@@ -40,20 +40,26 @@ export class Api {
     return this.ask("POST", "files", { body: promised, attempts: UPLOAD_ATTEMPTS });
   }
 
-  /** URLs for the first parts that have not arrived, or for one. */
-  parts(id: string, signal: AbortSignal, number?: number): Promise<Parts> {
-    const query = number === undefined ? "" : `?numbers=${number}`;
+  /** What has arrived, and URLs: for these numbers, or else for the first parts that have not arrived. */
+  parts(id: string, signal: AbortSignal, numbers?: string): Promise<Parts> {
+    const query = numbers === undefined ? "" : `?numbers=${numbers}`;
     return this.ask("GET", `files/${id}/parts${query}`, { attempts: UPLOAD_ATTEMPTS, signal });
   }
 
-  complete(id: string, signal: AbortSignal): Promise<LinkedFile> {
-    return this.ask("POST", `files/${id}/complete`, { attempts: UPLOAD_ATTEMPTS, signal });
+  /** A URL that takes the bytes of this digest and no others. */
+  lockedPart(id: string, part: PartDigest, signal: AbortSignal): Promise<Parts> {
+    return this.ask("POST", `files/${id}/parts`, { body: { parts: [part] }, attempts: UPLOAD_ATTEMPTS, signal });
   }
 
-  /** One byte of a content link, or what the stream host says instead of it. */
+  complete(id: string, completion: Completion, signal: AbortSignal): Promise<LinkedFile> {
+    return this.ask("POST", `files/${id}/complete`, { body: completion, attempts: UPLOAD_ATTEMPTS, signal });
+  }
+
+  /** Nothing where a link to the content works; else what the stream host says instead. */
   async readable(link: string, size: number | null): Promise<void> {
-    // An empty file has no first byte to ask for.
-    const request = { headers: size ? { Range: "bytes=0-0" } : {}, cache: "no-store" } as const;
+    // One byte is enough, and an empty file has none. A redirect leads to S3, which need not know this page to be read.
+    const headers: HeadersInit = size ? { Range: "bytes=0-0" } : {};
+    const request = { headers, cache: "no-store", redirect: "manual" } as const;
     await patiently(() => answer(link, request), passes, ATTEMPTS);
   }
 
@@ -86,7 +92,7 @@ async function answer(path: string, request: RequestInit): Promise<Response> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Unreachable("The server");
   }
-  if (!response.ok) throw await problem(response);
+  if (!response.ok && response.type !== "opaqueredirect") throw await problem(response);
   return response;
 }
 

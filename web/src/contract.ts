@@ -15,10 +15,15 @@ export interface StoredFile {
   filename: string;
   /** `null` while only the client that sends it knows it: an Uppy page, until all has arrived. */
   size: number | null;
+  mode: "single" | "multipart";
+  part_size: number;
   part_count: number;
+  part_digest: string | null;
   received_bytes: number;
   hashed_bytes: number;
   digests: Record<string, string>;
+  /** Its sender's own digests, of the whole or of every part, were compared and held. */
+  verified: boolean;
   mismatch: Mismatch | null;
   reason: string | null;
   fingerprint: string | null;
@@ -28,7 +33,7 @@ export interface StoredFile {
 
 /** The links are in the API's answers, not in events. */
 export interface LinkedFile extends StoredFile {
-  links: { self: string; content?: string; events: string };
+  links: { self: string; content?: string; direct?: string; events: string };
 }
 
 export interface Part {
@@ -42,7 +47,13 @@ export interface Part {
 
 export interface Parts {
   parts: Part[];
-  received: { number: number; size: number }[];
+  received: Received[];
+}
+
+export interface Received {
+  number: number;
+  size: number;
+  digest: string | null;
 }
 
 export type Upload = LinkedFile & Parts;
@@ -51,7 +62,20 @@ export interface Promised {
   filename: string;
   size: number;
   content_type: string;
-  fingerprint: string;
+  fingerprint?: string;
+  digests?: Record<string, string>;
+  part_digest?: string;
+}
+
+export interface PartDigest {
+  number: number;
+  digest: string;
+}
+
+/** What the sender says of what it sent. */
+export interface Completion {
+  parts?: PartDigest[];
+  digests?: Record<string, string>;
 }
 
 export interface Page {

@@ -5,9 +5,12 @@ import type { LinkedFile, StoredFile } from "./contract";
 import { button, confirmed, el, say } from "./dom";
 import { type Actions, Row } from "./row";
 import { Watcher } from "./watch";
-import { explain } from "./words";
+import { explain, state } from "./words";
 
-const VERIFYING = ["assembling", "hashing"];
+const ARRIVED = ["assembling", "hashing"];
+// A streamed answer of Lambda is slowed down to 2 MB/s after 6 MB; S3 itself is not.
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
+const STREAMED_BYTES = 6_000_000;
 
 export class Files {
   readonly element: HTMLElement;
@@ -77,6 +80,7 @@ export class Files {
   sent(file: LinkedFile): void {
     this.sending.delete(file.id);
     this.show(file);
+    if (!ARRIVED.includes(file.status)) say(`${file.filename}: ${state(file)}`); // a small file is often ready at once
   }
 
   /** A file that this tab does not send any more. */
@@ -119,13 +123,13 @@ export class Files {
   }
 
   private follow(file: LinkedFile): void {
-    if (!VERIFYING.includes(file.status)) return;
+    if (!ARRIVED.includes(file.status)) return;
     this.watcher.watch({
       file,
       onProgress: (progress) => this.rows.get(file.id)?.progress(progress),
       onEnd: (ended) => {
         this.rows.get(file.id)?.show(ended);
-        say(`${ended.filename}: ${ended.status === "ready" ? "verified" : ended.status}`);
+        say(`${ended.filename}: ${state(ended)}`);
       },
     });
   }
@@ -133,11 +137,13 @@ export class Files {
   private async download(file: StoredFile): Promise<void> {
     await this.attempt(async () => {
       // A link of its own for each download, because links expire.
-      const { links, size } = await this.api.file(file.id);
-      if (!links.content) return;
+      const { links, size, status } = await this.api.file(file.id);
+      const large = size === null || size > STREAMED_BYTES;
+      const link = large || status !== "ready" ? links.direct : links.content;
+      if (!link) return;
       // A link that answers with an error takes the page's place, and ends what it is sending.
-      await this.api.readable(links.content, size);
-      el("a", { href: links.content, rel: "noreferrer" }).click();
+      await this.api.readable(link, size);
+      el("a", { href: link, rel: "noreferrer" }).click();
     });
   }
 

@@ -3,6 +3,7 @@
 import { Api, Problem } from "./api";
 import { byId, el } from "./dom";
 import { Files } from "./files";
+import { subtle } from "./fingerprint";
 import { Sender } from "./sender";
 import * as session from "./session";
 import { signIn } from "./signin";
@@ -23,11 +24,9 @@ async function mayList(api: Api): Promise<boolean> {
 }
 
 function open(api: Api, owned: boolean): void {
-  const sender = new Sender(
-    owned
-      ? "Files of any size, or whole folders. Close the page whenever you like: choose the same file again to go on."
-      : "You were given a link to send files with. Choose the same file again to go on where you stopped.",
-  );
+  const what = owned ? "Files of any size, or whole folders." : "You were given a link to send files with.";
+  const resumes = "Close the page whenever you like: choose the same file again, in this browser, to go on.";
+  const sender = new Sender(subtle ? `${what} ${resumes}` : what);
   const files = new Files(api, owned, (file) => sender.resume(file));
   main.replaceChildren(sender.element, files.element);
   sender.start(api, files);

@@ -2,8 +2,11 @@
 
 import type { LinkedFile, Progress, StoredFile } from "./contract";
 import { button, el, say } from "./dom";
-import { begunByAPage } from "./uploads";
-import { bytes, percent, reason, until, when } from "./words";
+import { canHash } from "./courier";
+import { begunByAPage } from "./fingerprint";
+import { bytes, percent, reason, unhashed, until, when } from "./words";
+
+const NOT_COMPARED = "Its digests are known, but its sender gave none to compare them with.";
 
 export interface Actions {
   download: (file: StoredFile) => void;
@@ -63,7 +66,7 @@ export class Row {
     this.bar.hidden = status !== "hashing" && status !== "assembling";
     if (status === "assembling") this.bar.removeAttribute("value");
     if (status === "hashing") this.bar.value = percent(file.hashed_bytes, file.size);
-    this.download.hidden = status !== "ready";
+    this.download.hidden = status !== "ready" && !(status === "hashing" && file.verified);
     this.resume.hidden = status !== "uploading" || here || !begunByAPage(this.file);
     this.remove.hidden = status === "aborted" || (status === "uploading" ? here : !this.owned);
     this.remove.textContent = status === "uploading" ? "Cancel upload" : "Delete";
@@ -79,20 +82,20 @@ export class Row {
   }
 
   private words(): string {
-    const { status, hashed_bytes, size, expires_at } = this.file;
+    const { status, verified, hashed_bytes, size, expires_at } = this.file;
     const kept = expires_at ? ` What has arrived is kept until ${until(expires_at)}.` : "";
     switch (status) {
       case "uploading":
-        if (this.here) return "On its way, see above.";
+        if (this.here) return `On its way, see above.${canHash(size ?? 0) ? "" : ` ${unhashed(size)}`}`;
         return begunByAPage(this.file)
           ? `Not finished: choose or drop the same file again to go on.${kept}`
-          : `Not finished: it was begun by another program, which can go on with it.${kept}`;
+          : `Not finished: it was begun by another program, or by a page that could not compute digests. Only there it can go on.${kept}`;
       case "assembling":
         return "Arrived. S3 is putting its parts together.";
       case "hashing":
-        return `Verifying: ${percent(hashed_bytes, size)} %`;
+        return `${verified ? "Verified. " : ""}Hashing: ${percent(hashed_bytes, size)} %`;
       case "ready":
-        return "Verified";
+        return verified ? "Verified" : `Hashed. ${NOT_COMPARED}`;
       case "failed":
         return reason(this.file);
       case "aborted":

@@ -8,8 +8,9 @@ import type { Api } from "./api";
 import type { LinkedFile } from "./contract";
 import { button, confirmed, el } from "./dom";
 import type { Files } from "./files";
-import { fingerprint, Uploads } from "./uploads";
-import { explain, listed } from "./words";
+import { fingerprint, subtle } from "./fingerprint";
+import { Uploads } from "./uploads";
+import { explain, listed, NO_DIGESTS } from "./words";
 
 /** What stopped some files: Uppy's ids, or names where it did not take them, and the names to show. */
 interface Trouble {
@@ -51,6 +52,7 @@ export class Sender {
       { "aria-labelledby": "send" },
       el("h2", { id: "send", tabindex: "-1" }, "Send files"),
       el("p", {}, note),
+      ...(subtle ? [] : [el("p", { class: "notice" }, NO_DIGESTS)]),
       this.offline,
       this.board,
       // Atomic, as an alert is by itself, it would be read out from its beginning with every line that is added.
@@ -106,8 +108,9 @@ export class Sender {
   }
 
   private async goOn(file: LinkedFile, chosen: File): Promise<void> {
-    if ((await fingerprint(chosen)) !== file.fingerprint) {
-      const other = "This is not the file that the upload began with, or it has changed since.";
+    if ((await fingerprint(chosen, undefined)) !== file.fingerprint) {
+      const other =
+        "This is not the file that the upload began with, or it has changed since, or another browser began with it.";
       this.tell(chosen.name, `${other} One that came with a folder goes on when the folder is dropped again.`);
       return;
     }

@@ -1,164 +1,186 @@
-/** One file's way into S3: the parts that are missing, and then `complete`. */
+/**
+ * One file's way into S3. Each part is read once into memory, hashed, and sent from that memory to a URL that is locked
+ * to its digest; at the end `complete` says every digest once more. A part that S3 has from an earlier run is read and
+ * hashed as well, and sent again only where its digest is another one.
+ *
+ * A file whose digests this page cannot compute goes the same way without them.
+ */
 
 import { type Api, Problem } from "./api";
-import type { LinkedFile, Part, Upload } from "./contract";
+import type { Completion, LinkedFile, Part, Received, Upload } from "./contract";
+import { type Courier, type Held, Refused } from "./courier";
 import { patiently, Unreachable } from "./patience";
 
 // A browser opens six connections to one host over HTTP/1.1, which S3 speaks: these, for each of two files at once.
 const PARALLEL_PARTS = 3;
 const ATTEMPTS = 7; // half a minute without a connection, besides the time that the device knows to be offline
-const STALLED_MS = 60_000; // a connection over which nothing went for so long is dead
-const ROUNDS = 3; // of asking what is missing when S3 has less than was sent
+const ALTERED_ATTEMPTS = 4; // a flipped bit is an accident, four in a row are not
+const ROUNDS = 3; // of asking what is missing when S3 has other parts than were sent
+const URLS = 100; // asked for at once
 
-/** S3 answered that it does not take it. */
-export class Refused extends Error {
+export const PART_DIGEST = "sha-256";
+
+/** S3 got other bytes than were sent, each time. */
+export class Altered extends Error {
+  constructor(readonly times: number) {
+    super(`altered ${times} times on the way`);
+  }
+}
+
+export class Transfer {
+  private received = new Map<number, Received>();
+  private readonly arrived = new Map<number, number>(); // bytes of each part
+  private sum = 0;
+  private readonly urls = new Map<number, Part>();
+  private readonly locked: boolean;
+
+  /** `digests`: those of the parts that were read before. `first`: the only part of the file, where it is held already. */
   constructor(
-    readonly status: number,
-    readonly code: string,
+    private readonly api: Api,
+    private readonly courier: Courier,
+    private readonly upload: Upload,
+    private readonly data: Blob,
+    private readonly digests: Map<number, string>,
+    private readonly first: Held | undefined,
+    private readonly onProgress: (bytes: number) => void,
   ) {
-    super(`S3 refused: ${status} ${code}`);
+    this.locked = upload.part_digest === PART_DIGEST;
+    this.learn(upload.received);
+    for (const part of upload.parts) this.urls.set(part.number, part);
   }
-}
 
-/** Sends what S3 does not have yet, says how many bytes it has, and completes. Stops where it is when told to. */
-export async function transfer(
-  api: Api,
-  upload: Upload,
-  data: Blob,
-  onProgress: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<LinkedFile> {
-  const arrived = new Map(upload.received.map(({ number, size }) => [number, size]));
-  const report = () =>
-    onProgress(
-      Math.min(
-        data.size,
-        [...arrived.values()].reduce((sum, bytes) => sum + bytes, 0),
-      ),
-    );
-  const send = async (part: Part, stop: AbortSignal) => {
-    await sendPart(api, upload.id, part, data, stop, (bytes) => {
-      arrived.set(part.number, bytes);
-      report();
-    });
-    arrived.set(part.number, part.size);
-    report();
-  };
-  report();
-  let { parts } = upload;
-  for (let round = 1; ; round++) {
-    while (parts.length > 0) {
-      await each(parts, send, signal);
-      parts = arrived.size < upload.part_count ? (await api.parts(upload.id, signal)).parts : [];
+  /** Sends what S3 does not have yet, says how many bytes it has, and completes. Stops where it is when told to. */
+  async run(signal: AbortSignal): Promise<LinkedFile> {
+    for (let round = 1; ; round++) {
+      await this.sendAll(signal);
+      try {
+        return await this.api.complete(this.upload.id, this.completion(), signal);
+      } catch (error) {
+        const other = error instanceof Problem && ["parts_missing", "parts_differ"].includes(error.code);
+        if (round === ROUNDS || !other) throw error;
+        this.learn((await this.api.parts(this.upload.id, signal)).received);
+      }
     }
+  }
+
+  private completion(): Completion {
+    const whole = this.upload.mode === "single" ? this.digests.get(1) : undefined;
+    if (whole !== undefined) return { digests: { [PART_DIGEST]: whole } };
+    if (!this.locked) return {};
+    return { parts: [...this.digests].map(([number, digest]) => ({ number, digest })) };
+  }
+
+  private learn(received: Received[]): void {
+    this.received = new Map(received.map((part) => [part.number, part]));
+    this.arrived.clear();
+    for (const { number, size } of received) this.arrived.set(number, size);
+    this.sum = received.reduce((sum, { size }) => sum + size, 0);
+    this.onProgress(this.sum);
+  }
+
+  private progress(number: number, bytes: number): void {
+    this.sum += bytes - (this.arrived.get(number) ?? 0);
+    this.arrived.set(number, bytes);
+    this.onProgress(Math.min(this.sum, this.data.size));
+  }
+
+  /** All parts, a few at a time. The first that fails stops the others. */
+  private async sendAll(signal: AbortSignal): Promise<void> {
+    const failed = new AbortController();
+    const stop = AbortSignal.any([signal, failed.signal]);
+    let last = 0;
+    const sender = async () => {
+      while (last < this.upload.part_count) {
+        stop.throwIfAborted();
+        await this.send(++last, stop);
+      }
+    };
     try {
-      return await api.complete(upload.id, signal);
+      await Promise.all(Array.from({ length: PARALLEL_PARTS }, sender));
     } catch (error) {
-      if (round === ROUNDS || !(error instanceof Problem) || error.code !== "parts_missing") throw error;
-      ({ parts } = await api.parts(upload.id, signal));
+      failed.abort(error);
+      throw error;
     }
   }
-}
 
-/** All parts, a few at a time. The first that fails stops the others. */
-async function each(parts: Part[], send: (part: Part, stop: AbortSignal) => Promise<void>, signal: AbortSignal) {
-  const failed = new AbortController();
-  const stop = AbortSignal.any([signal, failed.signal]);
-  const waiting = parts[Symbol.iterator]();
-  const worker = async () => {
-    for (const part of waiting) {
-      stop.throwIfAborted();
-      await send(part, stop);
+  private async send(number: number, stop: AbortSignal): Promise<void> {
+    const there = this.received.get(number);
+    // Without digests it is this tab that sent it; the URL of a whole file takes no other bytes.
+    if (there && (!this.locked || there.digest === this.digests.get(number))) return;
+    const held = this.first ?? (await this.hold(number, stop));
+    try {
+      if (held.digest !== null) this.digests.set(number, held.digest);
+      if (there && there.digest === held.digest) return;
+      await this.put(number, held, stop);
+      this.progress(number, held.size);
+    } finally {
+      if (held !== this.first) held.release();
     }
-  };
-  try {
-    await Promise.all(Array.from({ length: PARALLEL_PARTS }, worker));
-  } catch (error) {
-    failed.abort(error);
-    throw error;
   }
-}
 
-async function sendPart(
-  api: Api,
-  id: string,
-  part: Part,
-  data: Blob,
-  signal: AbortSignal,
-  onProgress: (bytes: number) => void,
-): Promise<void> {
-  const body = data.slice(part.offset, part.offset + part.size);
-  let signed = part;
-  const again = async () => {
-    const [fresh] = (await api.parts(id, signal, part.number)).parts;
-    signed = fresh ?? part;
-  };
-  const send = () =>
-    patiently(
-      async () => {
-        try {
-          await put(signed.url, signed.headers, body, onProgress, signal);
-        } catch (error) {
-          // S3 refuses a URL whose time is over before it has read the part, and not every browser hears why.
-          if (error instanceof Unreachable && Date.parse(signed.expires_at) <= Date.now()) await again();
+  private hold(number: number, stop: AbortSignal): Promise<Held> {
+    const offset = (number - 1) * this.upload.part_size;
+    const hash = this.locked || this.digests.has(number);
+    return this.courier.hold(this.data.slice(offset, offset + this.upload.part_size), hash, stop);
+  }
+
+  private async put(number: number, held: Held, stop: AbortSignal): Promise<void> {
+    let signed = await this.url(number, held, stop);
+    const again = async () => {
+      signed = await this.freshUrl(number, held, stop);
+    };
+    const once = async () => {
+      try {
+        await held.put(signed.url, signed.headers, (bytes) => this.progress(number, bytes), stop);
+      } catch (error) {
+        // S3 refuses a URL whose time is over before it has read the part, and not every browser hears why.
+        if (error instanceof Unreachable && Date.parse(signed.expires_at) <= Date.now()) await again();
+        throw error;
+      }
+    };
+    let altered = 0;
+    for (let renewed = false; ;) {
+      try {
+        await patiently(once, passes, ATTEMPTS, stop);
+        return;
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        if (error.status === 412) return; // these bytes are there already: the answer to an earlier attempt was lost
+        if (error.code === "BadDigest") {
+          if (++altered === ALTERED_ATTEMPTS) throw new Altered(altered);
+        } else if (renewed) {
           throw error;
+        } else {
+          // The URL's time is over, or the upload was given up elsewhere, which the API says when it is asked for another.
+          renewed = true;
+          await again();
         }
-      },
-      passes,
-      ATTEMPTS,
-      signal,
-    );
-  try {
-    await send();
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    if (error.status === 412) return; // these bytes are there already: the answer to an earlier attempt was lost
-    // The URL's time is over, or the upload was given up elsewhere, which the API says when it is asked for another.
-    await again();
-    await send();
+      }
+    }
+  }
+
+  private async url(number: number, held: Held, stop: AbortSignal): Promise<Part> {
+    const known = this.urls.get(number);
+    if (known || this.locked) return known ?? (await this.freshUrl(number, held, stop));
+    const most = Math.min(number + URLS - 1, this.upload.part_count);
+    const { parts } = await this.api.parts(this.upload.id, stop, `${number}-${most}`);
+    for (const part of parts) this.urls.set(part.number, part);
+    return only(parts.slice(0, 1));
+  }
+
+  private async freshUrl(number: number, held: Held, stop: AbortSignal): Promise<Part> {
+    const { id } = this.upload;
+    const answer =
+      this.locked && held.digest !== null
+        ? await this.api.lockedPart(id, { number, digest: held.digest }, stop)
+        : await this.api.parts(id, stop, String(number));
+    return only(answer.parts);
   }
 }
 
-/** One PUT. `fetch()` does not tell how much has been sent, XMLHttpRequest does. */
-function put(
-  url: string,
-  headers: Record<string, string>,
-  body: Blob,
-  onProgress: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    let stalled: ReturnType<typeof setTimeout>;
-    const alive = () => {
-      clearTimeout(stalled);
-      stalled = setTimeout(() => request.abort(), STALLED_MS);
-    };
-    const stop = () => request.abort();
-    request.open("PUT", url);
-    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    request.upload.onprogress = ({ loaded }) => {
-      alive();
-      onProgress(loaded);
-    };
-    request.onload = () => {
-      if (request.status < 300) resolve();
-      else reject(new Refused(request.status, s3Code(request.responseText)));
-    };
-    request.onerror = () => reject(new Unreachable("S3"));
-    request.onabort = () => reject(signal.aborted ? (signal.reason as Error) : new Unreachable("S3"));
-    request.onloadend = () => {
-      clearTimeout(stalled);
-      signal.removeEventListener("abort", stop);
-    };
-    signal.addEventListener("abort", stop, { once: true });
-    alive();
-    request.send(body);
-  });
-}
-
-function s3Code(answer: string): string {
-  return /<Code>(\w+)<\/Code>/.exec(answer)?.[1] ?? "";
+function only([part]: Part[]): Part {
+  if (!part) throw new Error("The server gave no URL for a part. Try again.");
+  return part;
 }
 
 function passes(error: unknown): boolean {

@@ -2,13 +2,15 @@
 
 import { BasePlugin, type Body, EventManager, type Meta, type PluginOpts, type Uppy, type UppyFile } from "@uppy/core";
 import { filterFilesToUpload, TaskQueue } from "@uppy/core/utils";
-import type { Api } from "./api";
-import type { LinkedFile } from "./contract";
-import { transfer } from "./transfer";
+import { type Api, Problem } from "./api";
+import type { LinkedFile, Upload } from "./contract";
+import { canHash, Courier, type Held } from "./courier";
+import { fingerprint } from "./fingerprint";
+import { PART_DIGEST, Transfer } from "./transfer";
 
 const FILES_AT_ONCE = 2;
 const COMPLETE = ["assembling", "hashing", "ready"];
-const FINGERPRINT = "page:";
+const MAX_SINGLE_PUT_BYTES = 8 * 1024 * 1024; // docs/api.md: up to this size a file is one PUT
 
 type Chosen = UppyFile<Meta, Body>;
 
@@ -24,20 +26,17 @@ interface Options extends PluginOpts {
   onCancelled: (id: string) => void;
 }
 
-/** The same for the same file, on the same machine and any day; for no other file. */
-export async function fingerprint(file: File, path = file.webkitRelativePath): Promise<string> {
-  const identity = new TextEncoder().encode(JSON.stringify([path || file.name, file.size, file.lastModified]));
-  const digest = await crypto.subtle.digest("SHA-256", identity);
-  return FINGERPRINT + Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-export function begunByAPage(file: LinkedFile): boolean {
-  return file.fingerprint?.startsWith(FINGERPRINT) ?? false;
+/** What this tab knows of a file that it sends. */
+interface Begun {
+  id: string | undefined;
+  /** Of its parts, by number. */
+  digests: Map<number, string>;
 }
 
 export class Uploads extends BasePlugin<Options, Meta, Body> {
   private readonly queue = new TaskQueue({ concurrency: FILES_AT_ONCE });
-  private readonly unfinished = new Map<string, string>(); // Uppy's id -> ours
+  private readonly courier = new Courier();
+  private readonly unfinished = new Map<string, Begun>(); // by Uppy's id
 
   constructor(uppy: Uppy<Meta, Body>, options: Options) {
     super(uppy, options);
@@ -103,34 +102,57 @@ export class Uploads extends BasePlugin<Options, Meta, Body> {
     signal.throwIfAborted();
     const { api } = this.opts;
     const data = chosen.data as File;
-    const begun = this.unfinished.get(chosen.id);
-    if (begun !== undefined) {
-      // Completing is stopped by a pause, or its answer was lost: what is complete would be sent once more.
-      const file = await api.file(begun, signal);
-      if (COMPLETE.includes(file.status)) return file;
+    const begun = this.unfinished.get(chosen.id) ?? { id: undefined, digests: new Map<number, string>() };
+    this.unfinished.set(chosen.id, begun);
+    const known = begun.id === undefined ? undefined : await this.known(begun.id, signal);
+    // Completing is stopped by a pause, or its answer was lost: what is complete would be sent once more.
+    if (known && COMPLETE.includes(known.status)) return known;
+    const uploadStarted = Date.now();
+    const onProgress = (bytesUploaded: number) => {
+      const progress = { uploadStarted, bytesUploaded, bytesTotal: data.size };
+      if (!signal.aborted) this.uppy.emit("upload-progress", this.uppy.getFile(chosen.id), progress);
+    };
+    // One PUT is promised with the digest of its bytes, so they are read before.
+    const small = data.size <= MAX_SINGLE_PUT_BYTES && !known && canHash(data.size);
+    const held = small ? await this.courier.hold(data, true, signal) : undefined;
+    if (held?.digest) begun.digests.set(1, held.digest);
+    try {
+      const upload = known
+        ? { ...known, ...(await api.parts(known.id, signal)) }
+        : await this.begin(chosen, data, begun, held);
+      signal.throwIfAborted();
+      this.opts.onBegun(upload);
+      return await new Transfer(api, this.courier, upload, data, begun.digests, held, onProgress).run(signal);
+    } finally {
+      held?.release();
     }
-    // Not stopped by the signal: what the server has begun has to be known here, or nobody could cancel it.
-    const upload = await api.begin({
+  }
+
+  /** What has become of an upload that this tab began; nothing where it has to begin anew. */
+  private async known(id: string, signal: AbortSignal): Promise<LinkedFile | undefined> {
+    try {
+      const file = await this.opts.api.file(id, signal);
+      return file.status === "uploading" || COMPLETE.includes(file.status) ? file : undefined;
+    } catch (error) {
+      if (error instanceof Problem && error.code === "file_not_found") return undefined;
+      throw error;
+    }
+  }
+
+  /** Not stopped by a signal: what the server has begun has to be known here, or nobody could cancel it. */
+  private async begin(chosen: Chosen, data: File, begun: Begun, held: Held | undefined): Promise<Upload> {
+    // Whoever goes on with an upload has to have digests. Without them there is nothing to go on by.
+    const mark = canHash(data.size) ? await fingerprint(data, chosen.meta.relativePath) : null;
+    const locked = held?.digest ? { digests: { [PART_DIGEST]: held.digest } } : { part_digest: PART_DIGEST };
+    const upload = await this.opts.api.begin({
       filename: chosen.name,
       size: data.size,
       content_type: chosen.type || "application/octet-stream",
-      fingerprint: await fingerprint(data, chosen.meta.relativePath ?? undefined),
+      ...(mark === null ? {} : { fingerprint: mark, ...locked }),
     });
-    this.unfinished.set(chosen.id, upload.id);
-    if (!(chosen.id in this.uppy.getState().files)) await this.giveUp(chosen);
-    signal.throwIfAborted();
-    this.opts.onBegun(upload);
-    const uploadStarted = Date.now();
-    return transfer(
-      api,
-      upload,
-      data,
-      (bytesUploaded) => {
-        const progress = { uploadStarted, bytesUploaded, bytesTotal: data.size };
-        if (!signal.aborted) this.uppy.emit("upload-progress", this.uppy.getFile(chosen.id), progress);
-      },
-      signal,
-    );
+    begun.id = upload.id;
+    if (!(chosen.id in this.uppy.getState().files)) await this.giveUp(chosen, begun);
+    return upload;
   }
 
   private sent(chosen: Chosen, file: LinkedFile): void {
@@ -142,14 +164,14 @@ export class Uploads extends BasePlugin<Options, Meta, Body> {
   private failed(chosen: Chosen, error: unknown): void {
     const told = error instanceof Error ? error : new Error(String(error));
     this.uppy.emit("upload-error", this.uppy.getFile(chosen.id), told);
-    this.opts.onFailed(chosen, error, this.unfinished.get(chosen.id));
+    this.opts.onFailed(chosen, error, this.unfinished.get(chosen.id)?.id);
   }
 
   /** Who takes a file away before it has been sent does not want it sent. */
-  private async giveUp(chosen: Chosen): Promise<void> {
-    const id = this.unfinished.get(chosen.id);
-    if (id === undefined) return;
+  private async giveUp(chosen: Chosen, begun = this.unfinished.get(chosen.id)): Promise<void> {
+    const id = begun?.id;
     this.unfinished.delete(chosen.id);
+    if (id === undefined) return;
     try {
       await this.opts.api.remove(id);
       this.opts.onCancelled(id);

@@ -3,8 +3,10 @@
 import { prettierBytes } from "@transloadit/prettier-bytes";
 import { Problem } from "./api";
 import type { StoredFile } from "./contract";
+import { Refused } from "./courier";
+import { subtle } from "./fingerprint";
 import { Unreachable } from "./patience";
-import { Refused } from "./transfer";
+import { Altered } from "./transfer";
 
 const NAMES = 3;
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
@@ -54,6 +56,10 @@ export function explain(error: unknown, byLink = false): string {
       ? `${error.message}. Check your connection, then try again; what has arrived is kept.`
       : "You are offline. Try again when you are back; what has arrived is kept.";
   }
+  if (error instanceof Altered) {
+    const what = `The connection alters what is sent: ${error.times} times over, S3 received other bytes than this page sent.`;
+    return `${what} Nothing of that was kept. Try again over another network; a proxy or a security program may be the cause.`;
+  }
   if (error instanceof Refused) {
     const answer = [error.status, error.code].join(" ").trim();
     return `S3 refused the bytes (${answer}). Try again; if it stays so, the file may have changed since you chose it.`;
@@ -64,12 +70,27 @@ export function explain(error: unknown, byLink = false): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What became of a file, in a word. */
+export function state(file: StoredFile): string {
+  return file.status === "ready" ? (file.verified ? "verified" : "hashed") : file.status;
+}
+
+/** Said where the page cannot compute the digests of what it sends. */
+export const NO_DIGESTS = `This page was not opened over HTTPS, so the browser lets it compute no digests. What you send is hashed \
+when it has arrived, but it cannot be verified; and when you close or reload the page, an upload begins anew.`;
+
+/** Why a file that is sent from here will be hashed and not verified. */
+export function unhashed(size: number | null): string {
+  const why = subtle ? `at ${bytes(size)} its parts are too large for that` : "the browser lets it compute none";
+  return `This page cannot compute its digests (${why}): it will be hashed, not verified, and a reload begins anew.`;
+}
+
 /** Why a file failed (docs/api.md, Reasons), and what to do. */
 const REASONS: Record<string, string> = {
   size_mismatch: "Another number of bytes arrived than was promised. Send the file again.",
   digest_mismatch: "The bytes that arrived are not those that were declared. Send the file again.",
   checksum_mismatch: "The bytes that were read are not those that S3 stored. Send the file again.",
-  object_missing: "The object was deleted from S3 before it was verified. Send the file again.",
+  object_missing: "The object was deleted from S3 before it was hashed. Send the file again.",
   object_changed: "Another object took its place in S3. Send the file again.",
   object_forbidden: "S3 does not let the hasher read it. Whoever runs this deployment has to look at its permissions.",
   out_of_time: "It is too large to be hashed in one go on this platform.",

@@ -58,6 +58,8 @@ def test_assets_are_kept_for_ever(client: TestClient) -> None:
         assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
         assert answer.headers["vary"] == "Accept-Encoding"
         assert "immutable" in answer.headers["cache-control"]
+        # A worker obeys the policy of its own script.
+        assert answer.headers["content-security-policy"] == client.get("/").headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("path", ["other.js", "..%2Findex.html", "%2Fetc%2Fpasswd", "%2E%2E"])

@@ -1,0 +1,45 @@
+/** What an upload is recognized by when the same person chooses the same file again. */
+
+import type { LinkedFile } from "./contract";
+
+const PREFIX = "page:";
+const KEY = "sluice-profile";
+const SECRET_BYTES = 16;
+
+/** Browsers let a page compute digests over HTTPS and on the machine itself, and nowhere else. */
+export const subtle = crypto.subtle as SubtleCrypto | undefined;
+
+let inMemory: string | undefined; // where the browser keeps nothing for this page
+
+/**
+ * The same for the same file in the same browser profile, on any day; for no other file. Whoever knows it goes on with
+ * the upload, so nobody must be able to compute it from what the file looks like: hence the profile's secret.
+ */
+export async function fingerprint(file: File, path: string | null | undefined): Promise<string | null> {
+  if (!subtle) return null;
+  const place = path ?? file.webkitRelativePath;
+  const identity = [secret(), place || file.name, file.name, file.size, file.lastModified];
+  const digest = await subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(identity)));
+  return PREFIX + hex(new Uint8Array(digest));
+}
+
+export function begunByAPage(file: LinkedFile): boolean {
+  return file.fingerprint?.startsWith(PREFIX) ?? false;
+}
+
+function secret(): string {
+  const made = inMemory ?? hex(crypto.getRandomValues(new Uint8Array(SECRET_BYTES)));
+  try {
+    const kept = localStorage.getItem(KEY);
+    if (kept !== null) return kept;
+    localStorage.setItem(KEY, made);
+  } catch {
+    // The browser has no storage for this page, or none left: uploads are recognized until the tab is closed.
+    inMemory = made;
+  }
+  return made;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
