@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -464,9 +465,7 @@ def test_expired_url_is_replaced_where_the_refusal_is_not_heard(
     assert sorted(signed) == [1, 1, 2, 2]
 
 
-def test_each_byte_is_read_once(
-    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
+def test_each_byte_is_read_once(signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
     """A part that S3 is too busy for twice is sent again from memory, and the file is verified with its last part."""
     original = sample("read once.bin", 3 * PART_BYTES + 1)
     read = reads(signed_in)
@@ -553,28 +552,29 @@ def test_connection_that_alters_everything_is_told(
 def test_main_thread_touches_no_bytes(
     page: Page, stack: Stack, context: BrowserContext, sample: Callable[[str, int], Path]
 ) -> None:
-    """The main thread hashes nothing but fingerprints; how long it was busy at most while 200 MB are sent is printed."""
+    """The main thread hashes nothing but fingerprints. While 200 MB are sent its longest tasks are printed."""
     context.add_init_script(
         """(() => {
-            window.hashed = []; window.longest = 0;
+            window.hashed = []; window.long = [];
             const digest = SubtleCrypto.prototype.digest;
             SubtleCrypto.prototype.digest = function (name, data) {
                 window.hashed.push(data.byteLength);
                 return digest.call(this, name, data);
             };
             new PerformanceObserver((list) => {
-                for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
+                for (const { startTime, duration } of list.getEntries()) window.long.push([duration, startTime]);
             }).observe({ type: "longtask" });
         })()"""
     )
     sign_in(page, stack)
     original = sample("large.bin", 200_000_000)
-    page.evaluate("window.longest = 0")
+    page.evaluate("window.long = []")
     send(page, original)
     digest = row(page, original.name).locator("code").first
     expect(digest).to_have_text(sha256(original), timeout=5 * PATIENCE_SECONDS * 1000)
     expect(row(page, original.name)).to_contain_text("Verified")
-    print(f"longest task of the main thread: {page.evaluate('window.longest')} ms")
+    longest = sorted(page.evaluate("window.long"), reverse=True)[:5]
+    print(f"longest tasks of the main thread, [ms, begun at]: {longest}")  # noqa: T201 - a figure, not an assertion
     assert len(page.evaluate("window.hashed")) == 1
     assert max(page.evaluate("window.hashed")) < 1000
 
@@ -654,7 +654,7 @@ def test_fingerprint_is_of_this_browser_alone(
             traffic = Traffic(page)
             with held(page, stack, 2):
                 send(page, original)
-                wait_for(page, lambda traffic=traffic: 1 in traffic.parts)
+                wait_for(page, partial(traffic.parts.__contains__, 1))
                 found.append(stored(stack, original.name))
     finally:
         other.close()
@@ -673,12 +673,13 @@ def test_file_of_more_than_6_mb_comes_from_s3(
 
     def still_hashing(route: Route) -> None:
         file = route.fetch().json()
-        route.fulfill(json={**file, "status": "hashing", "hashed_bytes": PART_BYTES} if file["verified"] else file)
+        while not file["verified"]:
+            file = stored(stack, original.name)
+        route.fulfill(status=202, json={**file, "status": "hashing", "hashed_bytes": PART_BYTES})
 
-    signed_in.route(
-        f"{stack.stream}/**/events?*", lambda route: unanswered.append(route)
-    )  # the end of the hashing is not heard of
-    signed_in.route(re.compile(f"{stack.api}/files/[0-9a-z]+(/complete)?$"), still_hashing)
+    # The end of the hashing is not heard of.
+    signed_in.route(f"{stack.stream}/**/events?*", lambda route: unanswered.append(route))  # noqa: PLW0108 - it wants a function
+    signed_in.route(f"{stack.api}/files/*/complete", still_hashing)
     send(signed_in, original)
     sent = row(signed_in, original.name)
     expect(sent).to_contain_text("Verified. Hashing: 50 %")
