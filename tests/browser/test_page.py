@@ -355,7 +355,7 @@ def test_closed_tab_is_picked_up_again(
     sign_in(page, stack)
     unfinished = page.locator(f"[data-id='{identity}']")
     expect(unfinished).to_contain_text(
-        "Not finished: choose or drop the same file again to go on. What has arrived is kept"
+        "Not finished: choose or drop the same file again, in the browser that began it, to go on. What has arrived"
     )
     assert accessible(page) == []
     if by == "choosing it anew":

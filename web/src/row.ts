@@ -88,7 +88,7 @@ export class Row {
       case "uploading":
         if (this.here) return `On its way, see above.${canHash(size ?? 0) ? "" : ` ${unhashed(size)}`}`;
         return begunByAPage(this.file)
-          ? `Not finished: choose or drop the same file again to go on.${kept}`
+          ? `Not finished: choose or drop the same file again, in the browser that began it, to go on.${kept}`
           : `Not finished: it was begun by another program, or by a page that could not compute digests. Only there it can go on.${kept}`;
       case "assembling":
         return "Arrived. S3 is putting its parts together.";

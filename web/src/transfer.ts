@@ -14,6 +14,8 @@ import { patiently, Unreachable } from "./patience";
 // A browser opens six connections to one host over HTTP/1.1, which S3 speaks: these, for each of two files at once.
 const PARALLEL_PARTS = 3;
 const ATTEMPTS = 7; // half a minute without a connection, besides the time that the device knows to be offline
+// What S3 says of bytes that are not those of their checksum: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+const ALTERED = ["BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"];
 const ALTERED_ATTEMPTS = 4; // a flipped bit is an accident, four in a row are not
 const ROUNDS = 3; // of asking what is missing when S3 has other parts than were sent
 const URLS = 100; // asked for at once
@@ -146,7 +148,7 @@ export class Transfer {
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         if (error.status === 412) return; // these bytes are there already: the answer to an earlier attempt was lost
-        if (error.code === "BadDigest") {
+        if (ALTERED.includes(error.code)) {
           if (++altered === ALTERED_ATTEMPTS) throw new Altered(altered);
         } else if (renewed) {
           throw error;

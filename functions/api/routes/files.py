@@ -78,7 +78,8 @@ def locked_parts(file: OwnFile, wanted: SignParts) -> dict[str, Any]:
     """Fresh URLs for parts of a file with a `part_digest`, each of which takes the bytes of this digest alone."""
     digests = {part.number: part.digest for part in wanted.parts}
     check_part_numbers(digests, file.part_count)
-    return {"parts": uploads.sign(file, sorted(digests), digests), "received": received(uploads.received(file))}
+    signed = uploads.sign(file, sorted(digests), digests)
+    return {"parts": signed, "received": received(uploads.received(file, digests))}
 
 
 @router.post("/files/{id}/complete", status_code=202, **openapi.COMPLETE)

@@ -31,8 +31,10 @@ def asset(name: str, accept_encoding: AcceptEncoding = "") -> Response:
     """A file whose name holds a hash of what is in it: it never changes."""
     if name not in assets():
         raise FileNotFound("The page has no such file (any more): load it again.")
-    # A worker obeys the policy that its own script came with, not that of the page.
-    headers = {"Cache-Control": "public, max-age=31536000, immutable", **policy()}
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    if name.startswith("worker-"):
+        # A worker obeys the policy that its own script came with, and that names hosts which may change.
+        headers = {"Cache-Control": "no-cache", **policy()}
     return answer(f"assets/{name}", accept_encoding, headers)
 
 

@@ -153,6 +153,7 @@ class File:
     def progress(self) -> dict[str, Any]:
         """The data of one `progress` event."""
         shown = {name: getattr(self, name) for name in ("status", "received_bytes", "hashed_bytes")}
+        shown |= {"verified": True} if self.verified else {}
         return shown | {"size": self.size if self.size_limit is None else None}
 
 

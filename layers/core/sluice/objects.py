@@ -12,7 +12,7 @@ import base64
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -258,12 +258,13 @@ class Objects:
         """A GET of exactly this version. Range and If-Match need no signature: the reader adds them."""
         return self._signer.sign("GET", version.key, _version_parameter(version) | AS_STORED)
 
-    def parts(self, key: str, upload_id: str) -> list[Part]:
-        """All parts that have arrived, by number. Raises UploadMissing."""
+    def parts(self, key: str, upload_id: str, among: Collection[int] | None = None) -> list[Part]:
+        """All parts that have arrived, by number, or those `among` these numbers. Raises UploadMissing."""
         found: dict[int, Part] = {}
         # S3 takes the marker for a part's number, moto for how many parts to pass over. Pages that begin at every
         # thousandth are right with both, whichever parts there are.
-        for marker in range(0, MAX_PARTS, LIST_PARTS_PAGE):
+        pages = {(number - 1) // LIST_PARTS_PAGE * LIST_PARTS_PAGE for number in among or ()}
+        for marker in range(0, MAX_PARTS, LIST_PARTS_PAGE) if among is None else sorted(pages):
             try:
                 page = self._client.list_parts(
                     Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumberMarker=marker, MaxParts=LIST_PARTS_PAGE
@@ -280,7 +281,7 @@ class Objects:
             # moto says of a full page that it is the last one, where a part's number is beyond their count.
             if not page.get("IsTruncated") and len(listed) < LIST_PARTS_PAGE:
                 break
-        return [found[number] for number in sorted(found)]
+        return [found[number] for number in sorted(found) if among is None or number in among]
 
     def complete(
         self, key: str, upload_id: str, parts: Sequence[Part], size: int, seconds: float = COMPLETE_SECONDS

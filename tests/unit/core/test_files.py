@@ -426,3 +426,9 @@ def test_a_lost_answer_to_our_own_write_is_no_conflict(
     ours = replace(file, status=Status.ASSEMBLING, revision=2, updated_at=files.now())
     dynamodb.add_client_error("put_item", REFUSED, modeled_fields={"Item": files._to_item(ours)})
     assert table.save(file, status=Status.ASSEMBLING) == ours
+
+
+def test_progress_says_when_a_file_is_verified() -> None:
+    """Which it may be before it is hashed to its end; before that it says nothing of it."""
+    assert "verified" not in a_file().progress()
+    assert a_file(verified=True).progress()["verified"] is True

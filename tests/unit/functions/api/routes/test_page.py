@@ -18,7 +18,8 @@ def built(tmp_path: Path) -> Path:
     """What `make web` makes, in small."""
     (tmp_path / "index.html").write_text(INDEX)
     (tmp_path / "assets").mkdir()
-    (tmp_path / "assets" / "index-abc.js").write_text(SCRIPT)
+    for name in ("index-abc.js", "worker-abc.js"):
+        (tmp_path / "assets" / name).write_text(SCRIPT)
     return tmp_path
 
 
@@ -58,8 +59,13 @@ def test_assets_are_kept_for_ever(client: TestClient) -> None:
         assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
         assert answer.headers["vary"] == "Accept-Encoding"
         assert "immutable" in answer.headers["cache-control"]
-        # A worker obeys the policy of its own script.
-        assert answer.headers["content-security-policy"] == client.get("/").headers["content-security-policy"]
+
+
+def test_a_worker_comes_with_the_policy_that_it_obeys(client: TestClient) -> None:
+    """Its hosts may change while the script stays, so it is asked for anew each time."""
+    answer = client.get("/assets/worker-abc.js")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["content-security-policy"] == client.get("/").headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("path", ["other.js", "..%2Findex.html", "%2Fetc%2Fpasswd", "%2E%2E"])
