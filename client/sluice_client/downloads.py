@@ -1,4 +1,4 @@
-"""Download a file, verifying its sha-256 while it is being written."""
+"""Download a file, comparing its sha-256 while it is being written."""
 
 import asyncio
 import hashlib
@@ -11,7 +11,7 @@ from typing import BinaryIO
 import httpx
 
 from sluice_client.contract import PASSING, File, Sluice, problem, unreachable
-from sluice_client.errors import Problem, SluiceError, Unverified
+from sluice_client.errors import Problem, SluiceError, WrongBytes
 from sluice_client.progress import Meter
 from sluice_client.states import Status
 
@@ -27,13 +27,13 @@ def check_ready(file: File) -> None:
         why = f" ({file.reason})" if file.reason else ""
         raise SluiceError(f"{file.filename} is {file.status}{why}: only what is ready is served.")
     if "sha-256" not in file.digests or not file.content:
-        raise Unverified(f"{file.filename}: its record has no sha-256 or no link, so nothing could be verified.")
+        raise WrongBytes(f"{file.filename}: its record has no sha-256 or no link, so nothing could be compared.")
 
 
 async def save(sluice: Sluice, file: File, target: Path, meter: Meter, *, force: bool) -> float:
-    """Download to `target`, which appears only when all of it is there and verified. Answers the seconds it took.
+    """Download to `target`, which appears only when all of it is there and right. Answers the seconds it took.
 
-    Raises Unverified for wrong or missing bytes, SluiceError where `target` exists and `force` is not set.
+    Raises WrongBytes for wrong or missing bytes, SluiceError where `target` exists and `force` is not set.
     """
     if not force:
         _refuse_existing(target)
@@ -101,7 +101,7 @@ class _Download:
             check_ready(self._file)
         found = self._hash.hexdigest()
         if found != self._file.digests["sha-256"]:
-            raise Unverified(
+            raise WrongBytes(
                 f"{self._file.filename}: wrong bytes arrived: their sha-256 is {found}, "
                 f"it should be {self._file.digests['sha-256']}."
             )
@@ -124,10 +124,10 @@ class _Download:
                     self._take(chunk)
         except httpx.TransportError as failure:
             error = unreachable(failure, httpx.URL(url).host)
-            return Unverified(f"{self._short()}: {error}", "Try again later.")
+            return WrongBytes(f"{self._short()}: {error}", "Try again later.")
         except httpx.TooManyRedirects:
             raise SluiceError("The download is redirected in circles.") from None
-        return Unverified(f"{self._short()}.", "Try again later.")
+        return WrongBytes(f"{self._short()}.", "Try again later.")
 
     def _short(self) -> str:
         return f"{self._file.filename}: only {self._received:,} of {self._file.size:,} bytes arrived"
@@ -135,7 +135,7 @@ class _Download:
     def _refused(self, refusal: Problem) -> Problem:
         """A link that expired (401, 403) is renewed before the next attempt."""
         if refusal.status in {412, 416}:
-            raise Unverified(f"{self._file.filename} was replaced while it was being downloaded.", "Get it again.")
+            raise WrongBytes(f"{self._file.filename} was replaced while it was being downloaded.", "Get it again.")
         if refusal.status in PASSING or refusal.status in {401, 403}:
             return refusal
         raise refusal
@@ -145,7 +145,7 @@ class _Download:
         skip = 0
         if response.status_code == 206:
             if response.headers.get("content-range", "").partition("/")[0] != self._rest():
-                raise Unverified(f"{self._file.filename}: the server sent another range than was asked for.")
+                raise WrongBytes(f"{self._file.filename}: the server sent another range than was asked for.")
         else:
             skip = self._received
         etag = response.headers.get("etag", "")
@@ -161,7 +161,7 @@ class _Download:
     def _take(self, chunk: bytes) -> None:
         self._received += len(chunk)
         if self._received > self._file.size:
-            raise Unverified(f"{self._file.filename}: more bytes arrived than the {self._file.size:,} of the file.")
+            raise WrongBytes(f"{self._file.filename}: more bytes arrived than the {self._file.size:,} of the file.")
         self._hash.update(chunk)
         self._sink.write(chunk)
         self._meter.advance(len(chunk))

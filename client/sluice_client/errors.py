@@ -5,7 +5,7 @@ from typing import ClassVar
 OK = 0
 FAILED = 1
 USAGE = 2  # what Typer exits with, too
-UNVERIFIED = 3
+WRONG_BYTES = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -25,10 +25,10 @@ class Misuse(SluiceError):
     exit_code = USAGE
 
 
-class Unverified(SluiceError):
+class WrongBytes(SluiceError):
     """The bytes at one end are not, or can no longer be shown to be, those at the other."""
 
-    exit_code = UNVERIFIED
+    exit_code = WRONG_BYTES
 
 
 class Unreachable(SluiceError):

@@ -9,7 +9,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from sluice_client.errors import Misuse, SluiceError, Unverified
+from sluice_client.errors import Misuse, SluiceError, WrongBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class Source:
         return mimetypes.guess_type(self.path.name)[0]
 
     async def read(self, offset: int, size: int) -> bytearray:
-        """Exactly `size` bytes from `offset` on. Raises Unverified when the file changed."""
+        """Exactly `size` bytes from `offset` on. Raises WrongBytes when the file changed."""
         return await asyncio.to_thread(self._read, offset, size)
 
     def confirm(self) -> None:
-        """Raises Unverified when the file is not any more what it was."""
+        """Raises WrongBytes when the file is not any more what it was."""
         self._open().close()
 
     def _read(self, offset: int, size: int) -> bytearray:
@@ -74,5 +74,5 @@ class Source:
             raise self._changed()
         return opened
 
-    def _changed(self) -> Unverified:
-        return Unverified(f"{self.path}: the file changed while it was being uploaded.", "Upload it again.")
+    def _changed(self) -> WrongBytes:
+        return WrongBytes(f"{self.path}: the file changed while it was being uploaded.", "Upload it again.")

@@ -17,7 +17,7 @@ import httpx
 
 from sluice_client.contract import PASSING, File, Part, Received, Sluice, Upload, problem, unreachable
 from sluice_client.digests import SHA_256, Running, hexdigest
-from sluice_client.errors import Problem, SluiceError, Unverified
+from sluice_client.errors import Problem, SluiceError, WrongBytes
 from sluice_client.progress import Meter, say
 from sluice_client.sources import Source
 from sluice_client.states import Status
@@ -58,7 +58,7 @@ async def put(
 ) -> Uploaded:
     """Upload `source` with its digests `names`, and wait for the server's verdict.
 
-    With a `fingerprint` it resumes what an earlier run began. Raises Unverified when other bytes arrived, in the
+    With a `fingerprint` it resumes what an earlier run began. Raises WrongBytes when other bytes arrived, in the
     server's judgement or by the digests that it found, or when the file changes meanwhile; SluiceError when the server
     does not take it.
     """
@@ -98,9 +98,9 @@ class _Putting:
         try:
             await self._send(upload, small)
             self._source.confirm()
-        except (BaseExceptionGroup, Unverified) as failure:
+        except (BaseExceptionGroup, WrongBytes) as failure:
             first = _first(failure)
-            if isinstance(first, Unverified):
+            if isinstance(first, WrongBytes):
                 # Parts of a file that has changed are never resumed. Where they cannot be removed now, they expire.
                 with suppress(SluiceError):
                     await self._sluice.delete(upload.file.id)
@@ -114,7 +114,7 @@ class _Putting:
         done = Uploaded(file, self._whole.hexdigests(), upload_seconds, self._meter.end())
         for name, digest in done.digests.items():
             if file.digests.get(name) != digest:
-                raise Unverified(
+                raise WrongBytes(
                     f"{self._source.path}: the server holds other bytes than were sent: its {name} is "
                     f"{file.digests.get(name)}, here it is {digest}.",
                     f"`sluice rm {file.id}` removes it; upload again.",

@@ -1,4 +1,4 @@
-"""Follow a file's events until the server has verified it or given it up."""
+"""Follow a file's events until it has ended."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import httpx
 from httpx_sse import SSEError, aconnect_sse
 
 from sluice_client.contract import File, Sluice
-from sluice_client.errors import SluiceError, Unverified
+from sluice_client.errors import SluiceError, WrongBytes
 from sluice_client.progress import Meter
 from sluice_client.states import ENDED, Status
 
@@ -17,7 +17,7 @@ ALTERED = frozenset({"digest_mismatch", "checksum_mismatch"})  # reasons of a fi
 
 
 async def follow(sluice: Sluice, file: File, meter: Meter) -> File:
-    """The file once it is `ready`. Raises Unverified when other bytes arrived, SluiceError when it ends in another way.
+    """The file once it is `ready`. Raises WrongBytes when other bytes arrived, SluiceError when it ends in another way.
 
     The stream may end or fail at any time: the next one resumes after the last event. Between two streams the record is
     asked, which knows the end even where events do not get through, and signs the link anew.
@@ -33,7 +33,7 @@ async def follow(sluice: Sluice, file: File, meter: Meter) -> File:
         why = f": {file.reason}" if file.reason else ""
         if differs := file.json.get("mismatch"):
             why += f" ({differs.get('name')}: {differs.get('expected')} expected, {differs.get('found')} found)"
-        kind = Unverified if file.reason in ALTERED else SluiceError
+        kind = WrongBytes if file.reason in ALTERED else SluiceError
         raise kind(f"{file.filename}: the upload ended as {file.status}{why}.", "Upload it again.")
     meter.reach(file.size)
     return file

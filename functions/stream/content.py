@@ -1,4 +1,4 @@
-"""A ready file as an HTTP representation: its headers, preconditions, ranges (RFC 9110), and its bytes, verified."""
+"""A ready file as an HTTP representation: its headers, preconditions, ranges (RFC 9110), and its bytes, checked."""
 
 import base64
 import hashlib
@@ -92,7 +92,7 @@ def byte_range(file: File, request: Mapping[str, str]) -> tuple[int, int] | None
     return start, stop
 
 
-def verified(buffers: Iterable[bytes | memoryview], file: File) -> Iterator[bytes]:
+def checked(buffers: Iterable[bytes | memoryview], file: File) -> Iterator[bytes]:
     """The buffers, the last one only after the SHA-256 of all was the record's. Raises DigestMismatch instead of it.
 
     Each is copied: it is held back while the next one may already come in the same memory.

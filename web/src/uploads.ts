@@ -147,7 +147,7 @@ export class Uploads extends BasePlugin<Options, Meta, Body> {
     const upload = await this.opts.api.begin({
       filename: chosen.name,
       size: data.size,
-      content_type: chosen.type || "application/octet-stream",
+      content_type: data.type, // empty where the browser does not know it: then the server goes by the name
       ...(mark === null ? {} : { fingerprint: mark, ...locked }),
     });
     begun.id = upload.id;

@@ -8,7 +8,7 @@ import pytest
 
 from sluice_client import downloads
 from sluice_client.contract import Sluice
-from sluice_client.errors import Problem, SluiceError, Unverified
+from sluice_client.errors import Problem, SluiceError, WrongBytes
 from sluice_client.progress import Meter
 from tests.unit.client.deployment import QUICK, TOKEN, Deployment, Fault
 
@@ -87,7 +87,7 @@ def test_a_weak_etag_pins_nothing(deployment: Deployment, tmp_path: Path) -> Non
 def test_wrong_bytes_leave_nothing(deployment: Deployment, tmp_path: Path, fault: Fault, message: str) -> None:
     """One altered bit or one byte more: not verified, no file, no partial file."""
     deployment.fail("GET .*/content", fault)
-    with pytest.raises(Unverified, match=message):
+    with pytest.raises(WrongBytes, match=message):
         get(deployment, deployment.keep(CONTENT), tmp_path / "out")
     assert names(tmp_path) == []
 
@@ -95,7 +95,7 @@ def test_wrong_bytes_leave_nothing(deployment: Deployment, tmp_path: Path, fault
 def test_a_body_that_stays_short_leaves_nothing(deployment: Deployment, tmp_path: Path) -> None:
     """Patience ends: the error counts what arrived."""
     deployment.fail("GET .*/content", *[Fault(cut=10)] * QUICK.attempts)
-    with pytest.raises(Unverified, match="only 40 of 300,000 bytes"):
+    with pytest.raises(WrongBytes, match="only 40 of 300,000 bytes"):
         get(deployment, deployment.keep(CONTENT), tmp_path / "out")
     assert names(tmp_path) == []
     assert len(contents(deployment)) == QUICK.attempts
@@ -104,7 +104,7 @@ def test_a_body_that_stays_short_leaves_nothing(deployment: Deployment, tmp_path
 def test_a_whole_body_that_is_too_short_is_noticed(deployment: Deployment, tmp_path: Path) -> None:
     """A response that is complete by HTTP but not by the record is continued, then given up."""
     deployment.fail("GET .*/content", *[Fault(200, CONTENT[:1000])] * QUICK.attempts)
-    with pytest.raises(Unverified, match="only 1,000 of 300,000 bytes"):
+    with pytest.raises(WrongBytes, match="only 1,000 of 300,000 bytes"):
         get(deployment, deployment.keep(CONTENT), tmp_path / "out")
     assert names(tmp_path) == []
 
@@ -114,7 +114,7 @@ def test_a_replaced_object_is_not_mixed(deployment: Deployment, tmp_path: Path) 
     file_id = deployment.keep(CONTENT)
     deployment.fail("GET .*/content", Fault(cut=10, headers={"ETag": '"other"'}))
     deployment.etag = '"new"'
-    with pytest.raises(Unverified, match="replaced"):
+    with pytest.raises(WrongBytes, match="replaced"):
         get(deployment, file_id, tmp_path / "out")
     assert names(tmp_path) == []
 
@@ -123,7 +123,7 @@ def test_another_range_than_asked_is_refused(deployment: Deployment, tmp_path: P
     """A 206 that begins elsewhere is not glued on."""
     wrong = Fault(206, CONTENT[20:], {"Content-Range": "bytes 20-299999/300000"})
     deployment.fail("GET .*/content", Fault(cut=10), wrong)
-    with pytest.raises(Unverified, match="another range"):
+    with pytest.raises(WrongBytes, match="another range"):
         get(deployment, deployment.keep(CONTENT), tmp_path / "out")
     assert names(tmp_path) == []
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_client.errors import Misuse, SluiceError, Unverified
+from sluice_client.errors import Misuse, SluiceError, WrongBytes
 from sluice_client.sources import Source
 
 CONTENT = os.urandom(100_007)
@@ -52,9 +52,9 @@ def test_a_change_is_noticed(tmp_path: Path, change: str) -> None:
         os.utime(path, ns=(0, source.modified))
     else:
         os.truncate(path, 9 if change == "grow" else 2)
-    with pytest.raises(Unverified, match="changed"):
+    with pytest.raises(WrongBytes, match="changed"):
         source.confirm()
-    with pytest.raises(Unverified, match="changed"):
+    with pytest.raises(WrongBytes, match="changed"):
         read(source, 0, 5)
 
 
@@ -78,7 +78,7 @@ def test_a_file_that_went_away_is_told(tmp_path: Path) -> None:
 
 def test_a_slice_that_ends_early_is_no_slice(path: Path) -> None:
     """The file ends before the bytes that were asked for."""
-    with pytest.raises(Unverified, match="changed"):
+    with pytest.raises(WrongBytes, match="changed"):
         read(Source.open(path), len(CONTENT) - 1, 2)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sluice_client import uploads
 from sluice_client.contract import Sluice
-from sluice_client.errors import Problem, SluiceError, Unverified
+from sluice_client.errors import Problem, SluiceError, WrongBytes
 from sluice_client.progress import Meter
 from sluice_client.sources import Source
 from sluice_client.uploads import Uploaded
@@ -306,7 +306,7 @@ def test_the_server_compares_what_was_declared(deployment: Deployment, path: Pat
     os.truncate(path, size)
     deployment.wrong_digest = True
     right, wrong = (hashlib.sha256(content).hexdigest() for content in (CONTENT[:size], CONTENT[:size] + b"!"))
-    with pytest.raises(Unverified, match=f"failed: digest_mismatch .*{right} expected, {wrong} found"):
+    with pytest.raises(WrongBytes, match=f"failed: digest_mismatch .*{right} expected, {wrong} found"):
         put(deployment, path)
     assert deployment.files["file-1"].status == "failed"
 
@@ -316,7 +316,7 @@ def test_a_server_that_compares_nothing_is_not_believed(deployment: Deployment, 
     deployment.believes = True
     assert not put(deployment, path).file.verified
     deployment.wrong_digest = True
-    with pytest.raises(Unverified, match="other bytes") as raised:
+    with pytest.raises(WrongBytes, match="other bytes") as raised:
         put(deployment, path)
     assert "sluice rm file-2" in raised.value.hint
 
@@ -331,7 +331,7 @@ def test_a_file_that_changes_meanwhile_is_not_completed(deployment: Deployment, 
             super().advance(count)
             path.write_bytes(b"another content")
 
-    with pytest.raises(Unverified, match="changed"):
+    with pytest.raises(WrongBytes, match="changed"):
         put(deployment, path, meter=Writing("file"))
     assert not deployment.requests("POST .*/complete")
     assert not deployment.files

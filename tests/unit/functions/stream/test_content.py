@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from functions.api.schemas import check_filename
 from functions.stream import content
-from functions.stream.content import DigestMismatch, byte_range, disposition, not_modified, verified
+from functions.stream.content import DigestMismatch, byte_range, checked, disposition, not_modified
 from sluice.digests import SUPPORTED
 from sluice.errors import InvalidFilename, PreconditionFailed, RangeNotSatisfiable
 from sluice.files import File, Status
@@ -207,7 +207,7 @@ def test_the_right_bytes_pass_unchanged(data: bytes, cuts: list[int]) -> None:
     """In whatever buffers they come."""
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     buffers = [data[start:stop] for start, stop in pairwise(edges)]
-    assert b"".join(verified(buffers, ready(data=data))) == data
+    assert b"".join(checked(buffers, ready(data=data))) == data
 
 
 def flip(data: bytes, at: int) -> bytes:
@@ -226,7 +226,7 @@ def test_wrong_bytes_never_arrive_whole(spoil: Callable[[bytes, int], bytes], da
     wrong = spoil(data, at)
     arrived: list[bytes] = []
     with pytest.raises(DigestMismatch):
-        arrived.extend(verified((wrong[i : i + each] for i in range(0, len(wrong), each)), ready(data=data)))
+        arrived.extend(checked((wrong[i : i + each] for i in range(0, len(wrong), each)), ready(data=data)))
     assert len(b"".join(arrived)) < max(len(wrong), 1)
 
 
@@ -239,6 +239,6 @@ def test_a_buffer_is_passed_on_before_the_one_after_the_next_is_read() -> None:
             read.append(number)
             yield b"x"
 
-    stream = verified(source(), ready(data=b"xxxx"))  # type: ignore[arg-type]  # a generator is iterable
+    stream = checked(source(), ready(data=b"xxxx"))  # type: ignore[arg-type]  # a generator is iterable
     assert next(stream) == b"x"
     assert read == [0, 1]
