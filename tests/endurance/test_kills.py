@@ -176,6 +176,7 @@ class Queue:
 @contextmanager
 def put(up: Running, path: Path) -> Iterator[subprocess.Popen[bytes]]:
     settings = {"SLUICE_API": up.ready["api"], "SLUICE_TOKEN": up.ready["token"], "NO_PROXY": "127.0.0.1"}
+    settings["XDG_STATE_HOME"] = str(path.parent)  # not the home of whoever runs this
     with subprocess.Popen(
         [sys.executable, "-m", "sluice_client", "put", "--json", str(path)],
         env=os.environ | settings | {"PYTHONPATH": str(ROOT / "client")},
