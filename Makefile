@@ -129,7 +129,8 @@ test-browser: $(BROWSER_ENV) ## Use the page, and real Uppy, in a real Chromium 
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, 48.8 TiB, cuts at every byte, more seeds
 	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 tests/endurance tests/integration/test_runtime_conformance.py \
-	  tests/integration/test_reader_faults.py tests/integration/test_resuming.py tests/integration/test_upload_states.py $(ARGS)
+	  tests/integration/test_reader_faults.py tests/integration/test_resuming.py tests/integration/test_upload_states.py \
+	  tests/integration/test_senders.py $(ARGS)
 
 .PHONY: bench
 bench: $(BENCH_ENV) $(if $(shell command -v cargo),$(LWA)) ## Measure, side by side with what else there is (ARGS="--help" says how)
