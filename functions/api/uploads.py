@@ -158,7 +158,7 @@ class Uploads:
     def sign_as_cut(self, file: File, number: int) -> Signed:
         """A PUT of a part whose size the client chooses. Raises WrongState, InvalidPartNumber."""
         _expect_uploading(file)
-        most = file.size if file.size_limit is None else file.size_limit
+        most = file.most_bytes
         # All parts but the last have the least size at least, so no such file has more of them.
         count = min(limits.MAX_PARTS, limits.part_count(most, limits.MIN_PART_BYTES))
         if file.upload_id is None or not 1 <= number <= count:
@@ -385,7 +385,7 @@ class Uploads:
 
         Raises TooLarge for it. What is missing can still come; what is too much can never become the file.
         """
-        most = file.size if file.size_limit is None else file.size_limit
+        most = file.most_bytes
         size = sum(part.size for part in arrived)
         if file.own_parts is None or file.upload_id is None or size <= most:
             return

@@ -33,7 +33,7 @@ def measure(files: Files, objects: Objects, owner: str, file_id: str) -> File | 
     except UploadMissing:
         return None
     if file.status is Status.UPLOADING:
-        if size <= (file.size if file.size_limit is None else file.size_limit):
+        if size <= file.most_bytes:
             return file
         logger.warning("an upload has more than was promised", file_id=file.id, received_bytes=size)
         forget_at = in_days(limits.REMEMBERED_DAYS)

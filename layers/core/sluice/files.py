@@ -134,6 +134,11 @@ class File:
         return f"{KEY_PREFIX}{self.owner}/{self.id}"
 
     @property
+    def most_bytes(self) -> int:
+        """The most that was promised for it: its size, once that is known."""
+        return self.size if self.size_limit is None else self.size_limit
+
+    @property
     def part_count(self) -> int:
         if self.own_parts is not None:
             return max(1, self.own_parts)
