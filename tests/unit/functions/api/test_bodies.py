@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.types import Message
 
 from sluice import problems
 from sluice.errors import BodyTooLarge, IncompleteBody
 from sluice.limits import MAX_JSON_BYTES
+from tests.unit.functions.api.requests import sent
 from tests.unit.functions.modules import imported
 
-DISCONNECT: Message = {"type": "http.disconnect"}
 ALICE = {"Authorization": "Bearer token-of-alice"}
 
 
@@ -26,20 +25,6 @@ ALICE = {"Authorization": "Bearer token-of-alice"}
 def bodies() -> Iterator[ModuleType]:
     with imported("functions.api.bodies") as module:
         yield module
-
-
-def sent(
-    chunks: list[bytes], headers: dict[str, str] | None = None, *, whole: bool = True
-) -> tuple[Request, list[Message]]:
-    """A request whose body comes in these chunks, and the messages that are still to be read."""
-    messages: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-    messages.append({"type": "http.request", "body": b"", "more_body": False} if whole else DISCONNECT)
-
-    async def receive() -> Message:
-        return messages.pop(0)
-
-    raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-    return Request({"type": "http", "method": "PUT", "headers": raw}, receive), messages
 
 
 def read(bodies: ModuleType, request: Request, most: int | None = None) -> list[bytes]:

@@ -15,29 +15,14 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from sluice.errors import Problem
+from tests.unit.functions.api.requests import sent
 from tests.unit.functions.modules import imported
-
-DISCONNECT: Message = {"type": "http.disconnect"}
 
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[ModuleType]:
     with imported("functions.api.routes.small_files") as module:
         yield module
-
-
-def sent(
-    chunks: list[bytes], headers: dict[str, str] | None = None, *, whole: bool = True
-) -> tuple[Request, list[Message]]:
-    """A request whose body comes in these chunks, and the messages that are still to be read."""
-    messages: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-    messages.append({"type": "http.request", "body": b"", "more_body": False} if whole else DISCONNECT)
-
-    async def receive() -> Message:
-        return messages.pop(0)
-
-    raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-    return Request({"type": "http", "method": "PUT", "headers": raw}, receive), messages
 
 
 def measured(small: ModuleType, request: Request) -> dict[str, Any]:
