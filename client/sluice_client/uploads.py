@@ -4,8 +4,8 @@ The file is read once, from its beginning to its end: the bytes that are hashed 
 they are sent again. A small file is declared with its digests before it is sent. Of a larger one each part's URL is
 locked to the part's SHA-256, and the digests of the whole go with `complete`, so that the server compares them.
 
-Memory: max(part size, min((connections + 1) * part size, HELD_BYTES)). Parts have 8 to 64 MiB up to 625 GiB, so that
-is 40 to 256 MiB with four connections; a part of more than HELD_BYTES is read, and sent, alone.
+Memory: max(part size, min(2 * connections * part size, HELD_BYTES)). Parts have 8 to 64 MiB up to 625 GiB, so that is
+64 to 256 MiB with four connections; a part of more than HELD_BYTES is read, and sent, alone.
 """
 
 import asyncio
@@ -49,8 +49,8 @@ class Uploaded:
 
 
 def parts_held(connections: int, part_size: int) -> int:
-    """How many parts are in memory at once: one for each connection and one that is being read, within HELD_BYTES."""
-    return max(1, min(connections + 1, HELD_BYTES // part_size))
+    """How many parts are in memory at once, within HELD_BYTES: of each connection one on its way and one ready."""
+    return max(1, min(2 * connections, HELD_BYTES // part_size))
 
 
 async def put(
@@ -153,8 +153,10 @@ class _Putting:
 
         async def send(block: _Block) -> None:
             try:
+                # Before a connection is free for it: none of them waits for a signature.
+                part = upload.signed.get(block.number) or await self._sign(upload, block)
                 async with slots:
-                    await self._send_part(upload, block)
+                    await self._send_part(upload, part, block)
             finally:
                 block.data.clear()  # httpx's requests and answers refer to each other, and keep it for a while
                 held.release()
@@ -185,8 +187,7 @@ class _Putting:
         self._parts[number] = digest
         return _Block(number, data, digest)
 
-    async def _send_part(self, upload: Upload, block: _Block) -> None:
-        part = upload.signed.get(block.number) or await self._sign(upload, block)
+    async def _send_part(self, upload: Upload, part: Part, block: _Block) -> None:
         failures = resigned = 0
         while True:
             error: SluiceError

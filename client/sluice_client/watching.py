@@ -13,7 +13,7 @@ from sluice_client.states import ENDED, Status
 
 LONGEST_RECONNECT_SECONDS = 30.0  # whatever the server's `retry:` asks for
 EVENTS = ENDED | {"progress"}
-ALTERED = frozenset({"digest_mismatch", "checksum_mismatch"})  # reasons of a file that holds other bytes
+ALTERED = frozenset({"digest_mismatch", "checksum_mismatch", "size_mismatch"})  # other bytes arrived
 
 
 async def follow(sluice: Sluice, file: File, meter: Meter) -> File:

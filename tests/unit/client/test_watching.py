@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from sluice_client.contract import File, Retry, Sluice
-from sluice_client.errors import SluiceError
+from sluice_client.errors import SluiceError, WrongBytes
 from sluice_client.progress import Meter
 from sluice_client.watching import follow
 from tests.unit.client.deployment import QUICK, TOKEN, Deployment, Fault
@@ -83,6 +83,28 @@ def test_another_end_is_an_error(deployment: Deployment, end: str, message: str)
         deployment.files[file_id].declared = {"md5": "00"}
     with pytest.raises(SluiceError, match=message):
         watched(deployment, file_id)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("digest_mismatch", WrongBytes),
+        ("checksum_mismatch", WrongBytes),
+        ("size_mismatch", WrongBytes),
+        ("unreadable", SluiceError),
+    ],
+)
+def test_other_bytes_are_told_apart_from_other_failures(
+    deployment: Deployment, reason: str, kind: type[SluiceError]
+) -> None:
+    """Whichever comparison failed, other bytes arrived; a failure to read them says nothing about the bytes."""
+    file_id = deployment.keep(b"abc", status="hashing")
+    failed = deployment.document(file_id) | {"status": "failed", "reason": reason}
+    deployment.fail("GET .*/events", Fault(502))
+    deployment.fail("GET /files/[^/]*", Fault(0), Fault(200, json.dumps(failed).encode()))
+    with pytest.raises(SluiceError, match=reason) as raised:
+        watched(deployment, file_id)
+    assert type(raised.value) is kind
 
 
 def test_events_that_nobody_knows_are_passed_over(deployment: Deployment) -> None:
