@@ -19,6 +19,9 @@ from local.payload import PRELUDE_END, Answer, Headers, MalformedAnswer, Request
 from local.runtime_api import STREAMED_PRELUDE_TYPE, EnvironmentGone, FunctionError, Response
 from local.template import Resolver, Template, TemplateError
 
+# The types of the resources that a door is made for.
+KINDS = ("AWS::ApiGatewayV2::Api", "AWS::Lambda::Url")
+
 # Bytes of an event, and of a buffered answer; https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 EVENT_LIMIT = 6 * 1024 * 1024
 BUFFERED_LIMIT = 6 * 1024 * 1024

@@ -17,7 +17,6 @@ DEFAULT_TIMEOUT_S = 3
 DEFAULT_MEMORY_MB = 128
 
 LAYERS_AT = "/opt/"
-PREFIX = "SLUICE_ENV_"
 
 _HEEDED = {"Environment", "Handler", "LoggingConfig", "MemorySize", "Runtime", "Timeout"}
 
@@ -35,18 +34,17 @@ class Function:
 
 
 def declared(
-    template: Template, resolver: Resolver, endpoint: str, environ: Mapping[str, str] | None = None
+    template: Template, resolver: Resolver, endpoint: str, variables: Mapping[str, str] | None = None
 ) -> dict[str, Function]:
     """The template's functions by logical id; `endpoint` is where they find the AWS services.
 
-    `environ` may set variables of all of them: SLUICE_ENV_LEASE_SECONDS is their LEASE_SECONDS.
+    `variables` are set in the environment of all of them, over what the template says.
     """
-    variables = {name.removeprefix(PREFIX): value for name, value in (environ or {}).items() if name.startswith(PREFIX)}
     functions = {
         name: _function(name, resource, template, resolver, endpoint)
         for name, resource in template.of_type("AWS::Lambda::Function").items()
     }
-    return {name: replace(one, environment={**one.environment, **variables}) for name, one in functions.items()}
+    return {name: replace(one, environment={**one.environment, **(variables or {})}) for name, one in functions.items()}
 
 
 def named(reference: str, template: Template, resolver: Resolver) -> str:
@@ -132,7 +130,6 @@ def _of_this_machine(root: Path, layers: list[Path], endpoint: str) -> dict[str,
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": os.pathsep.join(map(str, (root, *layers))),
         "PYTHONUNBUFFERED": "1",  # so that what a crash prints last is seen
-        "READ_CONNECTIONS": "1",  # moto loads the whole object for every range: one plain stream is what it can do
     }
 
 

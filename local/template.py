@@ -57,13 +57,16 @@ class Template:
         return {name: resource for name, resource in self.resources.items() if resource["Type"] == kind}
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Template:
-    """Read and transform a SAM template. `environ` may set its parameters: SLUICE_ALLOWED_ORIGINS is AllowedOrigins."""
+def load(path: Path, given: Mapping[str, str]) -> Template:
+    """Read and transform a SAM template. `given` are values of its parameters, by name."""
     try:
         document = yaml_parse(path.read_text())
     except OSError as error:
         raise TemplateError(f"cannot read {path}: {error.strerror}") from error
-    parameters = {name: _parameter(name, spec, environ) for name, spec in document.get("Parameters", {}).items()}
+    specs = document.get("Parameters", {})
+    if unknown := given.keys() - specs.keys():
+        raise TemplateError(f"{path.name} has no parameter {', '.join(sorted(unknown))}")
+    parameters = {name: _parameter(name, spec, given) for name, spec in specs.items()}
     for resource in document["Resources"].values():
         properties = resource.get("Properties", {})
         for key in ("CodeUri", "ContentUri"):
@@ -78,14 +81,13 @@ def load(path: Path, environ: Mapping[str, str]) -> Template:
     return Template(path.resolve().parent, transformed, parameters)
 
 
-def _parameter(name: str, spec: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
-    variable = "SLUICE_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
-    value = environ.get(variable, spec.get("Default"))
+def _parameter(name: str, spec: Mapping[str, Any], given: Mapping[str, str]) -> Any:
+    value = given.get(name, spec.get("Default"))
     if value is None:
-        raise TemplateError(f"the parameter {name} has no default: set {variable}")
+        raise TemplateError(f"the parameter {name} has no default: set it with --parameter {name}=VALUE")
     allowed = [str(item) for item in spec.get("AllowedValues", [value])]
     if str(value) not in allowed:
-        raise TemplateError(f"{variable}={value}: the parameter {name} may be {', '.join(allowed)}")
+        raise TemplateError(f"{value}: the parameter {name} may be {', '.join(allowed)}")
     if spec["Type"] == "CommaDelimitedList" or spec["Type"].startswith("List<"):
         return [item.strip() for item in str(value).split(",")]
     return str(value)
