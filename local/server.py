@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from local.doors import Broken, Door
+from local.door import Broken, Door
 
 # Seconds that a connection may lie idle: longer than clients keep theirs, so that none is closed while a request is on
 # its way.
