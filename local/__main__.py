@@ -88,6 +88,7 @@ async def run(settings: Settings) -> None:
         listeners = {name: listen(plate) for name, plate in plates.items()}
         addresses = {name: _url(listener) for name, listener in listeners.items()}
         resolver = await asyncio.to_thread(stack.create, plan, services, doors=addresses, secrets=settings.secrets)
+        urls = {name: address + doors.path(name, plan, resolver) for name, address in addresses.items()}
         sources = queue.declared(plan, resolver)
         pools = _pools(functions.declared(plan, resolver, services.url, settings.variables), guard)
         for pool in pools.values():
@@ -100,12 +101,12 @@ async def run(settings: Settings) -> None:
         }
         for name, door in doors.declared(plan, resolver, pools).items():
             parts[asyncio.create_task(Server(door).serve([listeners[name]]))] = f"the door {name}"
-            say(name, f"is at {addresses[name]}")
+            say(name, f"is at {urls[name]}")
         for source in sources:
             poller = queue.Poller(source, pools[source.function], services.sqs)
             parts[asyncio.create_task(poller.run())] = f"the poller {source.name}"
         closing.push_async_callback(_cancel, parts)
-        ready = {plate.name: addresses[name] for name, plate in plates.items()}
+        ready = {plate.name: urls[name] for name, plate in plates.items()}
         print(f"ready {json.dumps({**ready, AWS: services.url, **settings.shown})}", flush=True)
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         part = done.pop()

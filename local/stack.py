@@ -62,13 +62,14 @@ GAPS: dict[str, dict[str, Callable[[Services, str, Any], object]]] = {
 
 # The parts that `local` itself plays.
 PLAYED = {
+    *("AWS::ApiGateway::Deployment", "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"),
     *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
+    "AWS::ApiGatewayV2::Stage",
     *("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
     *("AWS::Lambda::LayerVersion", "AWS::Lambda::Url"),
 }
 
 WITHOUT_EFFECT = {
-    "AWS::ApiGatewayV2::Stage",  # the door is the $default stage
     "AWS::CloudWatch::Alarm",  # the functions' metrics are lines of their logs here, which nobody counts
     "AWS::IAM::Role",  # nothing on this machine checks permissions
     "AWS::Lambda::Permission",
@@ -132,12 +133,15 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
         resolver.refs[name] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{name}:1"
     for name in template.of_type("AWS::Lambda::Url"):
         resolver.attributes[name, "FunctionUrl"] = f"{doors[name]}/"
-    for name in template.of_type("AWS::ApiGatewayV2::Api"):
+    for name in [*template.of_type("AWS::ApiGatewayV2::Api"), *template.of_type("AWS::ApiGateway::RestApi")]:
         resolver.refs[name] = name.lower()
         resolver.attributes[name, "ApiEndpoint"] = doors[name]
         resolver.addresses[f"https://{name.lower()}.execute-api.{REGION}.amazonaws.com"] = doors[name]
-    for name in template.of_type("AWS::ApiGatewayV2::Integration"):
+    for name in [*template.of_type("AWS::ApiGatewayV2::Integration"), *template.of_type("AWS::ApiGateway::Deployment")]:
         resolver.refs[name] = name.lower()
+    for kind in ("AWS::ApiGateway::Stage", "AWS::ApiGatewayV2::Stage"):
+        for name, resource in template.of_type(kind).items():
+            resolver.refs[name] = resolver(resource["Properties"]["StageName"])
 
 
 def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Services) -> None:
