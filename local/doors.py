@@ -1,4 +1,4 @@
-"""The doors to the functions: which APIs and Function URLs a template has, and which functions are behind their routes."""
+"""The doors to the functions: which APIs and Function URLs a template has, and which function is behind which route."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,9 +24,7 @@ KINDS = (HTTP_API, REST_API, FUNCTION_URL)
 # The stage that SAM has a REST API's deployment make, beside the one that a template asks for.
 SAMS_OWN_STAGE = "Stage"
 
-AUTHORIZED = (
-    "has an authorizer, and none is played here. Leave it out by a condition, or send what it would have let in"
-)
+AUTHORIZED = "it has an authorizer, which is not played here: leave that out with a condition of the template"
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,7 @@ def _http_api(
     name: str, properties: Mapping[str, Any], template: Template, resolver: Resolver, pools: Mapping[str, Pool]
 ) -> Router:
     if properties.get("ProtocolType", "HTTP") != "HTTP":
-        raise TemplateError(
-            f"{name} is a {properties['ProtocolType']} API: only HTTP APIs and REST APIs are played here"
-        )
+        raise TemplateError(f"{name} is a {properties['ProtocolType']} API: which is not played here")
     # SAM's own HTTP API is an OpenAPI document; one that is written out has resources for its routes.
     body = properties.get("Body")
     if "BodyS3Location" in properties:
@@ -76,12 +72,7 @@ def _http_api(
     cors = Cors.of(configured.get("CorsConfiguration", {}))
     stages = _stages(name, template, resolver)
     if "Target" in properties:  # a route and a stage that are made with the API
-        integrations = [
-            Integration(
-                Route.of(properties.get("RouteKey", DEFAULT)),
-                {"uri": properties["Target"], "payloadFormatVersion": "2.0"},
-            )
-        ]
+        integrations = [_quickly_made(properties)]
         stages = stages or [Stage()]
     elif body is None:
         integrations = list(_written_out(name, template, resolver))
@@ -144,6 +135,11 @@ def _rest_api(
     )
 
 
+def _quickly_made(properties: Mapping[str, Any]) -> Integration:
+    route = Route.of(properties.get("RouteKey", DEFAULT))
+    return Integration(route, {"uri": properties["Target"], "payloadFormatVersion": "2.0"})
+
+
 def _stages(api: str, template: Template, resolver: Resolver) -> list[Stage]:
     found = []
     for kind, owner, variables in (
@@ -170,9 +166,7 @@ def _reachable(name: str, stages: list[Stage]) -> list[Stage]:
 
 def _function(name: str, said: Mapping[str, Any], template: Template, resolver: Resolver) -> str:
     if str(said.get("type", "aws_proxy")).lower() != "aws_proxy":
-        raise TemplateError(
-            f"{name} has an integration of type {said['type']}: only functions (aws_proxy) are played here"
-        )
+        raise TemplateError(f"{name} has an integration of type {said['type']}: only aws_proxy is played here")
     uri = str(said["uri"])
     _, _, arn = uri.partition("/functions/")
     return named(arn.rpartition("/")[0] if arn else uri, template, resolver)

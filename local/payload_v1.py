@@ -57,8 +57,8 @@ def event(
     forwarded = ", ".join([*headers.get("X-Forwarded-For", []), request.client])
     headers |= {"X-Forwarded-For": [forwarded], "X-Forwarded-Port": [port or "80"], "X-Forwarded-Proto": ["http"]}
     query: dict[str, list[str]] = {}
-    for name, value in parse_qsl(request.query.decode("latin-1"), keep_blank_values=True):
-        query.setdefault(name, []).append(value)
+    for key, item in parse_qsl(request.query.decode("latin-1"), keep_blank_values=True):
+        query.setdefault(key, []).append(item)
     body = base64.b64encode(request.body).decode() if binary else request.body.decode(errors="replace")
     document = {
         **({"version": version} if version else {}),
