@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local import aws, doors, functions, queue, stack, template
+from local import asynchronous, aws, doors, functions, queue, schedules, stack, template
 from local.environments import Pool, reason, say
 from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError
@@ -90,6 +90,7 @@ async def run(settings: Settings) -> None:
         resolver = await asyncio.to_thread(stack.create, plan, services, doors=addresses, secrets=settings.secrets)
         urls = {name: address + doors.path(name, plan, resolver) for name, address in addresses.items()}
         sources = queue.declared(plan, resolver)
+        timers = schedules.declared(plan, resolver)
         pools = _pools(functions.declared(plan, resolver, services.url, settings.variables), guard)
         for pool in pools.values():
             closing.push_async_callback(pool.close)
@@ -105,6 +106,12 @@ async def run(settings: Settings) -> None:
         for source in sources:
             poller = queue.Poller(source, pools[source.function], services.sqs)
             parts[asyncio.create_task(poller.run())] = f"the poller {source.name}"
+        for box in asynchronous.mailboxes(plan, resolver):
+            listener = asynchronous.Listener(box, pools[box.function], services.sqs)
+            parts[asyncio.create_task(listener.run())] = f"the mailbox {box.name}"
+        for timer in timers:
+            work = schedules.run(timer, pools[timer.function])
+            parts[asyncio.create_task(work)] = f"the schedule {timer.name}"
         closing.push_async_callback(_cancel, parts)
         ready = {plate.name: urls[name] for name, plate in plates.items()}
         print(f"ready {json.dumps({**ready, AWS: services.url, **settings.shown})}", flush=True)
