@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from local import asynchronous, aws, doors, functions, queue, schedules, stack, template
-from local.environments import Pool, reason, say
+from local.environments import Pool, reason
 from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError
 from local.server import Server
 from local.template import Template, TemplateError
+from local.terminal import say
 
 HELP = """\
 Runs a SAM template on this machine, without an AWS account and without Docker: S3, SQS, DynamoDB and Secrets Manager
@@ -91,7 +92,8 @@ async def run(settings: Settings) -> None:
         urls = {name: address + doors.path(name, plan, resolver) for name, address in addresses.items()}
         sources = queue.declared(plan, resolver)
         timers = schedules.declared(plan, resolver)
-        pools = _pools(functions.declared(plan, resolver, services.url, settings.variables), guard)
+        declared = await asyncio.to_thread(functions.declared, plan, resolver, services.url, settings.variables)
+        pools = _pools(declared, guard)
         for pool in pools.values():
             closing.push_async_callback(pool.close)
         await asyncio.gather(*map(_warm, pools.values()))

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from local.cors import Cors
-from local.environments import Throttled, TimedOut, reason, say
+from local.environments import Throttled, TimedOut, reason
 from local.payload import Answer, Headers, MalformedAnswer, Request, answer
 from local.runtime_api import EnvironmentGone, FunctionError, Response
+from local.terminal import say
 
 # Bytes of an event, and of a buffered answer; https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 EVENT_LIMIT = 6 * 1024 * 1024

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from local.door import BODILESS, EVENT_LIMIT, FAILURES, Broken, Door, Send, TooLarge, error_answer, start
-from local.environments import Throttled, reason, say
+from local.environments import Throttled, reason
 from local.payload import PRELUDE_END, Answer, MalformedAnswer, Request, event, prelude
 from local.runtime_api import STREAMED_PRELUDE_TYPE, Response
+from local.terminal import say
 
 # Bytes of a streamed answer; https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 STREAMED_LIMIT = 200 * 1024 * 1024

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.environments import Pool, Throttled, TimedOut, reason, say
+from local.environments import Pool, Throttled, TimedOut, reason
 from local.functions import named
 from local.runtime_api import EnvironmentGone, FunctionError
 from local.template import REGION, Resolver, Template, TemplateError
+from local.terminal import say
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

@@ -14,9 +14,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Protocol
 
 from local.asynchronous import deliver
-from local.environments import Pool, say
+from local.environments import Pool
 from local.functions import named
 from local.template import ACCOUNT, REGION, Resolver, Template, TemplateError
+from local.terminal import say
 
 RULE, SCHEDULE = "AWS::Events::Rule", "AWS::Scheduler::Schedule"
 

@@ -44,7 +44,11 @@ def test_environment_is_the_templates_and_lambdas() -> None:
     environment = declared()["Buffered"].environment
     assert environment["STREAM_URL"] == "http://StreamingUrl/"
     assert environment["ORIGINS"] == "http://page.example http://other.example"
-    assert environment["PYTHONPATH"] == os.pathsep.join((str(TINY / "buffered"), str(TINY / "layer")))
+    assert environment["PYTHONPATH"].split(os.pathsep) == [
+        str(TINY / "buffered"),
+        str(TINY / "layer" / "python"),
+        str(TINY / "layer" / "python" / "lib" / "python3.13" / "site-packages"),
+    ]
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
     expected = {
         "AWS_DEFAULT_REGION": "eu-west-1",

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.template import LOCAL_CODE, REGION, Resolver, Template, TemplateError, load
+from local.code import LOCAL_CODE
+from local.template import REGION, Resolver, Template, TemplateError, load
 
 TINY = Path(__file__).parent / "tiny" / "template.yaml"
 CONDITIONS = {"IsOne": {"Fn::Equals": [{"Ref": "Number"}, "1"]}, "IsTwo": {"Fn::Equals": [{"Ref": "Number"}, "2"]}}
