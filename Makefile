@@ -40,6 +40,10 @@ OWNER ?=
 FILE ?=
 # A process for each core, and a module's tests in one: its stack starts once. More than four of those need much memory.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# The ports of `make up`; 0 is any that is free.
+API_PORT ?= 8080
+STREAM_PORT ?= 8081
+AWS_PORT ?= 5000
 # Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
 ARGS ?=
 
@@ -63,8 +67,8 @@ demo: $(DEV) ## Send a file through the whole of it, on this machine, and verify
 	@exec $(BIN)/python -m local.demo $${FILE:+--file "$$FILE"}
 
 .PHONY: up
-up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C
-	@exec $(BIN)/python -m local
+up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C (API_PORT=, STREAM_PORT=, AWS_PORT=; ARGS="--help" says more)
+	@exec $(BIN)/python -m local.up --api-port $(API_PORT) --stream-port $(STREAM_PORT) --aws-port $(AWS_PORT) $(ARGS)
 
 .PHONY: web
 web: $(PAGE) ## Check and build the page, which the API function serves (needs npm)

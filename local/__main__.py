@@ -5,61 +5,77 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local import aws, doors, functions, queue, stack, template
-from local.environments import Pool, reason, say
+from local import asynchronous, aws, doors, functions, queue, schedules, stack, template
+from local.environments import Pool, reason
 from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError
 from local.server import Server
-from local.template import TemplateError
-from local.tokens import hashed
+from local.template import Template, TemplateError
+from local.terminal import say
 
 HELP = """\
 Runs a SAM template on this machine, without an AWS account and without Docker: S3, SQS, DynamoDB and Secrets Manager
 from moto, each function as processes that Lambda would start, an HTTP door before each HTTP API and Function URL, a
 poller behind each queue that feeds a function. Everything binds to 127.0.0.1, and nothing is left when it ends.
 
-When all is ready, stdout gets its one line: ready {"api": URL, "stream": URL, "aws": URL, "token": "..."}
+When all is ready, stdout gets its one line, with the URL of each door and of the AWS services: ready {"Api": URL, ...}
 Everything else, the functions' logs among it, goes to stderr, each line with the name of what it comes from.
 Ctrl-C ends it. It ends by itself, with status 1, when a part of it fails.
 """
 
-ENVIRONMENT = """\
+EPILOG = """\
 environment:
-  SLUICE_API_PORT     port of the HTTP API (8080)              0 in each stands for any free port
-  SLUICE_STREAM_PORT  port of the Function URL (8081)
-  SLUICE_AWS_PORT     port of the AWS services (5000)
-  SLUICE_TOKEN        the access token, or a JSON object owner -> token; made up when unset
-  SLUICE_<NAME>       a parameter of the template: SLUICE_ALLOWED_ORIGINS sets AllowedOrigins
-  SLUICE_ENV_<NAME>   a variable of the functions' environment: SLUICE_ENV_LEASE_SECONDS sets LEASE_SECONDS
+  LOCAL_SECRET_<LOGICAL_ID>   as --secret, but not to be seen in the list of processes
 
 To use the AWS services yourself, with the URL "aws" of the ready line:
   AWS_ENDPOINT_URL=http://127.0.0.1:5000 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \\
   AWS_REGION=eu-west-1 aws s3 ls
 """
 
-# The secret that holds the access tokens, and so gets SLUICE_TOKEN. The only resource that is known here by its name.
-TOKEN_SECRET = "AccessToken"
+SECRET_VARIABLE = "LOCAL_SECRET_"
 
-PORTS = {"SLUICE_API_PORT": 8080, "SLUICE_STREAM_PORT": 8081, "SLUICE_AWS_PORT": 5000}
+# The key of the ready line that no door can have.
+AWS = "aws"
+
+ANY_FREE_PORT = 0
+
+
+@dataclass(frozen=True)
+class Doorplate:
+    """What a door is called in the ready line, and the port that it gets."""
+
+    name: str
+    port: int = ANY_FREE_PORT
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says. Doors and secrets are by logical id."""
+
+    template: Path
+    doors: Mapping[str, Doorplate]
+    aws_port: int
+    parameters: Mapping[str, str]
+    variables: Mapping[str, str]  # of every function
+    secrets: Mapping[str, str]
+    shown: Mapping[str, str]
 
 
 class Unable(Exception):
     """The stack cannot start or go on; the message says why and what to do."""
 
 
-async def run(path: Path, environ: Mapping[str, str]) -> None:
+async def run(settings: Settings) -> None:
     """Start everything, say so, and keep it up until cancelled. Raises `Unable` or `TemplateError` when it fails."""
-    tokens = owners_tokens(environ.get("SLUICE_TOKEN"))
-    kept = {owner: [hashed(token)] for owner, token in tokens.items()}
-    aws_listener = listen("SLUICE_AWS_PORT", environ)
+    aws_listener = listen(Doorplate(AWS, settings.aws_port))
     services = aws.connect(_url(aws_listener))
 
     async with contextlib.AsyncExitStack() as closing:
@@ -68,18 +84,16 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
         # First of all: moto is slow to import, and the template is transformed meanwhile.
         moto = await aws.start(aws_listener, guard)
         closing.push_async_callback(_end, moto, guard)
-        plan = template.load(path, environ)
-        apis, urls = list(plan.of_type("AWS::ApiGatewayV2::Api")), list(plan.of_type("AWS::Lambda::Url"))
-        listeners = {
-            **{name: listen("SLUICE_API_PORT" if name in apis[:1] else None, environ) for name in apis},
-            **{name: listen("SLUICE_STREAM_PORT" if name in urls[:1] else None, environ) for name in urls},
-        }
+        plan = template.load(settings.template, settings.parameters)
+        plates = doorplates(plan, settings)
+        listeners = {name: listen(plate) for name, plate in plates.items()}
         addresses = {name: _url(listener) for name, listener in listeners.items()}
-        resolver = await asyncio.to_thread(
-            stack.create, plan, services, doors=addresses, secrets={TOKEN_SECRET: json.dumps(kept)}
-        )
+        resolver = await asyncio.to_thread(stack.create, plan, services, doors=addresses, secrets=settings.secrets)
+        urls = {name: address + doors.path(name, plan, resolver) for name, address in addresses.items()}
         sources = queue.declared(plan, resolver)
-        pools = _pools(functions.declared(plan, resolver, services.url, environ), guard)
+        timers = schedules.declared(plan, resolver)
+        declared = await asyncio.to_thread(functions.declared, plan, resolver, services.url, settings.variables)
+        pools = _pools(declared, guard)
         for pool in pools.values():
             closing.push_async_callback(pool.close)
         await asyncio.gather(*map(_warm, pools.values()))
@@ -90,47 +104,44 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
         }
         for name, door in doors.declared(plan, resolver, pools).items():
             parts[asyncio.create_task(Server(door).serve([listeners[name]]))] = f"the door {name}"
-            say(name, f"is at {addresses[name]}")
+            say(name, f"is at {urls[name]}")
         for source in sources:
             poller = queue.Poller(source, pools[source.function], services.sqs)
             parts[asyncio.create_task(poller.run())] = f"the poller {source.name}"
+        for box in asynchronous.mailboxes(plan, resolver):
+            listener = asynchronous.Listener(box, pools[box.function], services.sqs)
+            parts[asyncio.create_task(listener.run())] = f"the mailbox {box.name}"
+        for timer in timers:
+            work = schedules.run(timer, pools[timer.function])
+            parts[asyncio.create_task(work)] = f"the schedule {timer.name}"
         closing.push_async_callback(_cancel, parts)
-        ready = {
-            "api": addresses[apis[0]] if apis else None,
-            "stream": addresses[urls[0]] if urls else None,
-            "aws": services.url,
-            "token": next(iter(tokens.values())),
-        }
-        print(f"ready {json.dumps(ready)}", flush=True)
+        ready = {plate.name: urls[name] for name, plate in plates.items()}
+        print(f"ready {json.dumps({**ready, AWS: services.url, **settings.shown})}", flush=True)
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         part = done.pop()
         raise Unable(f"{parts[part]} ended: {part.exception() or 'look for its last words above'}")
 
 
-def owners_tokens(value: str | None) -> dict[str, str]:
-    """Owner to token, from SLUICE_TOKEN: a JSON object, or the token of `default`; made up when there is none."""
-    if not value:
-        return {"default": secrets.token_urlsafe(32)}
-    if not value.lstrip().startswith("{"):
-        return {"default": value}
-    try:
-        owners = json.loads(value)
-    except ValueError as error:
-        raise Unable(f"SLUICE_TOKEN begins like a JSON object but is none: {error}") from error
-    if not owners or not all(isinstance(token, str) and token for token in owners.values()):
-        raise Unable("SLUICE_TOKEN is a JSON object, but not one from owners to tokens")
-    return dict(owners)
+def doorplates(plan: Template, settings: Settings) -> dict[str, Doorplate]:
+    """The plate of each door of a template, by logical id: that of the command line, or else the id itself."""
+    every = [name for kind in doors.KINDS for name in plan.of_type(kind)]
+    if unknown := settings.doors.keys() - set(every):
+        there = f"its doors are {', '.join(every)}" if every else "it has none"
+        raise Unable(f"--door {', '.join(sorted(unknown))}: the template has no such HTTP API or Function URL; {there}")
+    plates = {name: settings.doors.get(name, Doorplate(name)) for name in every}
+    names = [plate.name for plate in plates.values()] + [AWS, *settings.shown]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise Unable(f"the ready line would have {', '.join(sorted(twice))} twice: change a --door or --show")
+    return plates
 
 
-def listen(variable: str | None, environ: Mapping[str, str]) -> socket.socket:
-    """A listening socket on loopback, on the port of that setting; on any free one when there is no setting for it."""
-    port = "0" if variable is None else environ.get(variable, str(PORTS[variable]))
-    if not port.isdecimal() or int(port) > 65535:
-        raise Unable(f"{variable}={port} is not the number of a port")
+def listen(plate: Doorplate) -> socket.socket:
+    """A listening socket on loopback, on the port of that door."""
     try:
-        return socket.create_server(("127.0.0.1", int(port)))
+        return socket.create_server(("127.0.0.1", plate.port))
     except OSError as error:
-        raise Unable(f"cannot listen on port {port}: {error}. Set {variable} to another one, or to 0") from error
+        why = f"cannot listen on port {plate.port}, which is to be that of {plate.name}: {error}"
+        raise Unable(f"{why}. Choose another port, or 0 for any that is free") from error
 
 
 def _url(listener: socket.socket) -> str:
@@ -173,20 +184,116 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
         await task
 
 
-def main() -> int:
+def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of a command line and the secrets of the environment. Raises `SystemExit` when they are wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m local",
         description=HELP,
-        epilog=ENVIRONMENT,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--template", type=Path, default=Path("template.yaml"), help="the SAM template (template.yaml)")
-    path = parser.parse_args().template
+    add = parser.add_argument
+    add("--template", type=Path, default=Path("template.yaml"), metavar="FILE", help="the SAM template (template.yaml)")
+    add(
+        "--door",
+        type=_door,
+        action="append",
+        default=[],
+        metavar="NAME=LOGICAL_ID[:PORT]",
+        help="call the HTTP API or Function URL of that logical id NAME in the ready line, and put it on that port. "
+        "Without this it is called by its logical id, and gets any free port. A Function URL's logical id is that of "
+        "its function, with `Url` behind it",
+    )
+    add("--aws-port", type=_port, default=ANY_FREE_PORT, metavar="PORT", help="port of the AWS services (any free one)")
+    add(
+        *("--parameter", "-p"),
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the template",
+    )
+    add(
+        "--env",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a variable in the environment of every function, over what the template says",
+    )
+    add(
+        "--secret",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="LOGICAL_ID=VALUE",
+        help="the value of a secret of the template; @FILE is what that file holds",
+    )
+    add(
+        "--show",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one more key of the ready line",
+    )
+    given = parser.parse_args(arguments)
+    plates: dict[str, Doorplate] = {}
+    for name, resource, port in given.door:
+        if resource in plates:
+            parser.error(f"argument --door: {resource} has two names, {plates[resource].name} and {name}")
+        plates[resource] = Doorplate(name, port)
+    secrets = {
+        name.removeprefix(SECRET_VARIABLE): value for name, value in environ.items() if name.startswith(SECRET_VARIABLE)
+    }
+    try:
+        secrets |= {name: _content(value) for name, value in given.secret}
+    except OSError as error:
+        parser.error(f"argument --secret: cannot read {error.filename}: {error.strerror}")
+    return Settings(
+        template=given.template,
+        doors=plates,
+        aws_port=given.aws_port,
+        parameters=dict(given.parameter),
+        variables=dict(given.env),
+        secrets=secrets,
+        shown=dict(given.show),
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} has no name before a `=`")
+    return name, value
+
+
+def _door(text: str) -> tuple[str, str, int]:
+    name, value = _pair(text)
+    resource, separator, port = value.partition(":")
+    if not resource:
+        raise argparse.ArgumentTypeError(f"{text!r} names no resource")
+    return name, resource, _port(port) if separator else ANY_FREE_PORT
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a port")
+    return int(text)
+
+
+def _content(value: str) -> str:
+    """A secret's value as the command line gives it. A file's last newline is its editor's."""
+    return Path(value[1:]).read_text().removesuffix("\n") if value.startswith("@") else value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    settings = read(arguments, os.environ)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # nothing here may ever reach the developer's own account
     os.environ.update(aws.NO_PROFILE)
     try:
-        asyncio.run(_until_told(run(path, dict(os.environ))))
+        asyncio.run(_until_told(run(settings)))
     except (TemplateError, Unable) as error:
         say("local", str(error))
         return 1

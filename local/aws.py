@@ -44,6 +44,7 @@ class Services:
     dynamodb: "DynamoDBClient"
     s3: "S3Client"
     secrets: "SecretsManagerClient"
+    sns: Any
     sqs: "SQSClient"
 
 
@@ -59,6 +60,7 @@ def connect(url: str) -> Services:
         dynamodb=session.client("dynamodb", endpoint_url=url, config=config),
         s3=session.client("s3", endpoint_url=url, config=config),
         secrets=session.client("secretsmanager", endpoint_url=url, config=config),
+        sns=session.client("sns", endpoint_url=url, config=config),
         sqs=session.client("sqs", endpoint_url=url, config=config),
     )
 

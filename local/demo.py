@@ -74,14 +74,12 @@ class _Stack:
 
 @contextmanager
 def _stack(folder: Path) -> Iterator[_Stack]:
-    """`python -m local` on free ports, until the block ends. Whatever goes wrong meanwhile shows its last words."""
+    """`python -m local.up`, on free ports, until the block ends. Whatever goes wrong meanwhile shows its last words."""
     log = folder / "stack.log"
-    ports = dict.fromkeys(("SLUICE_API_PORT", "SLUICE_STREAM_PORT", "SLUICE_AWS_PORT"), "0")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local"],
+            [sys.executable, "-m", "local.up"],
             cwd=ROOT,
-            env=os.environ | ports,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -13,6 +12,7 @@ from typing import Any
 from local.functions import Function
 from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError, Invocation, Response, RuntimeApi
+from local.terminal import say
 
 # Environments of one function at once. An account has 1,000 by default; a machine with a few cores has to stop sooner.
 CONCURRENCY = 32
@@ -41,11 +41,6 @@ class Throttled(Exception):
 
 class TimedOut(Exception):
     """The function ran longer than its template allows; its environment was killed."""
-
-
-def say(name: str, message: str) -> None:
-    """A line for the person at the terminal. stdout is kept for the one line that says that all is ready."""
-    print(f"[{name}] {message}", file=sys.stderr, flush=True)
 
 
 class Environment:

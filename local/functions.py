@@ -8,8 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from local import code as places
+from local import requirements
 from local.aws import CREDENTIALS, NO_PROFILE
-from local.template import LOCAL_CODE, REGION, Resolver, Template, TemplateError
+from local.code import CodeError
+from local.requirements import FILE as REQUIREMENTS
+from local.requirements import InstallError
+from local.template import REGION, Resolver, Template, TemplateError
 
 # Lambda's own, where a template says nothing; https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-
 # resource-lambda-function.html
@@ -17,9 +22,16 @@ DEFAULT_TIMEOUT_S = 3
 DEFAULT_MEMORY_MB = 128
 
 LAYERS_AT = "/opt/"
-PREFIX = "SLUICE_ENV_"
 
 _HEEDED = {"Environment", "Handler", "LoggingConfig", "MemorySize", "Runtime", "Timeout"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: the folder that /opt would be, and those that Python finds modules in."""
+
+    root: Path
+    paths: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -35,18 +47,20 @@ class Function:
 
 
 def declared(
-    template: Template, resolver: Resolver, endpoint: str, environ: Mapping[str, str] | None = None
+    template: Template, resolver: Resolver, endpoint: str, variables: Mapping[str, str] | None = None
 ) -> dict[str, Function]:
     """The template's functions by logical id; `endpoint` is where they find the AWS services.
 
-    `environ` may set variables of all of them: SLUICE_ENV_LEASE_SECONDS is their LEASE_SECONDS.
+    `variables` are set in the environment of all of them, over what the template says.
     """
-    variables = {name.removeprefix(PREFIX): value for name, value in (environ or {}).items() if name.startswith(PREFIX)}
-    functions = {
-        name: _function(name, resource, template, resolver, endpoint)
-        for name, resource in template.of_type("AWS::Lambda::Function").items()
-    }
-    return {name: replace(one, environment={**one.environment, **variables}) for name, one in functions.items()}
+    try:
+        functions = {
+            name: _function(name, resource, template, resolver, endpoint)
+            for name, resource in template.of_type("AWS::Lambda::Function").items()
+        }
+    except (CodeError, InstallError) as error:
+        raise TemplateError(str(error)) from error
+    return {name: replace(one, environment={**one.environment, **(variables or {})}) for name, one in functions.items()}
 
 
 def named(reference: str, template: Template, resolver: Resolver) -> str:
@@ -63,21 +77,27 @@ def _function(
     said = resource["Properties"]
     # Not all of them: its role, for one, does not exist here.
     properties = resolver({key: said[key] for key in _HEEDED & said.keys()})
-    if not str(properties.get("Runtime", "")).startswith("python"):
-        raise TemplateError(f"{name} has the runtime {properties.get('Runtime')}: only python runs here")
+    if resolver(said.get("PackageType")) == "Image":
+        raise TemplateError(f"{name} is an image: functions run as processes here, and `sam local` runs images")
+    runtime = str(properties.get("Runtime", ""))
+    if not runtime.startswith("python"):
+        raise TemplateError(f"{name} has the runtime {runtime}: only Python runs here, and `sam local` runs the others")
     handler = properties["Handler"]
-    code = _local_path(name, said["Code"], template)
+    code = places.folder(name, said["Code"], template.root)
     build = resource.get("Metadata", {}).get("BuildProperties", {})
     # What `sam build` makes of it: with its parent packages, the handler's import path starts at the template's folder.
     root = template.root if build.get("ParentPackageMode") == "auto" else code
-    layers = [_layer(reference, template) for reference in said.get("Layers", [])]
+    layers = [_layer(reference, runtime, template, resolver) for reference in said.get("Layers", [])]
+    python = sys.executable
+    if (code / REQUIREMENTS).is_file():
+        python = str(requirements.interpreter(name, code, places.store(template.root)))
     variables = {key: str(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
     return Function(
         name=name,
         arn=resolver.attributes[name, "Arn"],
         timeout=int(properties.get("Timeout", DEFAULT_TIMEOUT_S)),
         root=root,
-        command=_command(name, handler, variables.get("AWS_LAMBDA_EXEC_WRAPPER"), layers),
+        command=_command(name, python, handler, variables.get("AWS_LAMBDA_EXEC_WRAPPER"), layers),
         environment={
             **_of_this_machine(root, layers, endpoint),
             **_of_lambda(resolver.refs[name], root, properties),
@@ -86,27 +106,36 @@ def _function(
     )
 
 
-def _local_path(name: str, code: Mapping[str, Any], template: Template) -> Path:
-    if code.get("S3Bucket") != LOCAL_CODE:
-        raise TemplateError(f"{name}: its code is not a folder here")
-    path: Path = template.root / code["S3Key"]
-    if not path.is_dir():
-        raise TemplateError(f"{name}: there is no folder {path}")
-    return path
+def _layer(reference: Any, runtime: str, template: Template, resolver: Resolver) -> Layer:
+    if not (isinstance(reference, Mapping) and reference.get("Ref") in template.of_type("AWS::Lambda::LayerVersion")):
+        raise TemplateError(
+            f"the layer {resolver(reference)} is none of this template, and its code is not on this machine: write it "
+            "as an AWS::Serverless::LayerVersion with a folder as ContentUri, or put its packages into requirements.txt"
+        )
+    name = reference["Ref"]
+    content = template.resources[name]["Properties"]["Content"]
+    root = places.folder(name, content, template.root)
+    as_on_lambda = (root / "python", root / "python" / "lib" / runtime / "site-packages")
+    match places.build_method(content):
+        case None:  # as it lies, and what is not under python/ Lambda does not find either
+            if not as_on_lambda[0].is_dir() and (root / REQUIREMENTS).is_file():
+                method = f"Metadata: {{BuildMethod: {runtime}}}"
+                raise TemplateError(f"the layer {name} has requirements, but nothing would install them; say {method}")
+            return Layer(root, as_on_lambda)
+        case "makefile":  # which is not run: its modules lie in its folder, its requirements are this environment's
+            return Layer(root, (root,))
+        case str(method) if method.startswith("python"):  # the folder becomes python/, with the requirements
+            installed = (root / REQUIREMENTS).is_file()
+            packages = [requirements.packages(name, root, places.store(template.root))] if installed else []
+            return Layer(root, (root, *packages))
+        case method:
+            raise TemplateError(f"the layer {name} has the BuildMethod {method}: only Python's and makefile run here")
 
 
-def _layer(reference: Any, template: Template) -> Path:
-    try:
-        name = reference["Ref"]
-        return _local_path(name, template.resources[name]["Properties"]["Content"], template)
-    except (KeyError, TypeError):
-        raise TemplateError(f"the layer {reference} is not one of this template") from None
-
-
-def _command(name: str, handler: str, wrapper: str | None, layers: list[Path]) -> tuple[str, ...]:
-    managed = (sys.executable, "-m", "awslambdaric", handler)
+def _command(name: str, python: str, handler: str, wrapper: str | None, layers: list[Layer]) -> tuple[str, ...]:
+    managed = (python, "-m", "awslambdaric", handler)
     if wrapper is None:
-        if find_spec("awslambdaric") is None:
+        if python == sys.executable and find_spec("awslambdaric") is None:
             raise TemplateError(
                 f"{name} needs AWS's runtime client, which comes ready-made for Linux only. Elsewhere install CMake "
                 "and a C++ compiler, then `uv pip install awslambdaric` into this environment; or use a Linux machine"
@@ -114,7 +143,7 @@ def _command(name: str, handler: str, wrapper: str | None, layers: list[Path]) -
         return managed
     # A later layer's files lie over those of an earlier one.
     for layer in reversed(layers):
-        script = layer / wrapper.removeprefix(LAYERS_AT)
+        script = layer.root / wrapper.removeprefix(LAYERS_AT)
         if script.is_file():
             if not os.access(script, os.X_OK):
                 raise TemplateError(f"{name}: {script} is not executable, and would not start on Lambda either")
@@ -122,7 +151,7 @@ def _command(name: str, handler: str, wrapper: str | None, layers: list[Path]) -
     raise TemplateError(f"{name}: no layer holds its AWS_LAMBDA_EXEC_WRAPPER {wrapper}")
 
 
-def _of_this_machine(root: Path, layers: list[Path], endpoint: str) -> dict[str, str]:
+def _of_this_machine(root: Path, layers: list[Layer], endpoint: str) -> dict[str, str]:
     """What differs from Lambda: where Python finds what /opt/python would hold, and where the AWS services are."""
     return {
         **NO_PROFILE,
@@ -130,9 +159,8 @@ def _of_this_machine(root: Path, layers: list[Path], endpoint: str) -> dict[str,
         "AWS_XRAY_SDK_ENABLED": "false",
         "HOME": "/tmp",  # noqa: S108  where Lambda lets a function write
         "PATH": os.environ.get("PATH", os.defpath),
-        "PYTHONPATH": os.pathsep.join(map(str, (root, *layers))),
+        "PYTHONPATH": os.pathsep.join(map(str, (root, *(path for layer in layers for path in layer.paths)))),
         "PYTHONUNBUFFERED": "1",  # so that what a crash prints last is seen
-        "READ_CONNECTIONS": "1",  # moto loads the whole object for every range: one plain stream is what it can do
     }
 
 

@@ -19,6 +19,9 @@ from local.template import ACCOUNT
 
 Headers = list[tuple[bytes, bytes]]
 
+# The route that takes what no other does, and the stage that has no place in a path.
+DEFAULT = "$default"
+
 # What follows the prelude of a streamed response.
 PRELUDE_END = bytes(8)
 
@@ -66,7 +69,16 @@ class Answer:
     body: bytes = b""
 
 
-def event(request: Request, *, api_id: str, decoded_path: bool) -> bytes:
+def event(
+    request: Request,
+    *,
+    api_id: str,
+    decoded_path: bool,
+    route: str = DEFAULT,
+    stage: str = DEFAULT,
+    path_parameters: Mapping[str, str] | None = None,
+    stage_variables: Mapping[str, str] | None = None,
+) -> bytes:
     """The event for `request`, as JSON.
 
     A Function URL gives the path as it was sent, an HTTP API decoded (`decoded_path`), and up to a decoded `?` only.
@@ -84,11 +96,11 @@ def event(request: Request, *, api_id: str, decoded_path: bool) -> bytes:
     }
     cookies = [cookie.strip() for cookie in request.header(b"cookie").split(";") if cookie.strip()]
     query = _query(request.query)
-    text = _is_text(request.header(b"content-type"), request.body)
+    text = is_text(request.header(b"content-type"), request.body)
     body = request.body.decode() if text else base64.b64encode(request.body).decode()
     document = {
         "version": "2.0",
-        "routeKey": "$default",
+        "routeKey": route,
         "rawPath": path,
         "rawQueryString": request.query.decode("latin-1"),
         **({"cookies": cookies} if cookies else {}),
@@ -107,11 +119,13 @@ def event(request: Request, *, api_id: str, decoded_path: bool) -> bytes:
                 "userAgent": request.header(b"user-agent"),
             },
             "requestId": request.id,
-            "routeKey": "$default",
-            "stage": "$default",
+            "routeKey": route,
+            "stage": stage,
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
             "timeEpoch": int(now * 1000),
         },
+        **({"pathParameters": path_parameters} if path_parameters else {}),
+        **({"stageVariables": stage_variables} if stage_variables else {}),
         **({"body": body} if request.body else {}),
         "isBase64Encoded": bool(request.body) and not text,
     }
@@ -120,7 +134,7 @@ def event(request: Request, *, api_id: str, decoded_path: bool) -> bytes:
 
 def answer(payload: bytes, *, default_type: str) -> Answer:
     """What a buffered answer says; `default_type` is the content type where it says none. Raises `MalformedAnswer`."""
-    document = _parse(payload)
+    document = parsed(payload)
     if not isinstance(document, dict) or "statusCode" not in document:
         return Answer(200, [(b"content-type", b"application/json")], payload)
     body = document.get("body")
@@ -132,25 +146,25 @@ def answer(payload: bytes, *, default_type: str) -> Answer:
         content = base64.b64decode(body, validate=True) if document.get("isBase64Encoded") else body.encode()
     except (binascii.Error, UnicodeEncodeError) as error:
         raise MalformedAnswer(f"its body is not what isBase64Encoded says: {error}") from error
-    return Answer(_status(document), _headers(document, default_type), content)
+    return Answer(status_of(document), headers_of(document, default_type), content)
 
 
 def prelude(payload: bytes) -> Answer:
     """What the prelude of a streamed answer says. Raises `MalformedAnswer`."""
-    document = _parse(payload)
+    document = parsed(payload)
     if not isinstance(document, dict):
         raise MalformedAnswer("its prelude is not an object")
-    return Answer(_status({"statusCode": 200, **document}), _headers(document, "application/octet-stream"))
+    return Answer(status_of({"statusCode": 200, **document}), headers_of(document, "application/octet-stream"))
 
 
-def _parse(payload: bytes) -> Any:
+def parsed(payload: bytes) -> Any:
     try:
         return json.loads(payload)
     except ValueError as error:
         raise MalformedAnswer(f"it is not JSON: {payload[:80]!r}") from error
 
 
-def _status(document: Mapping[str, Any]) -> int:
+def status_of(document: Mapping[str, Any]) -> int:
     try:
         status = int(document["statusCode"])
     except (TypeError, ValueError):
@@ -160,7 +174,7 @@ def _status(document: Mapping[str, Any]) -> int:
     return status
 
 
-def _headers(document: Mapping[str, Any], default_type: str) -> Headers:
+def headers_of(document: Mapping[str, Any], default_type: str) -> Headers:
     given = document.get("headers") or {}
     cookies = document.get("cookies") or []
     if not isinstance(given, dict) or not isinstance(cookies, list):
@@ -196,7 +210,7 @@ def _query(query: bytes) -> dict[str, str]:
     return parameters
 
 
-def _is_text(content_type: str, body: bytes) -> bool:
+def is_text(content_type: str, body: bytes) -> bool:
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in _TEXT and not kind.startswith("text/"):
         return False

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.environments import Pool, Throttled, TimedOut, reason, say
+from local.environments import Pool, Throttled, TimedOut, reason
 from local.functions import named
 from local.runtime_api import EnvironmentGone, FunctionError
 from local.template import REGION, Resolver, Template, TemplateError
+from local.terminal import say
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -37,7 +38,7 @@ RECEIVE_WAIT_S = 2
 # Seconds until the next try when a receive failed.
 RETRY_S = 1
 
-_KNOWN = {"BatchSize", "EventSourceArn", "FunctionName", "FunctionResponseTypes", "ScalingConfig"}
+_KNOWN = {"BatchSize", "Enabled", "EventSourceArn", "FunctionName", "FunctionResponseTypes", "ScalingConfig"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def declared(template: Template, resolver: Resolver) -> list[EventSource]:
         properties = resolver(resource["Properties"])
         if unknown := properties.keys() - _KNOWN:
             raise TemplateError(f"{name} sets {', '.join(sorted(unknown))}: nothing does that yet (local/queue.py)")
+        if str(properties.get("Enabled", True)).lower() == "false":
+            continue
         arn = properties["EventSourceArn"]
         if arn not in queues:
             raise TemplateError(f"{name}: {arn} is no queue of this template")

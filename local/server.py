@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from local.doors import Broken, Door
+from local.door import App, Broken
 
 # Seconds that a connection may lie idle: longer than clients keep theirs, so that none is closed while a request is on
 # its way.
@@ -20,7 +20,7 @@ CLOSING_S = 1
 class Server(uvicorn.Server):
     """Serves one door, and leaves signals to whoever runs the loop."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: App) -> None:
         logging.getLogger("uvicorn.error").addFilter(_worth_reading)
         super().__init__(
             uvicorn.Config(

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.asynchronous import mailbox, mailboxes, subscriptions
 from local.aws import Services
 from local.template import ACCOUNT, REGION, STACK, Resolver, Resource, Template, TemplateError
 
@@ -22,6 +23,7 @@ IN_CLOUDFORMATION = {
     },
     "AWS::Logs::LogGroup": {"LogGroupName", "RetentionInDays", "Tags"},
     "AWS::S3::Bucket": {"BucketEncryption", "BucketName", "Tags"},
+    "AWS::SNS::Topic": {"DisplayName", "FifoTopic", "KmsMasterKeyId", "Tags", "TopicName"},
     "AWS::SQS::Queue": {
         *("DelaySeconds", "FifoQueue", "KmsMasterKeyId", "MaximumMessageSize", "MessageRetentionPeriod", "QueueName"),
         *("ReceiveMessageWaitTimeSeconds", "RedrivePolicy", "SqsManagedSseEnabled", "Tags", "VisibilityTimeout"),
@@ -58,29 +60,51 @@ GAPS: dict[str, dict[str, Callable[[Services, str, Any], object]]] = {
             Bucket=bucket, VersioningConfiguration=value
         ),
     },
+    "AWS::SNS::Topic": {"Subscription": lambda _aws, _topic, _value: None},  # made below, with those that are resources
 }
 
 # The parts that `local` itself plays.
 PLAYED = {
+    *("AWS::ApiGateway::Deployment", "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"),
     *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
+    "AWS::ApiGatewayV2::Stage",
+    *("AWS::Events::Rule", "AWS::Scheduler::Schedule"),
     *("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
     *("AWS::Lambda::LayerVersion", "AWS::Lambda::Url"),
 }
 
+# What is made by calls of the services' own.
+BY_CALL = {"AWS::SNS::Subscription", "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret"}
+
+# Why not, and what to do, for what people ask most.
+REFUSED = {
+    "AWS::ApiGateway::Method": "a REST API of resources and methods is not played here; write it as OpenAPI (Body)",
+    "AWS::ApiGateway::Resource": "a REST API of resources and methods is not played here; write it as OpenAPI (Body)",
+    "AWS::ApiGateway::Authorizer": "authorizers are not played here; leave it out with a condition of the template",
+    "AWS::ApiGatewayV2::Authorizer": "authorizers are not played here; leave it out with a condition of the template",
+    "AWS::CloudFormation::Stack": "nested stacks are not played here; run their templates one by one",
+    "AWS::StepFunctions::StateMachine": "state machines are not played here; AWS has Step Functions Local for them",
+}
+ELSEWHERE = "nothing plays that here; leave it out with a condition of the template (local/stack.py has what is played)"
+
 WITHOUT_EFFECT = {
-    "AWS::ApiGatewayV2::Stage",  # the door is the $default stage
     "AWS::CloudWatch::Alarm",  # the functions' metrics are lines of their logs here, which nobody counts
     "AWS::IAM::Role",  # nothing on this machine checks permissions
     "AWS::Lambda::Permission",
+    "AWS::SNS::TopicPolicy",
     # moto leaves the conditions of a policy out of account, so that "deny what is not TLS" would deny all; and here
     # nothing is TLS.
     "AWS::S3::BucketPolicy",
 }
 
+# The attributes of a subscription to a queue, besides its filter.
+SUBSCRIBED = ("RawMessageDelivery",)
+
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
     "AWS::S3::Bucket": "arn:aws:s3:::{}",
+    "AWS::SNS::Topic": "{}",
     "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{{}}",
 }
 
@@ -98,10 +122,14 @@ def create(template: Template, aws: Services, *, doors: Mapping[str, str], secre
         _make_by_cloudformation(template, resolver, aws)
         for name, resource in template.of_type("AWS::SecretsManager::Secret").items():
             resolver.refs[name] = _make_secret(name, resolver(resource["Properties"]), aws, secrets.get(name))
+        for box in mailboxes(template, resolver):
+            aws.sqs.create_queue(QueueName=box.name)
         for name, resource in template.resources.items():
             for key, fill in GAPS.get(resource["Type"], {}).items():
-                if key in resource["Properties"]:
-                    fill(aws, resolver.refs[name], resolver(resource["Properties"][key]))
+                if key in resource.get("Properties", {}):
+                    fill(aws, resolver.refs[name], _queued(resolver(resource["Properties"][key]), template, resolver))
+        for subscription in subscriptions(template):
+            _subscribe(resolver(subscription), template, resolver, aws)
         for resource in template.of_type("AWS::SQS::QueuePolicy").values():
             properties = resolver(resource["Properties"])
             for url in properties["Queues"]:
@@ -113,11 +141,11 @@ def create(template: Template, aws: Services, *, doors: Mapping[str, str], secre
 
 
 def _refuse_unknown(template: Template) -> None:
-    known = {*IN_CLOUDFORMATION, *PLAYED, *WITHOUT_EFFECT, "AWS::SecretsManager::Secret", "AWS::SQS::QueuePolicy"}
+    known = {*IN_CLOUDFORMATION, *PLAYED, *WITHOUT_EFFECT, *BY_CALL}
     for name, resource in template.resources.items():
         kind = resource["Type"]
         if kind not in known:
-            raise TemplateError(f"{name} is a {kind}, which this machine does not have (local/stack.py)")
+            raise TemplateError(f"{name} is a {kind}: {REFUSED.get(kind, ELSEWHERE)}")
         if kind in IN_CLOUDFORMATION:
             unknown = set(resource.get("Properties", {})) - IN_CLOUDFORMATION[kind] - GAPS.get(kind, {}).keys()
             if unknown:
@@ -130,14 +158,24 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
         resolver.attributes[name, "Arn"] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{resolver.refs[name]}"
     for name in template.of_type("AWS::Lambda::LayerVersion"):
         resolver.refs[name] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{name}:1"
+    for name, resource in (
+        template.of_type("AWS::Events::Rule") | template.of_type("AWS::Scheduler::Schedule")
+    ).items():
+        kind = "events" if resource["Type"] == "AWS::Events::Rule" else "scheduler"
+        resolver.refs[name] = resolver(resource["Properties"].get("Name", f"{STACK}-{name}"))
+        path = f"rule/{resolver.refs[name]}" if kind == "events" else f"schedule/default/{resolver.refs[name]}"
+        resolver.attributes[name, "Arn"] = f"arn:aws:{kind}:{REGION}:{ACCOUNT}:{path}"
     for name in template.of_type("AWS::Lambda::Url"):
         resolver.attributes[name, "FunctionUrl"] = f"{doors[name]}/"
-    for name in template.of_type("AWS::ApiGatewayV2::Api"):
+    for name in [*template.of_type("AWS::ApiGatewayV2::Api"), *template.of_type("AWS::ApiGateway::RestApi")]:
         resolver.refs[name] = name.lower()
         resolver.attributes[name, "ApiEndpoint"] = doors[name]
         resolver.addresses[f"https://{name.lower()}.execute-api.{REGION}.amazonaws.com"] = doors[name]
-    for name in template.of_type("AWS::ApiGatewayV2::Integration"):
+    for name in [*template.of_type("AWS::ApiGatewayV2::Integration"), *template.of_type("AWS::ApiGateway::Deployment")]:
         resolver.refs[name] = name.lower()
+    for kind in ("AWS::ApiGateway::Stage", "AWS::ApiGatewayV2::Stage"):
+        for name, resource in template.of_type(kind).items():
+            resolver.refs[name] = resolver(resource["Properties"]["StageName"])
 
 
 def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Services) -> None:
@@ -162,9 +200,41 @@ def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Service
         physical = resource["PhysicalResourceId"].rsplit("/", 1)[-1]  # a queue's is its URL, but with a host of AWS
         resolver.attributes[name, "Arn"] = ARNS[kind].format(physical)
         resolver.refs[name] = physical
+        if kind == "AWS::SNS::Topic":
+            resolver.attributes[name, "TopicArn"] = physical
+            resolver.attributes[name, "TopicName"] = physical.rpartition(":")[2]
         if kind == "AWS::SQS::Queue":
             resolver.attributes[name, "QueueName"] = physical
             resolver.refs[name] = aws.sqs.get_queue_url(QueueName=physical)["QueueUrl"]
+
+
+def _queued(value: Any, template: Template, resolver: Resolver) -> Any:
+    """A bucket's notifications with mailboxes in the place of functions; any other property as it is."""
+    if not isinstance(value, dict) or "LambdaConfigurations" not in value:
+        return value
+    told = [
+        {**rest, "Queue": mailbox(function, "s3", template, resolver).queue_arn}
+        for configuration in value["LambdaConfigurations"]
+        for function, rest in [(configuration["Function"], {k: v for k, v in configuration.items() if k != "Function"})]
+    ]
+    others = {key: item for key, item in value.items() if key != "LambdaConfigurations"}
+    return {**others, "QueueConfigurations": [*value.get("QueueConfigurations", []), *told]}
+
+
+def _subscribe(said: Mapping[str, Any], template: Template, resolver: Resolver, aws: Services) -> None:
+    if unknown := said.keys() - {"Endpoint", "FilterPolicy", "FilterPolicyScope", "Protocol", *SUBSCRIBED, "TopicArn"}:
+        raise TemplateError(f"a subscription sets {', '.join(sorted(unknown))}: nothing does that yet (local/stack.py)")
+    protocol, endpoint = said["Protocol"], said["Endpoint"]
+    if protocol == "lambda":
+        protocol, endpoint = "sqs", mailbox(endpoint, "sns", template, resolver).queue_arn
+    elif protocol != "sqs":
+        raise TemplateError(f"a subscription by {protocol}: only queues and functions hear of topics here")
+    attributes = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in said.items()
+        if key in ("FilterPolicy", "FilterPolicyScope", *SUBSCRIBED)
+    }
+    aws.sns.subscribe(TopicArn=said["TopicArn"], Protocol=protocol, Endpoint=endpoint, Attributes=attributes)
 
 
 def _heeded(resource: Resource) -> dict[str, Any]:
@@ -213,12 +283,15 @@ def lifecycle_rule(rule: Mapping[str, Any]) -> Any:
 
 
 def notifications(configuration: Mapping[str, Any]) -> Any:
-    """A bucket's notifications as S3's API spells them. Only queues are known here."""
-    if unknown := configuration.keys() - {"QueueConfigurations"}:
-        raise TemplateError(f"a bucket that notifies by {', '.join(sorted(unknown))}: only queues are known here")
-    queues = []
-    for queue in configuration["QueueConfigurations"]:
-        rules = queue.get("Filter", {}).get("S3Key", {}).get("Rules", [])
-        filtered = {"Filter": {"Key": {"FilterRules": rules}}} if rules else {}
-        queues.append({"QueueArn": queue["Queue"], "Events": [queue["Event"]], **filtered})
-    return {"QueueConfigurations": queues}
+    """A bucket's notifications as S3's API spells them. Only queues and topics are known here."""
+    if unknown := configuration.keys() - {"QueueConfigurations", "TopicConfigurations"}:
+        raise TemplateError(
+            f"a bucket that notifies by {', '.join(sorted(unknown))}: only queues, topics and functions are known here"
+        )
+    spelt: dict[str, list[Any]] = {}
+    for key, kind in (("QueueConfigurations", "Queue"), ("TopicConfigurations", "Topic")):
+        for told in configuration.get(key, []):
+            rules = told.get("Filter", {}).get("S3Key", {}).get("Rules", [])
+            filtered = {"Filter": {"Key": {"FilterRules": rules}}} if rules else {}
+            spelt.setdefault(key, []).append({f"{kind}Arn": told[kind], "Events": [told["Event"]], **filtered})
+    return spelt

@@ -1,5 +1,7 @@
 """`template.yaml` as CloudFormation sees it: SAM's transform applied, parameters and intrinsic functions resolved."""
 
+import base64
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +13,8 @@ from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
+
+from local.code import carry
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"  # moto's
@@ -25,8 +29,15 @@ PSEUDO_PARAMETERS = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 
-# The transform wants code in S3. This bucket exists nowhere: it carries a local path through the transform.
-LOCAL_CODE = "local-code"
+# A transform of CloudFormation's own, with which there are more functions.
+EXTENSIONS = "AWS::LanguageExtensions"
+
+NOT_HERE = {
+    "Fn::GetAZs": "there are no availability zones on this machine",
+    "Fn::ImportValue": "no other stack exports anything on this machine; let a parameter say it",
+    "Fn::Transform": "macros are not run here",
+    "Fn::Cidr": "there are no networks on this machine",
+}
 
 _NO_VALUE = object()
 _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
@@ -45,6 +56,7 @@ class Template:
     root: Path
     document: dict[str, Any]
     parameters: dict[str, Any]
+    extended: bool = False  # with AWS::LanguageExtensions
 
     @property
     def resources(self) -> dict[str, Resource]:
@@ -57,35 +69,35 @@ class Template:
         return {name: resource for name, resource in self.resources.items() if resource["Type"] == kind}
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Template:
-    """Read and transform a SAM template. `environ` may set its parameters: SLUICE_ALLOWED_ORIGINS is AllowedOrigins."""
+def load(path: Path, given: Mapping[str, str]) -> Template:
+    """Read and transform a SAM template. `given` are values of its parameters, by name."""
     try:
         document = yaml_parse(path.read_text())
     except OSError as error:
         raise TemplateError(f"cannot read {path}: {error.strerror}") from error
-    parameters = {name: _parameter(name, spec, environ) for name, spec in document.get("Parameters", {}).items()}
-    for resource in document["Resources"].values():
-        properties = resource.get("Properties", {})
-        for key in ("CodeUri", "ContentUri"):
-            if isinstance(properties.get(key), str):
-                properties[key] = f"s3://{LOCAL_CODE}/{properties[key].strip('/')}"
+    specs = document.get("Parameters", {})
+    if unknown := given.keys() - specs.keys():
+        raise TemplateError(f"{path.name} has no parameter {', '.join(sorted(unknown))}")
+    parameters = {name: _parameter(name, spec, given) for name, spec in specs.items()}
+    carry(document, path.resolve().parent)
+    transforms = document.get("Transform", [])
+    extended = EXTENSIONS in (transforms if isinstance(transforms, list) else [transforms])
     try:
         translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
         transformed = translator.translate(document, dict(parameters))
     except InvalidDocumentException as error:
         causes = "; ".join(str(cause.message) for cause in error.causes)
         raise TemplateError(f"{path.name} cannot be transformed: {causes}") from error
-    return Template(path.resolve().parent, transformed, parameters)
+    return Template(path.resolve().parent, transformed, parameters, extended)
 
 
-def _parameter(name: str, spec: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
-    variable = "SLUICE_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
-    value = environ.get(variable, spec.get("Default"))
+def _parameter(name: str, spec: Mapping[str, Any], given: Mapping[str, str]) -> Any:
+    value = given.get(name, spec.get("Default"))
     if value is None:
-        raise TemplateError(f"the parameter {name} has no default: set {variable}")
+        raise TemplateError(f"the parameter {name} has no default: set it with --parameter {name}=VALUE")
     allowed = [str(item) for item in spec.get("AllowedValues", [value])]
     if str(value) not in allowed:
-        raise TemplateError(f"{variable}={value}: the parameter {name} may be {', '.join(allowed)}")
+        raise TemplateError(f"{value}: the parameter {name} may be {', '.join(allowed)}")
     if spec["Type"] == "CommaDelimitedList" or spec["Type"].startswith("List<"):
         return [item.strip() for item in str(value).split(",")]
     return str(value)
@@ -99,6 +111,8 @@ class Resolver:
         self.attributes: dict[tuple[str, str], str] = {}
         self.addresses: dict[str, str] = {}
         self._conditions = template.document.get("Conditions", {})
+        self._mappings = template.document.get("Mappings", {})
+        self._extended = template.extended
 
     def __call__(self, value: Any) -> Any:
         """`value` with every function in it replaced by what it stands for."""
@@ -130,7 +144,7 @@ class Resolver:
                 return any(map(self.holds, inner))
         raise TemplateError(f"this condition is not understood here: {condition}")
 
-    def _function(self, name: str, argument: Any) -> Any:  # noqa: PLR0911  one for each function
+    def _function(self, name: str, argument: Any) -> Any:  # noqa: PLR0911, PLR0912  one for each function
         match name, argument:
             case "Ref", str():
                 return self._ref(argument)
@@ -150,7 +164,28 @@ class Resolver:
                 return self(items)[int(index)]
             case "Fn::Split", [separator, text]:
                 return self(text).split(separator)
+            case "Fn::Base64", _:
+                return base64.b64encode(str(self(argument)).encode()).decode()
+            case "Fn::FindInMap", [_, _, _, *_]:
+                return self._mapped(*argument)
+            case "Fn::Length", _ if self._extended:
+                return len(self(argument))
+            case "Fn::ToJsonString", _ if self._extended:
+                return json.dumps(self(argument), separators=(",", ":"))
+            case (("Fn::Length" | "Fn::ToJsonString" | "Fn::ForEach"), _):
+                raise TemplateError(f"{name} is not played here without the transform {EXTENSIONS}")
+        if name in NOT_HERE:
+            raise TemplateError(f"{name} with {argument}: {NOT_HERE[name]}")
         raise TemplateError(f"{name} with {argument} is not understood here")
+
+    def _mapped(self, name: Any, top: Any, second: Any, options: Mapping[str, Any] | None = None) -> Any:
+        keys = [self(name), self(top), self(second)]
+        try:
+            return self(self._mappings[keys[0]][keys[1]][keys[2]])
+        except (KeyError, TypeError):
+            if options is not None and "DefaultValue" in options and self._extended:
+                return self(options["DefaultValue"])
+            raise TemplateError(f"Fn::FindInMap finds no {'.'.join(map(str, keys))} in Mappings") from None
 
     def _ref(self, name: str) -> Any:
         try:

@@ -77,7 +77,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, pages: Pages) -> Iterator[Stack]:
     """The whole stack of template.yaml, for pages of its own and of `pages.url`."""
-    with standing(tmp_path_factory.mktemp("stack"), SLUICE_ALLOWED_ORIGINS=pages.url) as up:
+    with standing(tmp_path_factory.mktemp("stack"), parameters={"AllowedOrigins": pages.url}) as up:
         yield up
 
 

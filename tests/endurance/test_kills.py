@@ -21,7 +21,7 @@ from urllib.parse import quote_plus, unquote, urlsplit
 from local import aws
 from sluice.limits import KIB
 from sluice.queue import DELAY_SECONDS
-from tests.integration.conftest import ROOT, Running, running
+from tests.integration.conftest import ROOT, Running, options, running
 from tests.integration.journey import PATIENCE_SECONDS, random_bytes
 from tests.integration.proxy import HOP_BY_HOP, Answer, Exchange, serving
 from tests.integration.test_local_endings import alive, descendants
@@ -194,10 +194,13 @@ def test_a_hasher_that_is_killed_ten_times_reads_next_to_nothing_again(tmp_path:
     data = random_bytes(SIZE)
     (tmp_path / "file.bin").write_bytes(data)
     reads = Reads([1 + chance.randrange(SIZE * n // KILLS, SIZE * (n + 1) // KILLS) for n in range(KILLS)])
-    variables = {f"SLUICE_ENV_{name}": value for name, value in SETTINGS.items()}
     with (
         serving(NOWHERE) as relay,
-        running(tmp_path / "log", SLUICE_ENV_AWS_ENDPOINT_URL_S3=relay.url, **variables) as up,
+        running(
+            tmp_path / "log",
+            *options("--env", {**SETTINGS, "AWS_ENDPOINT_URL_S3": relay.url}),
+            module="local.up",
+        ) as up,
     ):
         relay.upstream = (urlsplit(up.ready["aws"]).hostname or "", urlsplit(up.ready["aws"]).port or 0)
         relay.fail_always("GetObject", reads.pass_on)

@@ -12,7 +12,7 @@ import pytest
 
 from sluice.limits import KIB, MIB
 from tests.integration import journey
-from tests.integration.conftest import ROOT, Running, running
+from tests.integration.conftest import ROOT, Running, options, running
 from tests.integration.test_local_endings import alive, descendants
 from tests.integration.world import digests
 
@@ -29,7 +29,8 @@ PATHS = (Path(__file__).parent / "small_parts", ROOT, ROOT / "layers" / "core", 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Running]:
     paths = os.pathsep.join(map(str, PATHS))
-    with running(tmp_path / "log", SLUICE_ENV_PYTHONPATH=paths, S3_UPLOAD_PART_MIN_SIZE="1") as up:
+    arguments = options("--env", {"PYTHONPATH": paths})
+    with running(tmp_path / "log", *arguments, module="local.up", S3_UPLOAD_PART_MIN_SIZE="1") as up:
         yield up
 
 

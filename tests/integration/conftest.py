@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from local.template import REGION
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "unit" / "local" / "tiny" / "template.yaml"
+TINY_ARGUMENTS = ("--template", str(TINY), "--door", "api=Api", "--door", "stream=StreamingUrl")
 
 # A machine that is busy with other things imports moto, boto3 and FastAPI several times over.
 START_SECONDS = 120
@@ -48,15 +49,17 @@ class Stack:
 
 
 @contextmanager
-def running(log: Path, *arguments: str, **environ: str) -> Iterator[Running]:
-    """`python -m local` on free ports until the block ends. When it does not start, the failure shows its log."""
-    ports = dict.fromkeys(("SLUICE_API_PORT", "SLUICE_STREAM_PORT", "SLUICE_AWS_PORT"), "0")
+def running(log: Path, *arguments: str, module: str = "local", **environ: str) -> Iterator[Running]:
+    """`python -m local` until the block ends. When it does not start, the failure shows its log.
+
+    With `local.up` as the `module` it is Sluice's own stack.
+    """
     with (
         log.open("w") as stderr,
         subprocess.Popen(
-            [sys.executable, "-m", "local", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
-            env={**os.environ, **ports, **environ},
+            env={**os.environ, **environ},
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
@@ -84,11 +87,19 @@ def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
     return ready
 
 
+def options(option: str, values: Mapping[str, str]) -> list[str]:
+    """An option of `python -m local`, once for each value."""
+    return [argument for name, value in values.items() for argument in (option, f"{name}={value}")]
+
+
 @contextmanager
-def standing(folder: Path, **settings: str) -> Iterator[Stack]:
-    """The whole stack of template.yaml, with two owners."""
+def standing(
+    folder: Path, *, parameters: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """The whole stack of template.yaml, with two owners; `env` are variables of its functions."""
     tokens = {"default": secrets.token_urlsafe(), "other": secrets.token_urlsafe()}
-    with running(folder / "log", SLUICE_TOKEN=json.dumps(tokens), **settings) as up:
+    arguments = [*options("--parameter", parameters or {}), *options("--env", env or {})]
+    with running(folder / "log", *arguments, module="local.up", SLUICE_TOKEN=json.dumps(tokens)) as up:
         yield Stack(
             api=up.ready["api"],
             stream=up.ready["stream"],
@@ -110,5 +121,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The stack of the smallest functions, whose paths ask for what Sluice's never do."""
-    with running(tmp_path_factory.mktemp("tiny") / "log", "--template", str(TINY)) as up:
+    with running(tmp_path_factory.mktemp("tiny") / "log", *TINY_ARGUMENTS) as up:
         yield up

@@ -75,7 +75,7 @@ def test_a_bit_that_flips_on_the_way_is_sent_again(tmp_path: Path, size: int) ->
     """S3 refuses what a network altered between the command and it; the part goes again, and the file is verified."""
     (tmp_path / "file.bin").write_bytes(journey.random_bytes(size))
     operation = "UploadPart" if size > 8 * journey.MIB else "PutObject"
-    with serving(NOWHERE) as network, standing(tmp_path, SLUICE_ENV_AWS_ENDPOINT_URL_S3=network.url) as stack:
+    with serving(NOWHERE) as network, standing(tmp_path, env={"AWS_ENDPOINT_URL_S3": network.url}) as stack:
         host, port = stack.aws.removeprefix("http://").split(":")
         network.upstream = (host, int(port))
         network.fail(operation, flipping)

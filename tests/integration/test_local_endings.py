@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.conftest import ROOT, START_SECONDS, TINY, Running, running
+from tests.integration.conftest import ROOT, START_SECONDS, TINY, TINY_ARGUMENTS, Running, running
 
 # "Within seconds", on a machine that is busy.
 END_SECONDS = 20
@@ -46,7 +46,7 @@ def assert_gone(pids: set[int]) -> None:
 @pytest.fixture
 def busy(tmp_path: Path) -> Iterator[Running]:
     """A stack with an open stream, a function at work, and a process that a function has started and left."""
-    with running(tmp_path / "log", "--template", str(TINY)) as up:
+    with running(tmp_path / "log", *TINY_ARGUMENTS) as up:
         httpx.get(f"{up.ready['api']}/spawn", trust_env=False).raise_for_status()
         gate = tmp_path / "gate"
         url = f"{up.ready['stream']}/gate?gate={gate}"
@@ -86,11 +86,9 @@ def test_function_that_cannot_start_ends_the_stack(tmp_path: Path) -> None:
     """A function that does not come up keeps the stack from being ready, and its reason is the last word."""
     shutil.copytree(TINY.parent, tmp_path / "tiny")
     (tmp_path / "tiny" / "worker" / "app.py").write_text("import nothing_of_that_name\n")
-    ports = dict.fromkeys(("SLUICE_API_PORT", "SLUICE_STREAM_PORT", "SLUICE_AWS_PORT"), "0")
     ended = subprocess.run(
         [sys.executable, "-m", "local", "--template", str(tmp_path / "tiny" / "template.yaml")],
         cwd=ROOT,
-        env={**os.environ, **ports},
         capture_output=True,
         text=True,
         timeout=START_SECONDS,

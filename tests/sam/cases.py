@@ -161,7 +161,7 @@ def _seed(services: aws.Services) -> Seeded:
     version = _put(services, bucket, ready, SMALL)
     hashing = files.save(ready, status=Status.HASHING, received_bytes=ready.size, etag=_md5(SMALL), version_id=version)
     files.save(hashing, status=Status.READY, hashed_bytes=ready.size, digests=_digests(SMALL), expires_at=None)
-    return Seeded(services, declared(transformed, resolver, services.url), files, values)
+    return Seeded(services, declared(transformed, resolver, services.url, {"READ_CONNECTIONS": "1"}), files, values)
 
 
 def _file(file_id: str, content: bytes) -> File:

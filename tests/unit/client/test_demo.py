@@ -20,7 +20,7 @@ signal.pause()
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> Path:
-    """A folder in which `python -m local` says where the deployment is, and waits."""
+    """A folder in which `python -m local.up` says where the deployment is, and waits."""
     root = tmp_path / "root"
     (root / "local").mkdir(parents=True)
     starting(root, READY.format(ready={"api": deployment.url, "token": TOKEN}))
@@ -29,7 +29,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployment: Deployment
 
 
 def starting(root: Path, program: str) -> None:
-    (root / "local" / "__main__.py").write_text(program)
+    (root / "local" / "up.py").write_text(program)
 
 
 def assert_gone(root: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_stack_that_does_not_start_shows_why(
     """The end of its stderr is shown."""
     starting(root, program)
     with pytest.raises(DemoError, match=message):
-        demo.run(root / "local" / "__main__.py", tmp_path)
+        demo.run(root / "local" / "up.py", tmp_path)
     assert "no moto here" in capfd.readouterr().err
 
 
@@ -112,7 +112,7 @@ def test_a_stack_that_is_never_ready_is_ended(root: Path, tmp_path: Path, monkey
     program = "import os, pathlib, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     starting(root, program + "pathlib.Path('pid').write_text(str(os.getpid()))\nsignal.pause()")
     with pytest.raises(DemoError, match="not ready after 3 s"):
-        demo.run(root / "local" / "__main__.py", tmp_path)
+        demo.run(root / "local" / "up.py", tmp_path)
     assert_gone(root)
 
 

@@ -18,7 +18,8 @@ def create(resources: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("resource", "message"),
     [
-        ({"Type": "AWS::SNS::Topic"}, "Made is a AWS::SNS::Topic, which this machine does not have"),
+        ({"Type": "AWS::Kinesis::Stream"}, "Made is a AWS::Kinesis::Stream: nothing plays that here"),
+        ({"Type": "AWS::StepFunctions::StateMachine"}, "Made is a .*: state machines are not played here; AWS has"),
         ({"Type": "AWS::S3::Bucket", "Properties": {"WebsiteConfiguration": {}}}, "Made sets WebsiteConfiguration"),
     ],
 )
@@ -74,5 +75,9 @@ def test_notifications_in_the_words_of_the_api() -> None:
         "QueueConfigurations"
     ]
     assert filtered["Filter"] == {"Key": {"FilterRules": rules}}
-    with pytest.raises(TemplateError, match="TopicConfigurations"):
-        stack.notifications({"TopicConfigurations": []})
+    topic = {"Event": "s3:ObjectRemoved:*", "Topic": "arn:t"}
+    assert stack.notifications({"TopicConfigurations": [topic]}) == {
+        "TopicConfigurations": [{"TopicArn": "arn:t", "Events": ["s3:ObjectRemoved:*"]}]
+    }
+    with pytest.raises(TemplateError, match="EventBridgeConfiguration"):
+        stack.notifications({"EventBridgeConfiguration": {"EventBridgeEnabled": True}})

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.template import LOCAL_CODE, REGION, Resolver, Template, TemplateError, load
+from local.code import LOCAL_CODE
+from local.template import REGION, Resolver, Template, TemplateError, load
 
 TINY = Path(__file__).parent / "tiny" / "template.yaml"
 CONDITIONS = {"IsOne": {"Fn::Equals": [{"Ref": "Number"}, "1"]}, "IsTwo": {"Fn::Equals": [{"Ref": "Number"}, "2"]}}
@@ -103,10 +104,10 @@ def test_paths_survive_the_transform() -> None:
     assert layer["Properties"]["Content"] == {"S3Bucket": LOCAL_CODE, "S3Key": "layer"}
 
 
-def test_environment_overrides_parameters() -> None:
-    """A parameter is its default, or what SLUICE_ and its name say; a list is split at its commas."""
+def test_parameters_can_be_given() -> None:
+    """A parameter is its default, or what is given; a list is split at its commas."""
     assert load(TINY, {}).parameters == {"AllowedOrigins": ["http://page.example", "http://other.example"]}
-    set_ = load(TINY, {"SLUICE_ALLOWED_ORIGINS": "http://a, http://b"})
+    set_ = load(TINY, {"AllowedOrigins": "http://a, http://b"})
     assert set_.parameters == {"AllowedOrigins": ["http://a", "http://b"]}
     cors = set_.resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-cors"]
     assert cors["allowOrigins"] == ["http://a", "http://b"]
@@ -116,11 +117,13 @@ def test_parameters_are_checked(tmp_path: Path) -> None:
     """A parameter without a value, or with one that is not allowed, is an error that says how to set it."""
     resources = "Resources: {Q: {Type: AWS::SQS::Queue}}"
     path = minimal(tmp_path, f"Parameters: {{TheSize: {{Type: Number, AllowedValues: [1, 2]}}}}\n{resources}")
-    with pytest.raises(TemplateError, match="set SLUICE_THE_SIZE"):
+    with pytest.raises(TemplateError, match="--parameter TheSize="):
         load(path, {})
     with pytest.raises(TemplateError, match="may be 1, 2"):
-        load(path, {"SLUICE_THE_SIZE": "3"})
-    assert load(path, {"SLUICE_THE_SIZE": "2"}).parameters == {"TheSize": "2"}
+        load(path, {"TheSize": "3"})
+    with pytest.raises(TemplateError, match="no parameter Size"):
+        load(path, {"TheSize": "2", "Size": "2"})
+    assert load(path, {"TheSize": "2"}).parameters == {"TheSize": "2"}
 
 
 def test_resources_without_their_condition_are_left_out(tmp_path: Path) -> None:

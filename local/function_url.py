@@ -1,0 +1,104 @@
+"""A Function URL, which streams if its function does: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from local.door import BODILESS, EVENT_LIMIT, FAILURES, Broken, Door, Send, TooLarge, error_answer, start
+from local.environments import Throttled, reason
+from local.payload import PRELUDE_END, Answer, MalformedAnswer, Request, event, prelude
+from local.runtime_api import STREAMED_PRELUDE_TYPE, Response
+from local.terminal import say
+
+# Bytes of a streamed answer; https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+STREAMED_LIMIT = 200 * 1024 * 1024
+
+# Bytes of a prelude: more than any client takes as headers.
+PRELUDE_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class FunctionUrl(Door):
+    """A Function URL, whose answers stream when `streaming` (InvokeMode RESPONSE_STREAM)."""
+
+    streaming: bool = False
+
+    preflight_status = 200
+    default_type = "application/json"
+    id_header = b"x-amzn-requestid"
+
+    def event(self, request: Request) -> bytes:
+        return event(request, api_id=self.name.lower(), decoded_path=False)
+
+    def failure(self, error: Exception) -> Answer:
+        match error:
+            case TooLarge():
+                limit = f"Request must be smaller than {EVENT_LIMIT} bytes for the InvokeFunction operation"
+                return error_answer(413, limit)
+            case Throttled():
+                body = {"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": "Rate Exceeded."}
+                return Answer(429, [(b"content-type", b"application/json")], json.dumps(body).encode())
+        return Answer(502, [(b"content-type", b"application/json")], b"Internal Server Error")
+
+    async def serve(self, request: Request, message: bytes, send: Send) -> None:
+        try:
+            if self.streaming:
+                await self._stream(request, message, send)
+            else:
+                await self.reply(send, request, await self.buffered(request, message))
+        except FAILURES as error:
+            await self.fail(send, request, error)
+
+    async def _stream(self, request: Request, message: bytes, send: Send) -> None:
+        response = await self.pool.invoke(message)
+        pieces = aiter(response)
+        try:
+            head, first = await self.begin(response, pieces)
+            await send(start(Answer(head.status, self.headers(request, head.headers))))
+            await self._pass_on(request, head, _with_first(first, pieces), send)
+        finally:
+            response.discard()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def begin(self, response: Response, pieces: AsyncIterator[bytes]) -> tuple[Answer, bytes]:
+        """What a streamed answer says before its body, and the part of the body that came along."""
+        if response.content_type != STREAMED_PRELUDE_TYPE:
+            # Without a prelude a streaming Function URL passes the bytes on, be it the JSON of a handler that does not
+            # stream.
+            return Answer(200, [(b"content-type", response.content_type.encode("latin-1"))]), b""
+        head, first = await parted(pieces, PRELUDE_LIMIT)
+        return prelude(head), first
+
+    async def _pass_on(self, request: Request, head: Answer, pieces: AsyncIterator[bytes], send: Send) -> None:
+        sent = 0
+        try:
+            async for piece in pieces:
+                sent += len(piece)
+                if sent > STREAMED_LIMIT:
+                    raise MalformedAnswer(f"it is larger than {STREAMED_LIMIT} bytes")
+                if head.status not in BODILESS:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except FAILURES as error:
+            where = f"{request.method} {request.path.decode('latin-1')}"
+            say(self.name, f"{where} broken off after {sent} bytes: {reason(error)}")
+            raise Broken(where) from error
+
+
+async def parted(pieces: AsyncIterator[bytes], limit: int) -> tuple[bytes, bytes]:
+    """The prelude of a streamed answer, of no more than `limit` bytes, and the part of the body that came along."""
+    head = bytearray()
+    async for piece in pieces:
+        head += piece
+        end = head.find(PRELUDE_END)
+        if end >= 0:
+            return bytes(head[:end]), bytes(head[end + len(PRELUDE_END) :])
+        if len(head) > limit:
+            break
+    raise MalformedAnswer(f"no prelude within its first {len(head)} bytes")
+
+
+async def _with_first(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    async for piece in pieces:
+        yield piece

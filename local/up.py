@@ -1,0 +1,81 @@
+"""`make up`: Sluice's own template on this machine. What `python -m local` cannot know of it is said here."""
+
+import argparse
+import json
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.__main__ import main as run
+from local.tokens import RANDOM_BYTES, hashed
+
+TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+
+HELP = """\
+Runs Sluice on this machine until Ctrl-C, and says where it is:
+ready {"api": URL, "stream": URL, "aws": URL, "token": "..."}
+"""
+
+EPILOG = """\
+All other options are those of `python -m local`, for instance --parameter MaxFileBytes=1000000.
+
+environment:
+  SLUICE_TOKEN   the access token, or a JSON object owner -> token; made up when unset
+"""
+
+
+def arguments(api_port: int, stream_port: int, tokens: dict[str, str]) -> list[str]:
+    """What `python -m local` is told for Sluice."""
+    kept = {owner: [hashed(token)] for owner, token in tokens.items()}
+    return [
+        *("--template", str(TEMPLATE)),
+        *("--door", f"api=HttpApi:{api_port}"),
+        *("--door", f"stream=StreamFunctionUrl:{stream_port}"),
+        *("--secret", f"AccessToken={json.dumps(kept)}"),
+        *("--show", f"token={next(iter(tokens.values()))}"),
+        # moto loads the whole object for every range: one plain stream is what it can do.
+        *("--env", "READ_CONNECTIONS=1"),
+    ]
+
+
+def owners_tokens(value: str | None) -> dict[str, str]:
+    """Owner to token, from SLUICE_TOKEN: a JSON object, or the token of `default`; made up when there is none.
+
+    Raises `ValueError`, whose message is for the person who set it.
+    """
+    if not value:
+        return {"default": secrets.token_urlsafe(RANDOM_BYTES)}
+    if not value.lstrip().startswith("{"):
+        return {"default": value}
+    try:
+        owners = json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"SLUICE_TOKEN begins like a JSON object but is none: {error}") from error
+    if not owners or not all(isinstance(token, str) and token for token in owners.values()):
+        raise ValueError("SLUICE_TOKEN is a JSON object, but not one from owners to tokens")
+    return dict(owners)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.up",
+        description=HELP,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # or it would take options that are meant for `python -m local`
+    )
+    parser.add_argument("--api-port", type=int, default=0, help="port of the HTTP API (any free one)")
+    parser.add_argument("--stream-port", type=int, default=0, help="port of the Function URL (any free one)")
+    known, others = parser.parse_known_args(given)
+    try:
+        tokens = owners_tokens(os.environ.get("SLUICE_TOKEN"))
+    except ValueError as error:
+        parser.error(str(error))
+    # In this process, so that no list of processes shows the token.
+    return run([*arguments(known.api_port, known.stream_port, tokens), *others])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

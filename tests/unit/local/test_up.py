@@ -1,0 +1,33 @@
+"""What `make up` knows of Sluice, and `python -m local` does not."""
+
+import json
+
+import pytest
+
+from local.__main__ import read
+from local.tokens import hashed
+from local.up import TEMPLATE, arguments, owners_tokens
+
+
+def test_token_is_of_the_default_owner() -> None:
+    """A plain SLUICE_TOKEN is that of `default`; an object says the owners; without one a token is made up."""
+    assert owners_tokens("secret") == {"default": "secret"}
+    assert owners_tokens('{"a": "1", "b": "2"}') == {"a": "1", "b": "2"}
+    first, second = owners_tokens(None), owners_tokens("")
+    assert first.keys() == second.keys() == {"default"}
+    assert first != second
+
+
+@pytest.mark.parametrize("value", ["{", "{}", '{"a": 1}', '{"a": ""}'])
+def test_tokens_that_cannot_be_used_are_told(value: str) -> None:
+    """A SLUICE_TOKEN that begins like an object has to be one from owners to tokens."""
+    with pytest.raises(ValueError, match="SLUICE_TOKEN"):
+        owners_tokens(value)
+
+
+def test_the_stack_keeps_hashes() -> None:
+    """The ready line shows the first owner's token; the secret has the hashes of all."""
+    settings = read(arguments(8080, 0, {"a": "one", "b": "two"}), {})
+    assert (settings.template, settings.shown) == (TEMPLATE, {"token": "one"})
+    assert json.loads(settings.secrets["AccessToken"]) == {"a": [hashed("one")], "b": [hashed("two")]}
+    assert [(plate.name, plate.port) for plate in settings.doors.values()] == [("api", 8080), ("stream", 0)]
