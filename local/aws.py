@@ -126,17 +126,17 @@ def _serve(fd: int) -> None:
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
         DomainDispatcherApplication,
         MotoRequestHandler,
-        create_backend_app,
     )
     from werkzeug.serving import make_server  # noqa: PLC0415
 
+    from local import hosts  # noqa: PLC0415
     from local.forms import understood  # noqa: PLC0415
 
     make_like_aws()
 
     # Failures only: a line for each request would bury everything else.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = understood(DomainDispatcherApplication(create_backend_app))
+    moto = hosts.for_allowed_pages(understood(DomainDispatcherApplication(_service)))
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
         # `curl --data-binary` calls every body a form. S3 takes a PUT's bytes as they are; moto parses the form, then
@@ -145,7 +145,20 @@ def _serve(fd: int) -> None:
             environ["CONTENT_TYPE"] = "application/octet-stream"
         return moto(environ, start_response)
 
-    make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler, fd=fd).serve_forever()
+    guarded = hosts.wsgi(application, hosts.allowed(os.environ))
+    make_server("127.0.0.1", 0, guarded, threaded=True, request_handler=MotoRequestHandler, fd=fd).serve_forever()
+
+
+def _service(name: Any) -> Any:
+    """One service of moto's. Its own, by which all that is kept can be deleted, is none of AWS."""
+    from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
+    from werkzeug.exceptions import NotFound  # noqa: PLC0415
+
+    from local import hosts  # noqa: PLC0415
+
+    if name == "moto_api":
+        return NotFound("AWS has no such service.")
+    return create_backend_app(name) if name == "s3" else hosts.for_programs(create_backend_app(name))
 
 
 if __name__ == "__main__":
