@@ -92,7 +92,7 @@ def _declared(name: str, spec: Any) -> str:
     return kind
 
 
-def _wanted(name: str, kind: str, spec: Mapping[str, Any], item: str) -> str | None:
+def _wanted(name: str, kind: str, spec: Mapping[str, Any], item: str) -> str | None:  # noqa: PLR0911  one a rule
     """What the value, or one item of a list, has to do and does not; None when it is allowed."""
     if kind in NUMBERS and not _NUMBER.fullmatch(item):
         return "be a number"
