@@ -117,7 +117,7 @@ def _read(path: Path) -> dict[str, Any]:
         RecursionError,
         TypeError,
         ValueError,
-    ) as error:  # e.g. a tag on the wrong type
+    ) as error:  # a tag on the wrong type
         raise TemplateError(f"cannot read {path}: {_what_happened(error)}") from error
     if document is None:
         raise TemplateError(f"{path} is empty")

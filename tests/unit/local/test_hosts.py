@@ -147,7 +147,7 @@ def store(request: Request) -> Response:
 def asked(
     application: Any, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
 ) -> tuple[int, bytes]:
-    answer = Client(application).open("/", "http://localhost:5000", method=method, headers=list(headers), data=body)
+    answer = Client(app).open("/", "http://localhost:5000", method=method, headers=list(headers), data=body)
     return answer.status_code, answer.get_data()
 
 

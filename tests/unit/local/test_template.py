@@ -148,7 +148,7 @@ def test_unusable_template_is_a_template_error(tmp_path: Path) -> None:
     """A file that is not there, a folder, and one that SAM refuses, are told as such."""
     with pytest.raises(TemplateError, match="cannot read"):
         load(tmp_path / "none.yaml", {})
-    with pytest.raises(TemplateError, match="cannot read .*: Is a directory"):
+    with pytest.raises(TemplateError, match=r"cannot read .*: Is a directory"):
         load(tmp_path, {})
     path = minimal(tmp_path, "Resources: {F: {Type: AWS::Serverless::Function, Properties: {Nonsense: 1}}}")
     with pytest.raises(TemplateError, match="cannot be transformed"):
@@ -235,15 +235,16 @@ def test_conditions_that_cannot_be_decided(conditions: dict[str, Any], message: 
 def test_functions_with_other_arguments_are_told(resolver: Resolver, value: Any) -> None:
     """An argument of the wrong type or number is a `TemplateError`, or text that holds no function."""
     try:
-        assert resolver(value) == "${Thing."
-    except TemplateError as error:
-        assert str(error)
+        resolved = resolver(value)
+    except TemplateError:
+        return
+    assert resolved == "${Thing."
 
 
 def resolve(template: Template) -> None:
     """Resolve all that a template says, as if everything in it existed."""
     resolver = Resolver(template)
-    for name, resource in template.resources.items():
+    for name in template.resources:
         resolver.refs[name] = name.lower()
         for attribute in ("Arn", "ApiEndpoint", "FunctionUrl", "QueueName", "RegionalDomainName"):
             resolver.attributes[name, attribute] = f"{name.lower()}-{attribute}"
@@ -289,7 +290,7 @@ def test_broken_templates_are_told(template: Path, tmp_path: Path) -> None:
         path.write_text(json.dumps(document))
         try:
             resolve(load(path, {}))
-        except TemplateError as error:
-            assert str(error)
+        except TemplateError:
+            continue
         except Exception as error:
             raise AssertionError(f"seed {seed}, at {key}: {error!r}") from error
