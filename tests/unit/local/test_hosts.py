@@ -144,9 +144,7 @@ def store(request: Request) -> Response:
     return Response(b"done" + request.get_data(), 200, headers)
 
 
-def asked(
-    application: Any, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
-) -> tuple[int, bytes]:
+def asked(app: Any, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> tuple[int, bytes]:
     answer = Client(app).open("/", "http://localhost:5000", method=method, headers=list(headers), data=body)
     return answer.status_code, answer.get_data()
 
