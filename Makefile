@@ -64,7 +64,7 @@ demo: $(DEV) ## Send a file through the whole of it, on this machine, and verify
 
 .PHONY: up
 up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C
-	@exec $(BIN)/python -m local
+	@exec $(BIN)/python -m local --parent $$PPID
 
 .PHONY: web
 web: $(PAGE) ## Check and build the page, which the API function serves (needs npm)

@@ -13,8 +13,8 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from local import aws, doors, functions, queue, stack, template
-from local.environments import Pool, reason, say
+from local import aws, descriptors, doors, functions, hosts, queue, stack, template
+from local.environments import Pool, Throttled, reason, say
 from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError
 from local.server import Server
@@ -38,6 +38,7 @@ environment:
   SLUICE_AWS_PORT     port of the AWS services (5000)
   SLUICE_TOKEN        the access token, or a JSON object owner -> token; made up when unset
   SLUICE_<NAME>       a parameter of the template: SLUICE_ALLOWED_ORIGINS sets AllowedOrigins
+  LOCAL_HOSTS         names that it answers besides localhost and 127.0.0.1, by commas: host.docker.internal,*.test
   SLUICE_ENV_<NAME>   a variable of the functions' environment: SLUICE_ENV_LEASE_SECONDS sets LEASE_SECONDS
 
 To use the AWS services yourself, with the URL "aws" of the ready line:
@@ -48,7 +49,14 @@ To use the AWS services yourself, with the URL "aws" of the ready line:
 # The secret that holds the access tokens, and so gets SLUICE_TOKEN. The only resource that is known here by its name.
 TOKEN_SECRET = "AccessToken"
 
+LARGEST_PORT_DIGITS = 5
+LAST_STANDARD_STREAM = 2  # stderr
+
 PORTS = {"SLUICE_API_PORT": 8080, "SLUICE_STREAM_PORT": 8081, "SLUICE_AWS_PORT": 5000}
+
+
+# Seconds between two looks whether the process of `--parent` still runs.
+PARENT_LOOK_S = 0.5
 
 
 class Unable(Exception):
@@ -69,6 +77,7 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
         moto = await aws.start(aws_listener, guard)
         closing.push_async_callback(_end, moto, guard)
         plan = template.load(path, environ)
+        closing.enter_context(template.blaming(path))
         apis, urls = list(plan.of_type("AWS::ApiGatewayV2::Api")), list(plan.of_type("AWS::Lambda::Url"))
         listeners = {
             **{name: listen("SLUICE_API_PORT" if name in apis[:1] else None, environ) for name in apis},
@@ -84,12 +93,15 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
             closing.push_async_callback(pool.close)
         await asyncio.gather(*map(_warm, pools.values()))
 
+        declared = doors.declared(plan, resolver, pools)
+        connections, names = descriptors.for_connections(len(declared)), hosts.allowed(environ)
         parts: dict[asyncio.Task[Any], str] = {
             asyncio.create_task(moto.wait()): "moto, which plays the AWS services,",
             asyncio.create_task(asyncio.to_thread(guard.wait)): "the guard, which lets no process outlive the stack,",
         }
-        for name, door in doors.declared(plan, resolver, pools).items():
-            parts[asyncio.create_task(Server(door).serve([listeners[name]]))] = f"the door {name}"
+        for name, door in declared.items():
+            server = Server(hosts.asgi(door, names), connections)
+            parts[asyncio.create_task(server.serve([listeners[name]]))] = f"the door {name}"
             say(name, f"is at {addresses[name]}")
         for source in sources:
             poller = queue.Poller(source, pools[source.function], services.sqs)
@@ -101,10 +113,10 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
             "aws": services.url,
             "token": next(iter(tokens.values())),
         }
-        print(f"ready {json.dumps(ready)}", flush=True)
+        _print(f"ready {json.dumps(ready)}")
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         part = done.pop()
-        raise Unable(f"{parts[part]} ended: {part.exception() or 'look for its last words above'}")
+        raise Unable(f"{parts[part]} ended: {_first(part.exception()) or 'look for its last words above'}")
 
 
 def owners_tokens(value: str | None) -> dict[str, str]:
@@ -125,12 +137,17 @@ def owners_tokens(value: str | None) -> dict[str, str]:
 def listen(variable: str | None, environ: Mapping[str, str]) -> socket.socket:
     """A listening socket on loopback, on the port of that setting; on any free one when there is no setting for it."""
     port = "0" if variable is None else environ.get(variable, str(PORTS[variable]))
-    if not port.isdecimal() or int(port) > 65535:
+    if not port.isdecimal() or len(port) > LARGEST_PORT_DIGITS or int(port) > hosts.LARGEST_PORT:
         raise Unable(f"{variable}={port} is not the number of a port")
     try:
         return socket.create_server(("127.0.0.1", int(port)))
     except OSError as error:
         raise Unable(f"cannot listen on port {port}: {error}. Set {variable} to another one, or to 0") from error
+
+
+def _first(error: BaseException | None) -> BaseException | None:
+    """Of a group's failures the first."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _url(listener: socket.socket) -> str:
@@ -147,7 +164,7 @@ def _pools(declared: Mapping[str, functions.Function], guard: Guard) -> dict[str
 async def _warm(pool: Pool) -> None:
     try:
         await pool.warm()
-    except (EnvironmentGone, FunctionError, OSError) as error:
+    except (EnvironmentGone, FunctionError, OSError, Throttled) as error:
         name = pool.function.name
         raise Unable(f"{name} does not start: {reason(error)}. Lines that begin with [{name}] are its log") from error
 
@@ -164,13 +181,45 @@ async def _cancel(tasks: Mapping[asyncio.Task[Any], str]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` until it ends or a signal says stop."""
+async def _until_told(work: Coroutine[Any, Any, None], parent: int | None) -> None:
+    """Run `work` until it ends, a signal says stop, or the process `parent` has ended."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(descriptors.handler(lambda text: say("local", text)))
     task = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+            loop.add_signal_handler(number, task.cancel)
+    looking = None if parent is None else asyncio.create_task(_outlive(parent, task))
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    if looking is not None:
+        looking.cancel()
+
+
+async def _outlive(parent: int, task: asyncio.Task[None]) -> None:
+    """Stop `task` when this process is no longer the child of `parent`."""
+    while os.getppid() == parent:  # noqa: ASYNC110 - no event tells that, on every system
+        await asyncio.sleep(PARENT_LOOK_S)
+    say("local", f"the process {parent}, which started this one, has ended, so that this one ends too")
+    task.cancel()
+
+
+def _print(line: str) -> None:
+    """The one line on stdout. Raises `Unable` when nobody can read it."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        # Python would try again at its end, and complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Unable(f"the ready line cannot be written to stdout: {error.strerror}") from error
+
+
+def _open_standard_streams() -> None:
+    """A standard stream that was closed (`2>&-`) would give its number to the first file or socket that is opened."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= LAST_STANDARD_STREAM:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - until the end
 
 
 def main() -> int:
@@ -181,15 +230,29 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--template", type=Path, default=Path("template.yaml"), help="the SAM template (template.yaml)")
-    path = parser.parse_args().template
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this process, which started it, has ended")
+    said = parser.parse_args()
+    _open_standard_streams()
+    if sys.stdout is None:
+        say("local", "stdout is closed, and the ready line has to be read by somebody. Start it with stdout open")
+        return 1
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # nothing here may ever reach the developer's own account
     os.environ.update(aws.NO_PROFILE)
+    descriptors.raise_limit()
     try:
-        asyncio.run(_until_told(run(path, dict(os.environ))))
+        asyncio.run(_until_told(run(said.template, dict(os.environ)), said.parent))
     except (TemplateError, Unable) as error:
         say("local", str(error))
         return 1
+    except (OSError, RuntimeError) as error:
+        if not descriptors.scarce(error):
+            raise
+        say("local", f"cannot start: {descriptors.advice(error)}")
+        return 1
+    finally:
+        # All that it started has ended, and so does it at once.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 

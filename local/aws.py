@@ -130,6 +130,7 @@ def _serve(fd: int) -> None:
     from werkzeug.serving import make_server  # noqa: PLC0415
 
     from local import hosts  # noqa: PLC0415
+    from local.descriptors import patient  # noqa: PLC0415
     from local.forms import understood  # noqa: PLC0415
 
     make_like_aws()
@@ -146,7 +147,8 @@ def _serve(fd: int) -> None:
         return moto(environ, start_response)
 
     guarded = hosts.wsgi(application, hosts.allowed(os.environ))
-    make_server("127.0.0.1", 0, guarded, threaded=True, request_handler=MotoRequestHandler, fd=fd).serve_forever()
+    server = make_server("127.0.0.1", 0, guarded, threaded=True, request_handler=MotoRequestHandler, fd=fd)
+    patient(server).serve_forever()
 
 
 def _service(name: Any) -> Any:

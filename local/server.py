@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from local.doors import Broken, Door
+from local.doors import Broken
+from local.hosts import Application
 
 # Seconds that a connection may lie idle: longer than clients keep theirs, so that none is closed while a request is on
 # its way.
@@ -18,9 +19,12 @@ CLOSING_S = 1
 
 
 class Server(uvicorn.Server):
-    """Serves one door, and leaves signals to whoever runs the loop."""
+    """Serves one door to at most so many connections, and leaves signals to whoever runs the loop.
 
-    def __init__(self, door: Door) -> None:
+    On one connection more, a request is answered 503 and the connection closed.
+    """
+
+    def __init__(self, door: Application, connections: int) -> None:
         logging.getLogger("uvicorn.error").addFilter(_worth_reading)
         super().__init__(
             uvicorn.Config(
@@ -34,6 +38,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
+                limit_concurrency=connections,
                 timeout_graceful_shutdown=CLOSING_S,
             )
         )
