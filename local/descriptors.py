@@ -19,7 +19,7 @@ WANTED = 8192
 # What runs out: descriptors of the process, of the machine, processes and threads, memory.
 _SCARCE = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS}
 
-# Seconds between two lines about connections that cannot be accepted. There may be thousands of those a second.
+# Seconds between two lines about connections that are refused or cannot be accepted: thousands of those a second.
 SILENCE_S = 10.0
 
 # Seconds until a server looks again whether there is a descriptor for the next connection.
@@ -57,17 +57,24 @@ def advice(error: BaseException) -> str:
 
 
 class Complaints:
-    """Says that connections cannot be accepted, once in a while."""
+    """Says what happens to connections, once in a while."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._last = -SILENCE_S
+        self._next = time.monotonic()
 
-    def about(self, error: BaseException) -> None:
+    def waiting(self, error: BaseException) -> None:
+        self._once(f"new connections wait: {advice(error)}")
+
+    def refused(self) -> None:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._once(f"a door has too many connections for the {soft} files of this process: requests are answered 503")
+
+    def _once(self, text: str) -> None:
         now = time.monotonic()
-        if now - self._last >= SILENCE_S:
-            self._last = now
-            self._say(f"new connections wait: {advice(error)}")
+        if now >= self._next:
+            self._next = now + SILENCE_S
+            self._say(text)
 
 
 def handler(say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
@@ -80,7 +87,7 @@ def handler(say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if error is not None and scarce(error):
-            complaints.about(error)
+            complaints.waiting(error)
         elif not (isinstance(error, ValueError) and "_start_serving" in str(context.get("message"))):
             # Else the server was closed before the loop tried again.
             loop.default_exception_handler(context)
@@ -98,7 +105,7 @@ def patient(server: Any) -> Any:
             return accept()
         except OSError as error:
             if scarce(error) and not isinstance(error, BlockingIOError):
-                complaints.about(error)
+                complaints.waiting(error)
                 time.sleep(RETRY_S)
             raise
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from local.descriptors import Complaints
 from local.doors import Broken
+from local.environments import say
 from local.hosts import Application
 
 # Seconds that a connection may lie idle: longer than clients keep theirs, so that none is closed while a request is on
@@ -48,6 +50,15 @@ class Server(uvicorn.Server):
         yield
 
 
+_complaints = Complaints(lambda text: say("local", text))
+
+
 def _worth_reading(record: logging.LogRecord) -> bool:
-    """uvicorn reports every exception. Why an answer was broken off has been said; cancelling is how doors close."""
+    """uvicorn reports every exception. Why an answer was broken off has been said; cancelling is how doors close.
+
+    And it reports every request that it refuses because of too many connections.
+    """
+    if record.msg == "Exceeded concurrency limit.":
+        _complaints.refused()
+        return False
     return not (record.exc_info and isinstance(record.exc_info[1], Broken | asyncio.CancelledError))
