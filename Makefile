@@ -68,7 +68,7 @@ demo: $(DEV) ## Send a file through the whole of it, on this machine, and verify
 
 .PHONY: up
 up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C (API_PORT=, STREAM_PORT=, AWS_PORT=; ARGS="--help" says more)
-	@exec $(BIN)/python -m local.up --api-port $(API_PORT) --stream-port $(STREAM_PORT) --aws-port $(AWS_PORT) $(ARGS)
+	@exec $(BIN)/python -m local.up --parent $$PPID --api-port $(API_PORT) --stream-port $(STREAM_PORT) --aws-port $(AWS_PORT) $(ARGS)
 
 .PHONY: web
 web: $(PAGE) ## Check and build the page, which the API function serves (needs npm)

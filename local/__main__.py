@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local import asynchronous, aws, doors, functions, queue, schedules, stack, template
-from local.environments import Pool, reason
+from local import asynchronous, aws, descriptors, doors, functions, hosts, queue, schedules, stack, template
+from local.environments import Pool, Throttled, reason
 from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError
 from local.server import Server
@@ -34,6 +34,7 @@ Ctrl-C ends it. It ends by itself, with status 1, when a part of it fails.
 EPILOG = """\
 environment:
   LOCAL_SECRET_<LOGICAL_ID>   as --secret, but not to be seen in the list of processes
+  LOCAL_HOSTS                 names that it answers besides localhost and 127.0.0.1, by commas: *.test,box
 
 To use the AWS services yourself, with the URL "aws" of the ready line:
   AWS_ENDPOINT_URL=http://127.0.0.1:5000 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \\
@@ -41,6 +42,9 @@ To use the AWS services yourself, with the URL "aws" of the ready line:
 """
 
 SECRET_VARIABLE = "LOCAL_SECRET_"
+
+LARGEST_PORT_DIGITS = 5
+LAST_STANDARD_STREAM = 2  # stderr
 
 # The key of the ready line that no door can have.
 AWS = "aws"
@@ -67,6 +71,12 @@ class Settings:
     variables: Mapping[str, str]  # of every function
     secrets: Mapping[str, str]
     shown: Mapping[str, str]
+    hosts: frozenset[str] = frozenset()  # that are answered besides loopback's own names
+    parent: int | None = None  # the process that this one is not to outlive
+
+
+# Seconds between two looks whether the process of `--parent` still runs.
+PARENT_LOOK_S = 0.5
 
 
 class Unable(Exception):
@@ -85,6 +95,7 @@ async def run(settings: Settings) -> None:
         moto = await aws.start(aws_listener, guard)
         closing.push_async_callback(_end, moto, guard)
         plan = template.load(settings.template, settings.parameters)
+        closing.enter_context(template.blaming(settings.template))
         plates = doorplates(plan, settings)
         listeners = {name: listen(plate) for name, plate in plates.items()}
         addresses = {name: _url(listener) for name, listener in listeners.items()}
@@ -98,12 +109,15 @@ async def run(settings: Settings) -> None:
             closing.push_async_callback(pool.close)
         await asyncio.gather(*map(_warm, pools.values()))
 
+        played = doors.declared(plan, resolver, pools)
+        connections = descriptors.for_connections(len(played))
         parts: dict[asyncio.Task[Any], str] = {
             asyncio.create_task(moto.wait()): "moto, which plays the AWS services,",
             asyncio.create_task(asyncio.to_thread(guard.wait)): "the guard, which lets no process outlive the stack,",
         }
-        for name, door in doors.declared(plan, resolver, pools).items():
-            parts[asyncio.create_task(Server(door).serve([listeners[name]]))] = f"the door {name}"
+        for name, door in played.items():
+            server = Server(hosts.asgi(door, settings.hosts), connections)
+            parts[asyncio.create_task(server.serve([listeners[name]]))] = f"the door {name}"
             say(name, f"is at {urls[name]}")
         for source in sources:
             poller = queue.Poller(source, pools[source.function], services.sqs)
@@ -116,10 +130,10 @@ async def run(settings: Settings) -> None:
             parts[asyncio.create_task(work)] = f"the schedule {timer.name}"
         closing.push_async_callback(_cancel, parts)
         ready = {plate.name: urls[name] for name, plate in plates.items()}
-        print(f"ready {json.dumps({**ready, AWS: services.url, **settings.shown})}", flush=True)
+        _print(f"ready {json.dumps({**ready, AWS: services.url, **settings.shown})}")
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         part = done.pop()
-        raise Unable(f"{parts[part]} ended: {part.exception() or 'look for its last words above'}")
+        raise Unable(f"{parts[part]} ended: {_first(part.exception()) or 'look for its last words above'}")
 
 
 def doorplates(plan: Template, settings: Settings) -> dict[str, Doorplate]:
@@ -144,6 +158,11 @@ def listen(plate: Doorplate) -> socket.socket:
         raise Unable(f"{why}. Choose another port, or 0 for any that is free") from error
 
 
+def _first(error: BaseException | None) -> BaseException | None:
+    """Of a group's failures the first."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()
     return f"http://{host}:{port}"
@@ -158,7 +177,7 @@ def _pools(declared: Mapping[str, functions.Function], guard: Guard) -> dict[str
 async def _warm(pool: Pool) -> None:
     try:
         await pool.warm()
-    except (EnvironmentGone, FunctionError, OSError) as error:
+    except (EnvironmentGone, FunctionError, OSError, Throttled) as error:
         name = pool.function.name
         raise Unable(f"{name} does not start: {reason(error)}. Lines that begin with [{name}] are its log") from error
 
@@ -175,13 +194,45 @@ async def _cancel(tasks: Mapping[asyncio.Task[Any], str]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` until it ends or a signal says stop."""
+async def _until_told(work: Coroutine[Any, Any, None], parent: int | None) -> None:
+    """Run `work` until it ends, a signal says stop, or the process `parent` has ended."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(descriptors.handler(lambda text: say("local", text)))
     task = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+            loop.add_signal_handler(number, task.cancel)
+    looking = None if parent is None else asyncio.create_task(_outlive(parent, task))
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    if looking is not None:
+        looking.cancel()
+
+
+async def _outlive(parent: int, task: asyncio.Task[None]) -> None:
+    """Stop `task` when this process is no longer the child of `parent`."""
+    while os.getppid() == parent:  # noqa: ASYNC110 - no event tells that, on every system
+        await asyncio.sleep(PARENT_LOOK_S)
+    say("local", f"the process {parent}, which started this one, has ended, so that this one ends too")
+    task.cancel()
+
+
+def _print(line: str) -> None:
+    """The one line on stdout. Raises `Unable` when nobody can read it."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        # Python would try again at its end, and complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Unable(f"the ready line cannot be written to stdout: {error.strerror}") from error
+
+
+def _open_standard_streams() -> None:
+    """A standard stream that was closed (`2>&-`) would give its number to the first file or socket that is opened."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= LAST_STANDARD_STREAM:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - until the end
 
 
 def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Settings:
@@ -237,6 +288,7 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
         metavar="KEY=VALUE",
         help="one more key of the ready line",
     )
+    add("--parent", type=int, metavar="PID", help="end when this process, which started it, has ended")
     given = parser.parse_args(arguments)
     plates: dict[str, Doorplate] = {}
     for name, resource, port in given.door:
@@ -258,6 +310,8 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
         variables=dict(given.env),
         secrets=secrets,
         shown=dict(given.show),
+        hosts=hosts.allowed(environ),
+        parent=given.parent,
     )
 
 
@@ -277,7 +331,7 @@ def _door(text: str) -> tuple[str, str, int]:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) > 65535:
+    if not (text.isascii() and text.isdecimal()) or len(text) > LARGEST_PORT_DIGITS or int(text) > hosts.LARGEST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is not the number of a port")
     return int(text)
 
@@ -289,14 +343,27 @@ def _content(value: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     settings = read(arguments, os.environ)
+    _open_standard_streams()
+    if sys.stdout is None:
+        say("local", "stdout is closed, and the ready line has to be read by somebody. Start it with stdout open")
+        return 1
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # nothing here may ever reach the developer's own account
     os.environ.update(aws.NO_PROFILE)
+    descriptors.raise_limit()
     try:
-        asyncio.run(_until_told(run(settings)))
+        asyncio.run(_until_told(run(settings), settings.parent))
     except (TemplateError, Unable) as error:
         say("local", str(error))
         return 1
+    except (OSError, RuntimeError) as error:
+        if not descriptors.scarce(error):
+            raise
+        say("local", f"cannot start: {descriptors.advice(error)}")
+        return 1
+    finally:
+        # All that it started has ended, and so does it at once.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 

@@ -125,15 +125,31 @@ def serve(fd: int, folder: Path, keys: Keys = KEYS) -> None:
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
         DomainDispatcherApplication,
         MotoRequestHandler,
-        create_backend_app,
     )
     from werkzeug.serving import make_server  # noqa: PLC0415
+
+    from local import hosts  # noqa: PLC0415
+    from local.descriptors import patient  # noqa: PLC0415
 
     make_like_aws(folder, keys)
     # Failures only: a line for each request would bury everything else.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application = DomainDispatcherApplication(create_backend_app)
-    make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler, fd=fd).serve_forever()
+    application = hosts.for_allowed_pages(DomainDispatcherApplication(_service))
+    guarded = hosts.wsgi(application, hosts.allowed(os.environ))
+    server = make_server("127.0.0.1", 0, guarded, threaded=True, request_handler=MotoRequestHandler, fd=fd)
+    patient(server).serve_forever()
+
+
+def _service(name: Any) -> Any:
+    """One service of moto's. Its own, by which all that is kept can be deleted, is none of AWS."""
+    from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
+    from werkzeug.exceptions import NotFound  # noqa: PLC0415
+
+    from local import hosts  # noqa: PLC0415
+
+    if name == "moto_api":
+        return NotFound("AWS has no such service.")
+    return create_backend_app(name) if name == "s3" else hosts.for_programs(create_backend_app(name))
 
 
 if __name__ == "__main__":

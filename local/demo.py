@@ -6,18 +6,21 @@ import json
 import os
 import selectors
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
 from rich.console import Console
 from rich.table import Table
+
+from local.guard import Guard
 
 ROOT = Path(__file__).parent.parent
 SAMPLE_BYTES = 64 * 1024 * 1024  # eight parts: enough to see them run in parallel
@@ -37,7 +40,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="what to send through; else 64 MiB of random bytes")
     file: Path | None = parser.parse_args().file
     # However the demo is ended, its processes and its folder go with it.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores one of them
             signal.signal(number, signal.default_int_handler)
     try:
@@ -51,12 +54,13 @@ def main() -> None:
 
 def run(file: Path | None, folder: Path) -> None:
     """The demo, with `folder` for what it makes. Raises DemoError."""
-    original = file.resolve() if file else _sample(folder / "sample.bin")
+    original = _checked(file) if file else _sample(folder / "sample.bin")
     expected = _digests(original)
-    _say("starting the local stack")
-    with _stack(folder) as stack:
-        put = _sluice(stack, "put", "--json", "--", str(original))
-        downloaded, seconds = _downloaded(stack, put["file"]["id"])
+    with closing(Guard()) as guard:
+        _say("starting the local stack")
+        with _stack(folder, guard) as stack:
+            put = _sluice(stack, guard, "put", "--json", "--", str(original))
+            downloaded, seconds = _downloaded(stack, guard, put["file"]["id"])
     found = {"the record": put["file"]["digests"], "the download": downloaded}
     _summary(original.stat().st_size, put["seconds"] | {"download": seconds}, expected, found)
     wrong = [
@@ -73,12 +77,12 @@ class _Stack:
 
 
 @contextmanager
-def _stack(folder: Path) -> Iterator[_Stack]:
+def _stack(folder: Path, guard: Guard) -> Iterator[_Stack]:
     """`python -m local.up`, on free ports, until the block ends. Whatever goes wrong meanwhile shows its last words."""
     log = folder / "stack.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.up"],
+            [sys.executable, "-m", "local.up", "--parent", str(os.getpid())],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -86,6 +90,7 @@ def _stack(folder: Path) -> Iterator[_Stack]:
             # Ctrl-C at the terminal must reach the demo alone, which then ends the stack in order.
             start_new_session=True,
         )
+    guard.watch(process.pid)
     try:
         ready = _ready(cast(IO[bytes], process.stdout))
         yield _Stack(ready["api"], ready["token"])
@@ -94,7 +99,7 @@ def _stack(folder: Path) -> Iterator[_Stack]:
         print("the local stack's last lines:", *lines, sep="\n  ", file=sys.stderr)
         raise
     finally:
-        _stop(process)
+        _stop(process, guard)
 
 
 def _ready(stdout: IO[bytes]) -> dict[str, Any]:
@@ -115,35 +120,34 @@ def _ready(stdout: IO[bytes]) -> dict[str, Any]:
     return answer
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], guard: Guard) -> None:
     """Ask, wait, and then insist: also when a second Ctrl-C cuts the waiting short."""
     process.terminate()
     try:
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        guard.end(process.pid)
         process.wait()
         if process.stdout:
             process.stdout.close()
 
 
-def _sluice(stack: _Stack, *arguments: str) -> dict[str, Any]:
+def _sluice(stack: _Stack, guard: Guard, *arguments: str) -> dict[str, Any]:
     """The JSON line that the `sluice` command prints; its progress goes on to the terminal. Raises DemoError."""
-    with _command(stack, *arguments) as stdout:
+    with _command(stack, guard, *arguments) as stdout:
         line = stdout.read()
     answer: dict[str, Any] = json.loads(line)
     return answer
 
 
-def _downloaded(stack: _Stack, file_id: str) -> tuple[dict[str, str], float]:
+def _downloaded(stack: _Stack, guard: Guard, file_id: str) -> tuple[dict[str, str], float]:
     """The digests of what `sluice get` writes, which is kept nowhere, and the seconds from its first byte to its last.
 
     Raises DemoError.
     """
     digests = {name: hashlib.new(name.replace("-", "")) for name in DIGESTS}
-    with _command(stack, "get", "--output", "-", file_id) as stdout:
+    with _command(stack, guard, "get", "--output", "-", file_id) as stdout:
         began: float | None = None
         while piece := stdout.read(PIECE_BYTES):
             began = began or time.monotonic()
@@ -154,22 +158,40 @@ def _downloaded(stack: _Stack, file_id: str) -> tuple[dict[str, str], float]:
 
 
 @contextmanager
-def _command(stack: _Stack, *arguments: str) -> Iterator[IO[bytes]]:
+def _command(stack: _Stack, guard: Guard, *arguments: str) -> Iterator[IO[bytes]]:
     """The stdout of a `sluice` command. Raises DemoError where the command fails, once the block has read all of it."""
     _say(f"sluice {arguments[0]}")
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "sluice_client", *arguments],
         # A proxy of this machine's must not get in the way of loopback.
         env=os.environ | {"SLUICE_API": stack.api, "SLUICE_TOKEN": stack.token, "NO_PROXY": "127.0.0.1"},
         stdout=subprocess.PIPE,
-    ) as process:
-        try:
-            yield cast(IO[bytes], process.stdout)
-        except BaseException:
-            process.terminate()
-            raise
+        start_new_session=True,  # a group of its own, for the guard
+    )
+    guard.watch(process.pid)
+    try:
+        with cast(IO[bytes], process.stdout) as stdout:
+            yield stdout
+        process.wait()
+    finally:
+        guard.end(process.pid)
+        process.wait()
     if process.returncode:
         raise DemoError(f"`sluice {arguments[0]}` ended with exit code {process.returncode}")
+
+
+def _checked(file: Path) -> Path:
+    """The file that a person named. Raises DemoError when it is none that can be read twice."""
+    try:
+        kind = file.stat().st_mode
+        if not stat.S_ISREG(kind):
+            what = "is a folder" if stat.S_ISDIR(kind) else "is no regular file"
+            raise DemoError(f"{file} {what}: name a file with FILE=path, or none for random bytes")
+        with file.open("rb"):
+            return file.resolve()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DemoError(f"cannot read {file}: {why}. Name a file with FILE=path, or none for random bytes") from error
 
 
 def _sample(path: Path) -> Path:

@@ -7,10 +7,11 @@ status has long been sent.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Coroutine, MutableMapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from local.asgi import Message, Receive, Send
 from local.cors import Cors
 from local.environments import Throttled, TimedOut, reason
 from local.payload import Answer, Headers, MalformedAnswer, Request, answer
@@ -23,11 +24,6 @@ BUFFERED_LIMIT = 6 * 1024 * 1024
 
 # Statuses whose answers have no body.
 BODILESS = {204, 304}
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class TooLarge(Exception):

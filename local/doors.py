@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local.asgi import Application
 from local.cors import Cors
-from local.door import App, Door, Unrouted, Unstaged
+from local.door import Door, Unrouted, Unstaged
 from local.environments import Pool
 from local.function_url import FunctionUrl
 from local.functions import named
@@ -35,9 +36,9 @@ class Integration:
     said: Mapping[str, Any]
 
 
-def declared(template: Template, resolver: Resolver, pools: Mapping[str, Pool]) -> dict[str, App]:
+def declared(template: Template, resolver: Resolver, pools: Mapping[str, Pool]) -> dict[str, Application]:
     """The doors of a template by logical id."""
-    doors: dict[str, App] = {}
+    doors: dict[str, Application] = {}
     for name, resource in template.of_type(HTTP_API).items():
         doors[name] = _http_api(name, resolver(resource["Properties"]), template, resolver, pools)
     for name, resource in template.of_type(REST_API).items():

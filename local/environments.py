@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
+from local.descriptors import advice, scarce
 from local.functions import Function
 from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError, Invocation, Response, RuntimeApi
@@ -36,7 +39,7 @@ LOG_READ_SIZE = 64 * 1024
 
 
 class Throttled(Exception):
-    """No environment became free in time."""
+    """No environment became free in time, or this machine cannot start another one now."""
 
 
 class TimedOut(Exception):
@@ -53,7 +56,7 @@ class Environment:
         self._alarm: asyncio.TimerHandle | None = None
         self._killed = False
         self._life: asyncio.Task[None] | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._timed_out = False
 
     @property
@@ -63,26 +66,16 @@ class Environment:
     async def start(self) -> None:
         """Start the process and wait for its first `/next`.
 
-        Raises `FunctionError` or `EnvironmentGone` when none comes.
+        Raises `FunctionError` or `EnvironmentGone` when none comes, `Throttled` when this machine has no more of what a
+        process needs, OSError when the process cannot be started at all.
         """
-        address = await self._api.start()
-        # Not asyncio's own pipe: with that, `wait` would also wait for whatever the process has started and left.
-        log, end_of_log = os.pipe()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self.function.command,
-                cwd=self.function.root,
-                env={**self.function.environment, "AWS_LAMBDA_RUNTIME_API": address},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=end_of_log,
-                stderr=end_of_log,
-                start_new_session=True,
-            )
-        finally:
-            os.close(end_of_log)
-            passing_on = asyncio.create_task(_pass_on(self.function.name, log))
-        self._guard.watch(self._process.pid)
-        self._life = asyncio.create_task(self._live(self._process, passing_on))
+            self._life = asyncio.create_task(self._live(*self._launch(await self._api.start())))
+        except (OSError, RuntimeError) as error:
+            await self._api.close()
+            if scarce(error):
+                raise Throttled(f"no environment can be started. {advice(error)}") from error
+            raise
         ready = asyncio.create_task(self._api.ready.wait())
         done, _ = await asyncio.wait({ready, self._life}, timeout=INIT_S, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
@@ -90,6 +83,36 @@ class Environment:
             await self.close()
             gone = EnvironmentGone("it ended before its handler was ready" if done else f"not ready after {INIT_S} s")
             raise self._api.init_error or gone
+
+    def _launch(self, address: str) -> tuple[asyncio.Future[int], asyncio.Task[None]]:
+        """Start the process: its exit status, once it has ended, and what passes its log on."""
+        # Not asyncio's subprocess: that starts it and then looks for a descriptor or a thread to wait with; when there
+        # is none, nobody knows the process any more.
+        log, end_of_log = os.pipe()
+        try:
+            process = subprocess.Popen(
+                self.function.command,
+                cwd=self.function.root,
+                env={**self.function.environment, "AWS_LAMBDA_RUNTIME_API": address},
+                stdin=subprocess.DEVNULL,
+                stdout=end_of_log,
+                stderr=end_of_log,
+                start_new_session=True,
+            )
+            self._guard.watch(process.pid)
+            try:
+                status = _status(process)
+            except RuntimeError:
+                self._guard.end(process.pid)
+                process.wait()
+                raise
+        except BaseException:
+            os.close(log)
+            raise
+        finally:
+            os.close(end_of_log)
+        self._process = process
+        return status, asyncio.create_task(_pass_on(self.function.name, log))
 
     async def invoke(self, event: bytes) -> Response:
         """Hand one event over; returns when the response begins. From now until `rest` the function's timeout runs.
@@ -128,7 +151,9 @@ class Environment:
     async def close(self) -> None:
         self._disarm()
         self.kill()
-        if self._life is not None:
+        if self._life is None:
+            await self._api.close()
+        else:
             await self._life
 
     def _time_out(self) -> None:
@@ -136,10 +161,11 @@ class Environment:
         say(self.function.name, f"timed out after {self.function.timeout} s (its Timeout); its environment is killed")
         self.kill()
 
-    async def _live(self, process: asyncio.subprocess.Process, log: asyncio.Task[None]) -> None:
+    async def _live(self, ended: asyncio.Future[int], log: asyncio.Task[None]) -> None:
         """Wait until the process ends; then end what it has started, and tell those who wait for it."""
-        status = await process.wait()
-        self._guard.end(process.pid)
+        status = await ended
+        if self._process is not None:
+            self._guard.end(self._process.pid)
         await asyncio.wait({log}, timeout=LOG_END_S)
         log.cancel()
         if not self._killed and self._api.init_error is None:
@@ -232,14 +258,17 @@ class Pool:
         try:
             async with self._starts:
                 await environment.start()
-        except (EnvironmentGone, FunctionError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it is: who waits is told, and the place is free again
             self._all.discard(environment)
             if (place := self._next_place()) is not None:
                 place.set_exception(error)
+            else:
+                say(self.function.name, f"an environment did not start: {reason(error)}")
         else:
             self._release(environment)
         finally:
             self._starting -= 1
+        self._grow()  # for those who wait still: one start was for one of them
 
     async def _reuse(self, environment: Environment, response: Response | None) -> None:
         if response is not None:
@@ -265,6 +294,24 @@ class Pool:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _status(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """The exit status of a process, once it has ended. Raises RuntimeError when no thread can wait for it."""
+    loop = asyncio.get_running_loop()
+    status: asyncio.Future[int] = loop.create_future()
+
+    def tell(code: int) -> None:
+        if not status.done():
+            status.set_result(code)
+
+    def wait() -> None:
+        code = process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(tell, code)
+
+    threading.Thread(target=wait, name=f"waits for {process.pid}", daemon=True).start()
+    return status
 
 
 def reason(error: Exception) -> str:

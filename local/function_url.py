@@ -4,7 +4,8 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from local.door import BODILESS, EVENT_LIMIT, FAILURES, Broken, Door, Send, TooLarge, error_answer, start
+from local.asgi import Send
+from local.door import BODILESS, EVENT_LIMIT, FAILURES, Broken, Door, TooLarge, error_answer, start
 from local.environments import Throttled, reason
 from local.payload import PRELUDE_END, Answer, MalformedAnswer, Request, event, prelude
 from local.runtime_api import STREAMED_PRELUDE_TYPE, Response

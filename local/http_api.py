@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from local import payload_v1
-from local.door import FAILURES, Door, Send, TooLarge, Unrouted, error_answer, in_time
+from local.asgi import Send
+from local.door import FAILURES, Door, TooLarge, Unrouted, error_answer, in_time
 from local.environments import Throttled
 from local.payload import Answer, Request, event, is_text
 from local.router import Stage

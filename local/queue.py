@@ -131,7 +131,11 @@ class Poller:
             say(
                 self._source.name, f"{len(failed)} of {len(sent)} message(s) go back to the queue, as the function says"
             )
-        await asyncio.to_thread(self._delete, [message for message in messages if message["MessageId"] not in failed])
+        done = [message for message in messages if message["MessageId"] not in failed]
+        try:
+            await asyncio.to_thread(self._delete, done)
+        except (BotoCoreError, ClientError) as error:  # they come again, as they may from SQS
+            say(self._source.name, f"cannot delete: {error}")
 
     def _delete(self, messages: "list[MessageTypeDef]") -> None:
         for message in messages:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from local import payload_v1
-from local.door import FAILURES, Send, TooLarge, Unrouted, Unstaged, error_answer, in_time
+from local.asgi import Send
+from local.door import FAILURES, TooLarge, Unrouted, Unstaged, error_answer, in_time
 from local.function_url import FunctionUrl, parted
 from local.payload import Answer, MalformedAnswer, Request
 from local.router import Stage

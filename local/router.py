@@ -4,7 +4,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.door import Door, Receive, Send, Unrouted, Unstaged
+from local.asgi import Receive, Send
+from local.door import Door, Unrouted, Unstaged
 from local.payload import DEFAULT
 from local.routes import Route, match
 from local.runtime_api import Response

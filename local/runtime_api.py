@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import json
+import socket
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator
@@ -164,9 +165,15 @@ class RuntimeApi:
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> str:
-        """Listen on a free loopback port; the value for AWS_LAMBDA_RUNTIME_API."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=READ_SIZE)
-        host, port = self._server.sockets[0].getsockname()
+        """Listen on a free loopback port; the value for AWS_LAMBDA_RUNTIME_API. Raises OSError when that cannot be."""
+        # Made here, because asyncio takes every failure for an address that it need not listen on.
+        listener = socket.create_server(("127.0.0.1", 0))
+        try:
+            self._server = await asyncio.start_server(self._accept, sock=listener, limit=READ_SIZE)
+        except BaseException:
+            listener.close()
+            raise
+        host, port = listener.getsockname()
         return f"{host}:{port}"
 
     async def invoke(self, invocation: Invocation) -> Response:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from local.door import App, Broken
+from local.asgi import Application
+from local.descriptors import Complaints
+from local.door import Broken
+from local.terminal import say
 
 # Seconds that a connection may lie idle: longer than clients keep theirs, so that none is closed while a request is on
 # its way.
@@ -18,9 +21,12 @@ CLOSING_S = 1
 
 
 class Server(uvicorn.Server):
-    """Serves one door, and leaves signals to whoever runs the loop."""
+    """Serves one door to at most so many connections, and leaves signals to whoever runs the loop.
 
-    def __init__(self, door: App) -> None:
+    On one connection more, a request is answered 503 and the connection closed.
+    """
+
+    def __init__(self, door: Application, connections: int) -> None:
         logging.getLogger("uvicorn.error").addFilter(_worth_reading)
         super().__init__(
             uvicorn.Config(
@@ -34,6 +40,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
+                limit_concurrency=connections,
                 timeout_graceful_shutdown=CLOSING_S,
             )
         )
@@ -43,6 +50,15 @@ class Server(uvicorn.Server):
         yield
 
 
+_complaints = Complaints(lambda text: say("local", text))
+
+
 def _worth_reading(record: logging.LogRecord) -> bool:
-    """uvicorn reports every exception. Why an answer was broken off has been said; cancelling is how doors close."""
+    """uvicorn reports every exception. Why an answer was broken off has been said; cancelling is how doors close.
+
+    And it reports every request that it refuses because of too many connections.
+    """
+    if record.msg == "Exceeded concurrency limit.":
+        _complaints.refused()
+        return False
     return not (record.exc_info and isinstance(record.exc_info[1], Broken | asyncio.CancelledError))

@@ -3,18 +3,23 @@
 import base64
 import json
 import re
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
+import yaml
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from local import parameters as checked
 from local.code import carry
+from local.parameters import ParameterError, ValueRefused
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"  # moto's
@@ -70,37 +75,106 @@ class Template:
 
 
 def load(path: Path, given: Mapping[str, str]) -> Template:
-    """Read and transform a SAM template. `given` are values of its parameters, by name."""
-    try:
-        document = yaml_parse(path.read_text())
-    except OSError as error:
-        raise TemplateError(f"cannot read {path}: {error.strerror}") from error
+    """Read and transform a SAM template. `given` are values of its parameters, by name.
+
+    Raises `TemplateError`, whatever the file holds.
+    """
+    document = _read(path)
     specs = document.get("Parameters", {})
     if unknown := given.keys() - specs.keys():
-        raise TemplateError(f"{path.name} has no parameter {', '.join(sorted(unknown))}")
+        there = f"; it has {', '.join(map(str, specs))}" if specs else ""
+        raise TemplateError(f"{path.name} has no parameter {', '.join(sorted(unknown))}{there}")
     parameters = {name: _parameter(name, spec, given) for name, spec in specs.items()}
-    carry(document, path.resolve().parent)
     transforms = document.get("Transform", [])
     extended = EXTENSIONS in (transforms if isinstance(transforms, list) else [transforms])
     try:
+        carry(document, path.resolve().parent)
         translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
         transformed = translator.translate(document, dict(parameters))
     except InvalidDocumentException as error:
         causes = "; ".join(str(cause.message) for cause in error.causes)
-        raise TemplateError(f"{path.name} cannot be transformed: {causes}") from error
+        raise TemplateError(f"{path} cannot be transformed: {causes}") from error
+    except Exception as error:  # SAM's translator expects a template that CloudFormation would take
+        raise TemplateError(f"{path} cannot be transformed: {_what_happened(error)}") from error
+    _check_sections(transformed, path)
+    for resource in transformed["Resources"].values():
+        resource.setdefault("Properties", {})
     return Template(path.resolve().parent, transformed, parameters, extended)
 
 
-def _parameter(name: str, spec: Mapping[str, Any], given: Mapping[str, str]) -> Any:
-    value = given.get(name, spec.get("Default"))
-    if value is None:
-        raise TemplateError(f"the parameter {name} has no default: set it with --parameter {name}=VALUE")
-    allowed = [str(item) for item in spec.get("AllowedValues", [value])]
-    if str(value) not in allowed:
-        raise TemplateError(f"{value}: the parameter {name} may be {', '.join(allowed)}")
-    if spec["Type"] == "CommaDelimitedList" or spec["Type"].startswith("List<"):
-        return [item.strip() for item in str(value).split(",")]
-    return str(value)
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """What goes wrong with a template's values in this block is a `TemplateError`: they can be of any type.
+
+    A number may stand where a list belongs, and what is needed may be missing; those who use the values look at the
+    mistakes that people make, and not at every type.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise TemplateError(f"{path} holds something that cannot be used: {_what_happened(error)}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml_parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TemplateError(f"cannot read {path}: {error.strerror}. Name a template with --template") from error
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"cannot read {path}: it is not a text file ({error.reason})") from error
+    except yaml.YAMLError as error:
+        raise TemplateError(f"cannot read {path}: it is not YAML: {' '.join(str(error).split())}") from error
+    except (
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:  # a tag on the wrong type
+        raise TemplateError(f"cannot read {path}: {_what_happened(error)}") from error
+    if document is None:
+        raise TemplateError(f"{path} is empty")
+    _check_sections(document, path)
+    return dict(document)
+
+
+def _check_sections(document: Any, path: Path) -> None:
+    """Raise `TemplateError` unless a document has the shape that every template has."""
+    if not isinstance(document, dict):
+        raise TemplateError(f"{path} has to be a map with Resources, and is a {_type(document)}")
+    if not document.get("Resources"):
+        raise TemplateError(f"{path} has no Resources")
+    for section in ("Conditions", "Globals", "Mappings", "Outputs", "Parameters", "Resources"):
+        if not isinstance(document.get(section, {}), dict):
+            raise TemplateError(f"{path}: {section} has to be a map, and is a {_type(document[section])}")
+    for name, resource in document["Resources"].items():
+        if not isinstance(name, str) or not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
+            raise TemplateError(f"{path}: the resource {name} has to be a map with a Type")
+        if not isinstance(resource.get("Properties", {}), dict):
+            raise TemplateError(f"{path}: the Properties of {name} have to be a map")
+        if not isinstance(resource.get("Condition", ""), str):
+            raise TemplateError(f"{path}: the Condition of {name} has to be the name of a condition")
+
+
+def _type(value: Any) -> str:
+    names = {dict: "map", list: "list", str: "string", bool: "boolean", int: "number", float: "number"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def _what_happened(error: Exception) -> str:
+    """An exception in one line, with the place in the code, for those who want to mend that."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} (in {Path(last.filename).name}, line {last.lineno})"
+
+
+def _parameter(name: str, spec: Any, given: Mapping[str, str]) -> str | list[str]:
+    try:
+        return checked.check(name, spec, given.get(name))
+    except ValueRefused as error:
+        raise TemplateError(f"{error} To give it another: --parameter {name}=VALUE") from error
+    except ParameterError as error:
+        raise TemplateError(str(error)) from error
 
 
 class Resolver:
@@ -113,6 +187,7 @@ class Resolver:
         self._conditions = template.document.get("Conditions", {})
         self._mappings = template.document.get("Mappings", {})
         self._extended = template.extended
+        self._asked: list[str] = []  # the conditions that are being looked at, each for the sake of the one before
 
     def __call__(self, value: Any) -> Any:
         """`value` with every function in it replaced by what it stands for."""
@@ -133,7 +208,7 @@ class Resolver:
             case None:
                 return True
             case str(name) | {"Condition": str(name)}:
-                return self.holds(self._conditions[name])
+                return self._named(name)
             case {"Fn::Equals": [left, right]}:
                 return bool(self(left) == self(right))
             case {"Fn::Not": [inner]}:
@@ -144,7 +219,24 @@ class Resolver:
                 return any(map(self.holds, inner))
         raise TemplateError(f"this condition is not understood here: {condition}")
 
-    def _function(self, name: str, argument: Any) -> Any:  # noqa: PLR0911, PLR0912  one for each function
+    def _named(self, name: str) -> bool:
+        if name not in self._conditions:
+            raise TemplateError(f"there is no condition {name} in Conditions")
+        if name in self._asked:
+            raise TemplateError(f"the conditions go in a circle: {' -> '.join([*self._asked, name])}")
+        self._asked.append(name)
+        try:
+            return self.holds(self._conditions[name])
+        finally:
+            self._asked.pop()
+
+    def _function(self, name: str, argument: Any) -> Any:
+        try:
+            return self._resolved(name, argument)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:  # an argument of another type, or too few
+            raise TemplateError(f"{name} with {argument} cannot be resolved: {error}") from error
+
+    def _resolved(self, name: str, argument: Any) -> Any:  # noqa: PLR0911, PLR0912  one for each function
         match name, argument:
             case "Ref", str():
                 return self._ref(argument)

@@ -118,6 +118,19 @@ def test_a_stack_that_is_never_ready_is_ended(root: Path, tmp_path: Path, monkey
 
 def test_a_file_that_is_not_there_starts_nothing(root: Path, tmp_path: Path) -> None:
     """The name is looked at before the stack is started."""
-    with pytest.raises(OSError, match="missing"):
+    with pytest.raises(DemoError, match=r"cannot read .*missing: No such file or directory"):
         demo.run(tmp_path / "missing", tmp_path)
+    assert not (root / "pid").exists()
+
+
+def test_what_is_no_file_starts_nothing(root: Path, tmp_path: Path) -> None:
+    """A folder; what could be read once; what has no end. None of them is even opened."""
+    os.mkfifo(tmp_path / "fifo")
+    for path, message in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "fifo", "no regular"),
+        (Path("/dev/zero"), "no regular"),
+    ):
+        with pytest.raises(DemoError, match=message):
+            demo.run(path, tmp_path)
     assert not (root / "pid").exists()
