@@ -168,7 +168,7 @@ def _is_s3(moto: DomainDispatcherApplication, environ: "WSGIEnvironment") -> boo
         app: Any = moto.get_application(environ)
     finally:
         environ["CONTENT_TYPE"] = hidden
-    return bool(app.service == "s3")
+    return getattr(app, "service", None) == "s3"  # which others may not have, when they are wrapped
 
 
 def _target(asked: MotoRequest) -> tuple[FakeBucket | None, str]:

@@ -256,8 +256,8 @@ class Resolver:
                 return self(items)[int(index)]
             case "Fn::Split", [separator, text]:
                 return self(text).split(separator)
-            case "Fn::Base64", _:
-                return base64.b64encode(str(self(argument)).encode()).decode()
+            case "Fn::Base64", str() | dict():
+                return base64.b64encode(self(argument).encode()).decode()
             case "Fn::FindInMap", [_, _, _, *_]:
                 return self._mapped(*argument)
             case "Fn::Length", _ if self._extended:
