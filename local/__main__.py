@@ -142,7 +142,8 @@ def listen(variable: str | None, environ: Mapping[str, str]) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", int(port)))
     except OSError as error:
-        raise Unable(f"cannot listen on port {port}: {error}. Set {variable} to another one, or to 0") from error
+        why = os.strerror(error.errno) if error.errno else error
+        raise Unable(f"cannot listen on port {port}: {why}. Set {variable} to another one, or to 0") from error
 
 
 def _first(error: BaseException | None) -> BaseException | None:

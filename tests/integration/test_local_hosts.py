@@ -45,8 +45,8 @@ def test_nothing_deletes_everything(tiny: Running, services: Services) -> None:
     """moto's own service, which does, is not there: neither for pages nor for programs."""
     before = services.sqs.list_queues()["QueueUrls"]
     for headers in ({}, {"Origin": FOREIGN}):
-        assert send(f"{tiny.ready['aws']}/moto-api/reset", "POST", **headers).status_code in (403, 404)
-        assert send(f"{tiny.ready['aws']}/moto-api/data.json", **headers).status_code in (403, 404)
+        assert send(f"{tiny.ready['aws']}/moto-api/reset", "POST", b"", **headers).status_code in (403, 404)
+        assert send(f"{tiny.ready['aws']}/moto-api/data.json", "GET", b"", **headers).status_code in (403, 404)
     assert services.sqs.list_queues()["QueueUrls"] == before
 
 
