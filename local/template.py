@@ -1,5 +1,6 @@
 """`template.yaml` as CloudFormation sees it: SAM's transform applied, parameters and intrinsic functions resolved."""
 
+import logging
 import re
 import traceback
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,9 @@ PSEUDO_PARAMETERS = {
 
 # The transform wants code in S3. This bucket exists nowhere: it carries a local path through the transform.
 LOCAL_CODE = "local-code"
+
+# It complains at its end that it could not report to AWS how often it was used.
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
 _NO_VALUE = object()
 _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")

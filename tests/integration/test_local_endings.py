@@ -201,6 +201,7 @@ def test_make_leaves_nothing(
         deadline = time.monotonic() + START_SECONDS
         while sum("local.aws" in text for text in alive(pids).values()) == 0:
             assert time.monotonic() < deadline
+            time.sleep(0.05)
             pids = descendants(make.pid)
         send(make.pid, number)
         pids |= descendants(make.pid)
@@ -216,6 +217,7 @@ def test_killed_demo_leaves_nothing(part: str, tmp_path: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
         while sum("awslambdaric" in text for text in alive(pids).values()) == 0:
             assert time.monotonic() < deadline
+            time.sleep(0.05)
             pids |= descendants(demo.pid)
         (victim,) = (pid for pid, text in alive(pids).items() if part in text)
         os.kill(victim, signal.SIGKILL)
@@ -232,6 +234,7 @@ def test_killed_function_is_replaced(busy: Running) -> None:
     deadline = time.monotonic() + END_SECONDS
     while busy.log.read_text().count("an environment ended by signal 9") < 2:
         assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert httpx.get(f"{busy.ready['api']}/x", trust_env=False).status_code == 200
 
 
