@@ -154,7 +154,8 @@ def listen(plate: Doorplate) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", plate.port))
     except OSError as error:
-        why = f"cannot listen on port {plate.port}, which is to be that of {plate.name}: {error}"
+        reason = os.strerror(error.errno) if error.errno else error
+        why = f"cannot listen on port {plate.port}, which is to be that of {plate.name}: {reason}"
         raise Unable(f"{why}. Choose another port, or 0 for any that is free") from error
 
 

@@ -54,8 +54,9 @@ class Guard:
         self.wait()
 
     def _tell(self, line: str) -> None:
-        # Without its guard the stack ends, and then sees to its processes itself.
-        with contextlib.suppress(BrokenPipeError):
+        # Without its guard the stack ends, and then sees to its processes itself. And the pipe may be closed before all
+        # of them have ended (ValueError), when somebody presses Ctrl-C again and again.
+        with contextlib.suppress(BrokenPipeError, ValueError):
             self._pipe.write(f"{line}\n".encode())
             self._pipe.flush()
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import re
 import traceback
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,9 @@ NOT_HERE = {
     "Fn::Transform": "macros are not run here",
     "Fn::Cidr": "there are no networks on this machine",
 }
+
+# It complains at its end that it could not report to AWS how often it was used.
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
 _NO_VALUE = object()
 _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")

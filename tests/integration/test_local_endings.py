@@ -1,13 +1,17 @@
 """How a local stack ends: cleanly when told, loudly when a part of it fails, and never with a process left behind."""
 
+import contextlib
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -97,3 +101,203 @@ def test_function_that_cannot_start_ends_the_stack(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "[local] Worker does not start: Runtime.ImportModuleError" in ended.stderr
     assert "nothing_of_that_name" in ended.stderr.splitlines()[-1]
+
+
+PORTS = dict.fromkeys(("SLUICE_API_PORT", "SLUICE_STREAM_PORT", "SLUICE_AWS_PORT"), "0")
+LOCAL = (sys.executable, "-m", "local", "--template", str(TINY))
+
+
+@contextlib.contextmanager
+def started(*command: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A command in a group of its own, as a terminal starts it; whatever of it is left is killed at the end."""
+    environ = {**os.environ, **PORTS, **options.pop("env", {})}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    with subprocess.Popen(command, cwd=ROOT, env=environ, text=True, start_new_session=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            with_children = {process.pid, *descendants(process.pid)}
+            for pid in alive(with_children):
+                os.kill(pid, signal.SIGKILL)
+
+
+def until(process: subprocess.Popen[str], word: str) -> None:
+    """Read stderr up to the line that holds `word`."""
+    assert process.stderr
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if word in line:
+            return
+    raise AssertionError("".join(lines))
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *(" local\n", " local.guard\n", " local.template\n", " local.doors\n", " local.tokens\n"),
+        *(" samtranslator.public.open_api\n", " encodings.idna\n", "[Api] is at"),
+    ],
+)
+def test_ctrl_c_at_any_moment_of_the_start(moment: str) -> None:
+    """While it imports, loads the template, makes the stack or warms functions: it ends without a traceback."""
+    with started(sys.executable, "-X", "importtime", *LOCAL[1:]) as stack:
+        until(stack, moment)
+        pids = descendants(stack.pid)
+        os.killpg(stack.pid, signal.SIGINT)
+        _, said = stack.communicate(timeout=START_SECONDS)
+        assert stack.returncode in (0, -signal.SIGINT)
+        assert "Traceback" not in said
+        assert_gone(pids)
+
+
+def test_ctrl_c_twice(busy: Running) -> None:
+    """Somebody who cannot wait loses nothing by it."""
+    pids = descendants(busy.process.pid)
+    for _ in range(20):
+        busy.process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            busy.process.wait(0.05)
+    assert busy.process.wait(END_SECONDS) == 0
+    assert_gone(pids)
+    assert "Traceback" not in busy.log.read_text()
+
+
+def test_nohup_is_heeded(tmp_path: Path) -> None:
+    """A stack that was started to outlive its terminal does; SIGTERM ends it."""
+    with (tmp_path / "log").open("w") as log, started("nohup", *LOCAL, stderr=log) as stack:
+        assert stack.stdout
+        ready = json.loads(stack.stdout.readline().removeprefix("ready "))
+        stack.send_signal(signal.SIGHUP)
+        assert httpx.get(f"{ready['api']}/x", trust_env=False).status_code == 200
+        stack.send_signal(signal.SIGTERM)
+        assert stack.wait(END_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [
+        *((os.kill, signal.SIGKILL), (os.kill, signal.SIGTERM)),
+        *((os.killpg, signal.SIGINT), (os.killpg, signal.SIGHUP)),  # Ctrl-C, and the terminal is closed
+    ],
+)
+@pytest.mark.parametrize("program", ["up", "demo"])
+def test_make_leaves_nothing(
+    tmp_path: Path, program: str, send: Callable[[int, int], None], number: signal.Signals
+) -> None:
+    """However `make` ends, even by SIGKILL, what it has started ends within seconds."""
+    makefile = tmp_path / "Makefile"
+    text = (ROOT / "Makefile").read_text()
+    recipe = next(
+        line
+        for line in text.splitlines()
+        if line.startswith("\t@exec $(BIN)/python -m local") and ((".demo" in line) == (program == "demo"))
+    )
+    makefile.write_text(f"BIN := {Path(sys.executable).parent}\n{program}:\n{recipe}\n")
+    with (tmp_path / "log").open("w") as log, started("make", "-f", str(makefile), program, stderr=log) as make:
+        pids: set[int] = set()
+        deadline = time.monotonic() + START_SECONDS
+        while sum("local.aws" in text for text in alive(pids).values()) == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            pids = descendants(make.pid)
+        send(make.pid, number)
+        pids |= descendants(make.pid)
+        make.wait(END_SECONDS)
+        assert_gone(pids)
+
+
+@pytest.mark.parametrize("part", ["local.demo", "-m local --parent"])
+def test_killed_demo_leaves_nothing(part: str, tmp_path: Path) -> None:
+    """SIGKILL to the demo or to its stack: all that it has started ends, the stack's own processes among it."""
+    with (tmp_path / "log").open("w") as log, started(sys.executable, "-m", "local.demo", stderr=log) as demo:
+        pids: set[int] = {demo.pid}
+        deadline = time.monotonic() + START_SECONDS
+        while sum("awslambdaric" in text for text in alive(pids).values()) == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            pids |= descendants(demo.pid)
+        (victim,) = (pid for pid, text in alive(pids).items() if part in text)
+        os.kill(victim, signal.SIGKILL)
+        assert demo.wait(END_SECONDS) == (-signal.SIGKILL if victim == demo.pid else 1)
+        assert_gone(pids)
+
+
+def test_killed_function_is_replaced(busy: Running) -> None:
+    """SIGKILL to a function's process fails what it works on, and nothing else."""
+    pids = alive(descendants(busy.process.pid))
+    for pid, text in pids.items():
+        if "awslambdaric" in text:
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + END_SECONDS
+    while busy.log.read_text().count("an environment ended by signal 9") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert httpx.get(f"{busy.ready['api']}/x", trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (None, "cannot read {path}: No such file or directory. Name a template with --template"),
+        ("", "{path} is empty"),
+        ("Resources: {A: {Type: AWS::SNS::Topic}}", "A is a AWS::SNS::Topic, which this machine does not have"),
+        (
+            "Resources: {A: {Type: AWS::Lambda::Url, Properties: {InvokeMode: BUFFERED}}}",
+            "{path} holds something that cannot be used: KeyError: 'AuthType'",
+        ),
+        (
+            "Parameters: {Size: {Type: Number, Default: ten}}\nResources: {Q: {Type: AWS::SQS::Queue}}",
+            "The parameter Size has to be a number, not 'ten'. To give it another, set SLUICE_SIZE",
+        ),
+    ],
+)
+def test_template_that_cannot_run_is_told(tmp_path: Path, template: str | None, message: str) -> None:
+    """In one line, which is the last, and with status 1."""
+    path = tmp_path / "template.yaml"
+    if template is not None:
+        path.write_text(template)
+    with started(sys.executable, "-m", "local", "--template", str(path)) as stack:
+        _, said = stack.communicate(timeout=START_SECONDS)
+    assert stack.returncode == 1
+    assert said.splitlines()[-1].startswith("[local] " + message.format(path=path))
+    assert "Traceback" not in said
+
+
+def test_port_in_use_is_told() -> None:
+    """Which, and what to set."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with started(*LOCAL, env={"SLUICE_STREAM_PORT": port}) as stack:
+            _, said = stack.communicate(timeout=START_SECONDS)
+    assert stack.returncode == 1
+    why = f"cannot listen on port {port}: Address already in use. Set SLUICE_STREAM_PORT to another one, or to 0"
+    assert said.splitlines()[-1] == f"[local] {why}"
+
+
+def test_ready_line_that_nobody_reads() -> None:
+    """A pipe without a reader, and a closed stdout, end the stack: nobody knows where it is."""
+    with started(*LOCAL) as stack:
+        assert stack.stdout
+        assert stack.stderr
+        stack.stdout.close()
+        said = stack.stderr.read()
+        assert stack.wait(END_SECONDS) == 1
+    assert said.splitlines()[-1] == "[local] the ready line cannot be written to stdout: Broken pipe"
+    with started("sh", "-c", 'exec "$@" >&-', "sh", *LOCAL) as stack:
+        _, said = stack.communicate(timeout=START_SECONDS)
+    assert stack.returncode == 1
+    assert said.startswith("[local] stdout is closed")
+
+
+def test_log_that_nobody_reads_harms_nothing() -> None:
+    """stderr may be a pipe without a reader or be closed: what would be said is lost, and nothing else."""
+    for redirection in ("2>&1 >&3 3>&- | true", "3>&- 2>&-"):
+        with started("bash", "-c", f'("$@" {redirection}) 3>&1', "bash", *LOCAL) as shell:
+            assert shell.stdout
+            ready = json.loads(shell.stdout.readline().removeprefix("ready "))
+            assert httpx.get(f"{ready['api']}/exit", trust_env=False).status_code == 500
+            assert httpx.get(f"{ready['api']}/x", trust_env=False).status_code == 200
+            (stack,) = (pid for pid, text in alive(descendants(shell.pid)).items() if "-m local --template" in text)
+            os.kill(stack, signal.SIGTERM)
+            assert shell.stdout.read() == ""

@@ -1,11 +1,15 @@
 """Environments as real processes of the tiny streaming runtime, and the pool that keeps them."""
 
 import asyncio
+import errno
 import json
 import os
+import resource
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,5 +202,89 @@ def test_import_error_of_a_managed_handler_is_told() -> None:
             with pytest.raises(FunctionError) as failed:
                 await made.warm()
             assert "Unable to import module 'none'" in reason(failed.value)
+
+    asyncio.run(scenario())
+
+
+@contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    """Until the block ends this process may open nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_without_descriptors_everyone_is_told_and_later_served() -> None:
+    """Out of file descriptors, each who waits is turned away at once; once there are some, the pool is as before."""
+
+    async def scenario() -> None:
+        async with pool(limit=2) as made:
+            with no_more_descriptors():
+                waiting = [asyncio.create_task(ask(made, "/pid")) for _ in range(7)]
+                told = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), environments.WAIT_S / 2)
+            for error in told:
+                assert isinstance(error, Throttled)
+                assert "Too many open files: this process may have" in str(error)
+            assert len({*await asyncio.gather(*(ask(made, "/pid") for _ in range(7)))}) <= 2
+
+    asyncio.run(scenario())
+
+
+def test_warm_environment_works_on_without_descriptors() -> None:
+    """Only what is new needs one."""
+
+    async def scenario() -> None:
+        async with pool() as made:
+            pid = await ask(made, "/pid")
+            with no_more_descriptors():
+                assert await ask(made, "/pid") == pid
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "error"),
+    [
+        (subprocess, "Popen", BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))),
+        (subprocess, "Popen", OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))),
+        (threading.Thread, "start", RuntimeError("can't start new thread")),
+    ],
+)
+def test_without_processes_or_threads_nothing_is_left(
+    what: object, name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that cannot be forked, or that nobody could wait for, is none; and no descriptor stays open."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    async def scenario() -> None:
+        async with pool(limit=1) as made:
+            with monkeypatch.context() as scarce:
+                scarce.setattr(what, name, refuse)
+                with pytest.raises(Throttled, match="no environment can be started"):
+                    await ask(made, "/pid")
+            assert await ask(made, "/pid")
+
+    asyncio.run(scenario())
+
+
+def test_any_failure_to_start_gives_the_place_back() -> None:
+    """Whatever the reason: who waits is told, and the next is tried again."""
+
+    async def scenario() -> None:
+        async with pool(replace(FUNCTION, root=Path("/nowhere")), limit=1) as made:
+            for _ in range(3):
+                with pytest.raises(OSError, match="nowhere"):
+                    await made.warm()
+        async with pool(replace(FUNCTION, environment={"\0": ""}), limit=1) as made:
+            for _ in range(3):
+                with pytest.raises(ValueError, match=r"null byte|illegal environment"):
+                    await made.warm()
 
     asyncio.run(scenario())
