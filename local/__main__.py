@@ -86,6 +86,8 @@ async def run(settings: Settings) -> None:
         closing.push_async_callback(_end, moto, guard)
         plan = template.load(settings.template, settings.parameters)
         plates = doorplates(plan, settings)
+        if unknown := settings.secrets.keys() - plan.of_type("AWS::SecretsManager::Secret"):
+            raise Unable(f"--secret {', '.join(sorted(unknown))}: the template has no such secret")
         listeners = {name: listen(plate) for name, plate in plates.items()}
         addresses = {name: _url(listener) for name, listener in listeners.items()}
         resolver = await asyncio.to_thread(stack.create, plan, services, doors=addresses, secrets=settings.secrets)

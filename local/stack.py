@@ -180,7 +180,7 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
 
 def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Services) -> None:
     part: dict[str, Any] = {
-        **{key: template.document[key] for key in ("Conditions", "Parameters") if key in template.document},
+        **{key: template.document[key] for key in ("Conditions", "Mappings", "Parameters") if key in template.document},
         "Resources": {
             name: {**made, "Properties": _heeded(made)}
             for name, made in template.resources.items()
