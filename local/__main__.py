@@ -98,14 +98,15 @@ async def run(settings: Settings) -> None:
         pools = _pools(declared, guard)
         for pool in pools.values():
             closing.push_async_callback(pool.close)
+        apps = doors.declared(plan, resolver, pools)
         await asyncio.gather(*map(_warm, pools.values()))
 
         parts: dict[asyncio.Task[Any], str] = {
             asyncio.create_task(moto.wait()): "moto, which plays the AWS services,",
             asyncio.create_task(asyncio.to_thread(guard.wait)): "the guard, which lets no process outlive the stack,",
         }
-        for name, door in doors.declared(plan, resolver, pools).items():
-            parts[asyncio.create_task(Server(door).serve([listeners[name]]))] = f"the door {name}"
+        for name, app in apps.items():
+            parts[asyncio.create_task(Server(app).serve([listeners[name]]))] = f"the door {name}"
             say(name, f"is at {urls[name]}")
         for source in sources:
             poller = queue.Poller(source, pools[source.function], services.sqs)

@@ -59,6 +59,7 @@ def test_interpreter_is_apart(package: Path, tmp_path: Path) -> None:
     """A function's Python has its requirements and the managed runtime's, and not this environment's."""
     (tmp_path / "requirements.txt").write_text(f"own @ {package.as_uri()}\n")
     python = requirements.interpreter("Function", tmp_path, tmp_path / "store")
-    code = "import importlib.util as u; print([bool(u.find_spec(n)) for n in ('own', 'boto3', 'awslambdaric', 'hypothesis')])"
+    names = ["own", "boto3", "awslambdaric", "hypothesis"]
+    code = f"import importlib.util as util; print([bool(util.find_spec(name)) for name in {names}])"
     said = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[True, True, True, False]"

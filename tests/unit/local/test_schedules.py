@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from local.schedules import parse
 
+moments = st.datetimes(timezones=st.just(UTC)).filter(lambda moment: 1970 <= moment.year < 2199)
+
 NOON = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)  # a Sunday
 
 
