@@ -22,9 +22,11 @@ from local.template import Template, TemplateError
 from local.terminal import say
 
 HELP = """\
-Runs a SAM template on this machine, without an AWS account and without Docker: S3, SQS, DynamoDB and Secrets Manager
-from moto, each function as processes that Lambda would start, an HTTP door before each HTTP API and Function URL, a
-poller behind each queue that feeds a function. Everything binds to 127.0.0.1, and nothing is left when it ends.
+Runs a SAM template on this machine, without an AWS account and without Docker: S3, SQS, SNS, DynamoDB and Secrets
+Manager from moto, each function as processes that Lambda would start, an HTTP door before each API and Function URL,
+and what invokes functions by itself: queues, buckets, topics, schedules. What cannot be played is refused by name.
+Everything binds to 127.0.0.1, and nothing is left when it ends but `.local/` beside the template, which holds what
+functions require.
 
 When all is ready, stdout gets its one line, with the URL of each door and of the AWS services: ready {"Api": URL, ...}
 Everything else, the functions' logs among it, goes to stderr, each line with the name of what it comes from.
@@ -130,7 +132,7 @@ def doorplates(plan: Template, settings: Settings) -> dict[str, Doorplate]:
     every = [name for kind in doors.KINDS for name in plan.of_type(kind)]
     if unknown := settings.doors.keys() - set(every):
         there = f"its doors are {', '.join(every)}" if every else "it has none"
-        raise Unable(f"--door {', '.join(sorted(unknown))}: the template has no such HTTP API or Function URL; {there}")
+        raise Unable(f"--door {', '.join(sorted(unknown))}: the template has no such API or Function URL; {there}")
     plates = {name: settings.doors.get(name, Doorplate(name)) for name in every}
     names = [plate.name for plate in plates.values()] + [AWS, *settings.shown]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -203,7 +205,7 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
         action="append",
         default=[],
         metavar="NAME=LOGICAL_ID[:PORT]",
-        help="call the HTTP API or Function URL of that logical id NAME in the ready line, and put it on that port. "
+        help="call the API or Function URL of that logical id NAME in the ready line, and put it on that port. "
         "Without this it is called by its logical id, and gets any free port. A Function URL's logical id is that of "
         "its function, with `Url` behind it",
     )
