@@ -22,9 +22,11 @@ from local.template import Template, TemplateError
 from local.terminal import say
 
 HELP = """\
-Runs a SAM template on this machine, without an AWS account and without Docker: S3, SQS, DynamoDB and Secrets Manager
-from moto, each function as processes that Lambda would start, an HTTP door before each HTTP API and Function URL, a
-poller behind each queue that feeds a function. Everything binds to 127.0.0.1, and nothing is left when it ends.
+Runs a SAM template on this machine, without an AWS account and without Docker: S3, SQS, SNS, DynamoDB and Secrets
+Manager from moto, each function as processes that Lambda would start, an HTTP door before each API and Function URL,
+and what invokes functions by itself: queues, buckets, topics, schedules. What cannot be played is refused by name.
+Everything binds to 127.0.0.1, and nothing is left when it ends but `.local/` beside the template, which holds what
+functions require.
 
 When all is ready, stdout gets its one line, with the URL of each door and of the AWS services: ready {"Api": URL, ...}
 Everything else, the functions' logs among it, goes to stderr, each line with the name of what it comes from.
@@ -97,6 +99,8 @@ async def run(settings: Settings) -> None:
         plan = template.load(settings.template, settings.parameters)
         closing.enter_context(template.blaming(settings.template))
         plates = doorplates(plan, settings)
+        if unknown := settings.secrets.keys() - plan.of_type("AWS::SecretsManager::Secret"):
+            raise Unable(f"--secret {', '.join(sorted(unknown))}: the template has no such secret")
         listeners = {name: listen(plate) for name, plate in plates.items()}
         addresses = {name: _url(listener) for name, listener in listeners.items()}
         resolver = await asyncio.to_thread(stack.create, plan, services, doors=addresses, secrets=settings.secrets)
@@ -107,16 +111,16 @@ async def run(settings: Settings) -> None:
         pools = _pools(declared, guard)
         for pool in pools.values():
             closing.push_async_callback(pool.close)
+        apps = doors.declared(plan, resolver, pools)
         await asyncio.gather(*map(_warm, pools.values()))
 
-        played = doors.declared(plan, resolver, pools)
-        connections = descriptors.for_connections(len(played))
+        connections = descriptors.for_connections(len(apps))
         parts: dict[asyncio.Task[Any], str] = {
             asyncio.create_task(moto.wait()): "moto, which plays the AWS services,",
             asyncio.create_task(asyncio.to_thread(guard.wait)): "the guard, which lets no process outlive the stack,",
         }
-        for name, door in played.items():
-            server = Server(hosts.asgi(door, settings.hosts), connections)
+        for name, app in apps.items():
+            server = Server(hosts.asgi(app, settings.hosts), connections)
             parts[asyncio.create_task(server.serve([listeners[name]]))] = f"the door {name}"
             say(name, f"is at {urls[name]}")
         for source in sources:
@@ -141,7 +145,7 @@ def doorplates(plan: Template, settings: Settings) -> dict[str, Doorplate]:
     every = [name for kind in doors.KINDS for name in plan.of_type(kind)]
     if unknown := settings.doors.keys() - set(every):
         there = f"its doors are {', '.join(every)}" if every else "it has none"
-        raise Unable(f"--door {', '.join(sorted(unknown))}: the template has no such HTTP API or Function URL; {there}")
+        raise Unable(f"--door {', '.join(sorted(unknown))}: the template has no such API or Function URL; {there}")
     plates = {name: settings.doors.get(name, Doorplate(name)) for name in every}
     names = [plate.name for plate in plates.values()] + [AWS, *settings.shown]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -252,7 +256,7 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
         action="append",
         default=[],
         metavar="NAME=LOGICAL_ID[:PORT]",
-        help="call the HTTP API or Function URL of that logical id NAME in the ready line, and put it on that port. "
+        help="call the API or Function URL of that logical id NAME in the ready line, and put it on that port. "
         "Without this it is called by its logical id, and gets any free port. A Function URL's logical id is that of "
         "its function, with `Url` behind it",
     )

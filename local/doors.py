@@ -64,7 +64,7 @@ def _http_api(
     name: str, properties: Mapping[str, Any], template: Template, resolver: Resolver, pools: Mapping[str, Pool]
 ) -> Router:
     if properties.get("ProtocolType", "HTTP") != "HTTP":
-        raise TemplateError(f"{name} is a {properties['ProtocolType']} API: which is not played here")
+        raise TemplateError(f"{name} is a {properties['ProtocolType']} API, which is not played here")
     # SAM's own HTTP API is an OpenAPI document; one that is written out has resources for its routes.
     body = properties.get("Body")
     if "BodyS3Location" in properties:

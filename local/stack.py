@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.asynchronous import mailbox, mailboxes, subscriptions
 from local.aws import Services
+from local.functions import named
 from local.template import ACCOUNT, REGION, STACK, Resolver, Resource, Template, TemplateError
 
 # What moto 5.2's CloudFormation makes, with the properties that it heeds.
@@ -70,7 +71,7 @@ PLAYED = {
     "AWS::ApiGatewayV2::Stage",
     *("AWS::Events::Rule", "AWS::Scheduler::Schedule"),
     *("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
-    *("AWS::Lambda::LayerVersion", "AWS::Lambda::Url"),
+    *("AWS::Lambda::Alias", "AWS::Lambda::LayerVersion", "AWS::Lambda::Url", "AWS::Lambda::Version"),
 }
 
 # What is made by calls of the services' own.
@@ -88,6 +89,8 @@ REFUSED = {
 ELSEWHERE = "nothing plays that here; leave it out with a condition of the template (local/stack.py has what is played)"
 
 WITHOUT_EFFECT = {
+    *("AWS::ApplicationInsights::Application", "AWS::CloudWatch::Dashboard", "AWS::ResourceGroups::Group"),
+    *("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"),
     "AWS::CloudWatch::Alarm",  # the functions' metrics are lines of their logs here, which nobody counts
     "AWS::IAM::Role",  # nothing on this machine checks permissions
     "AWS::Lambda::Permission",
@@ -156,6 +159,12 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
     for name, resource in template.of_type("AWS::Lambda::Function").items():
         resolver.refs[name] = resolver(resource["Properties"].get("FunctionName", f"{STACK}-{name}"))
         resolver.attributes[name, "Arn"] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{resolver.refs[name]}"
+    # There is one version of everything here, and each alias is it.
+    for kind in ("AWS::Lambda::Version", "AWS::Lambda::Alias"):
+        for name, resource in template.of_type(kind).items():
+            function = named(resolver(resource["Properties"]["FunctionName"]), template, resolver)
+            resolver.refs[name] = resolver.attributes[function, "Arn"]
+            resolver.attributes[name, "Version"] = "1"
     for name in template.of_type("AWS::Lambda::LayerVersion"):
         resolver.refs[name] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{name}:1"
     for name, resource in (
@@ -180,7 +189,7 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
 
 def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Services) -> None:
     part: dict[str, Any] = {
-        **{key: template.document[key] for key in ("Conditions", "Parameters") if key in template.document},
+        **{key: template.document[key] for key in ("Conditions", "Mappings", "Parameters") if key in template.document},
         "Resources": {
             name: {**made, "Properties": _heeded(made)}
             for name, made in template.resources.items()

@@ -107,3 +107,71 @@ def test_code_that_is_not_there_is_told(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "tiny" / "worker")
     with pytest.raises(TemplateError, match=r"Worker: there is no folder .*worker"):
         declared(tmp_path / "tiny" / "template.yaml")
+
+
+def refused(tmp_path: Path, function: str, more: str = "") -> str:
+    (tmp_path / "code").mkdir(exist_ok=True)
+    path = tmp_path / "template.yaml"
+    path.write_text(
+        "Transform: AWS::Serverless-2016-10-31\n"
+        f"Resources: {{F: {{Type: AWS::Serverless::Function, Properties: {{{function}}}}}, {more}}}"
+    )
+    with pytest.raises(TemplateError) as raised:
+        declared(path)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("PackageType: Image, ImageUri: 'x.amazonaws.com/y:1'", "F is an image"),
+        ("CodeUri: code, Handler: a.b, Runtime: nodejs24.x", "F has the runtime nodejs24.x: only Python runs here"),
+        ("CodeUri: 's3://bucket/key', Handler: a.b, Runtime: python3.13", "F: its code is in S3"),
+        (
+            "CodeUri: code, Handler: a.b, Runtime: python3.13, Layers: ['arn:aws:lambda:eu-west-1:1:layer:x:1']",
+            "the layer arn:aws:lambda:eu-west-1:1:layer:x:1 is none of this template",
+        ),
+    ],
+)
+def test_what_does_not_run_here_is_refused_by_name(tmp_path: Path, function: str, words: str) -> None:
+    """A function that is no folder of Python code is an error that says what it is."""
+    assert words in refused(tmp_path, function)
+
+
+def test_layers_have_lambdas_layout(tmp_path: Path) -> None:
+    """A layer that nothing builds is as it lies; one that SAM builds becomes python/; a makefile's is its folder."""
+    for name in ("plain", "built", "made", "code"):
+        (tmp_path / name).mkdir()
+    layers = ""
+    for name, method in (("Plain", ""), ("Built", "python3.13"), ("Made", "makefile")):
+        metadata = f"Metadata: {{BuildMethod: {method}}}, " if method else ""
+        layers += (
+            f"{name}: {{Type: AWS::Serverless::LayerVersion, {metadata}Properties: {{ContentUri: {name.lower()}}}}}, "
+        )
+    refs = "[!Ref Plain, !Ref Built, !Ref Made]"
+    function = f"CodeUri: code, Handler: a.b, Runtime: python3.12, Layers: {refs}"
+    path = tmp_path / "template.yaml"
+    path.write_text(
+        "Transform: AWS::Serverless-2016-10-31\n"
+        f"Resources: {{{layers} F: {{Type: AWS::Serverless::Function, Properties: {{{function}}}}}}}"
+    )
+    paths = declared(path)["F"].environment["PYTHONPATH"].split(os.pathsep)
+    assert [str(Path(each).relative_to(tmp_path)) for each in paths] == [
+        "code",
+        "plain/python",
+        "plain/python/lib/python3.12/site-packages",
+        "built",
+        "made",
+    ]
+
+
+def test_requirements_that_nothing_installs_are_told(tmp_path: Path) -> None:
+    """A layer with requirements, but without a BuildMethod and without python/, would be empty on Lambda."""
+    (tmp_path / "layer").mkdir()
+    (tmp_path / "layer" / "requirements.txt").touch()
+    said = refused(
+        tmp_path,
+        "CodeUri: code, Handler: a.b, Runtime: python3.13, Layers: [!Ref L]",
+        "L: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer}}",
+    )
+    assert "nothing would install them; say Metadata: {BuildMethod: python3.13}" in said

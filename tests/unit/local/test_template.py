@@ -22,11 +22,17 @@ SLUICE = Path(__file__).parents[3] / "template.yaml"
 BROKEN = 400 if os.environ.get("ENDURANCE") else 12
 CONDITIONS = {"IsOne": {"Fn::Equals": [{"Ref": "Number"}, "1"]}, "IsTwo": {"Fn::Equals": [{"Ref": "Number"}, "2"]}}
 
+MAPPINGS = {"Sizes": {REGION: {"Memory": 256}}}
+
 
 @pytest.fixture
 def resolver() -> Resolver:
     resolver = Resolver(
-        Template(Path(), {"Resources": {}, "Conditions": CONDITIONS}, {"Number": "1", "List": ["a", "b"]})
+        Template(
+            Path(),
+            {"Resources": {}, "Conditions": CONDITIONS, "Mappings": MAPPINGS},
+            {"Number": "1", "List": ["a", "b"]},
+        )
     )
     resolver.refs["Thing"] = "thing-1"
     resolver.attributes["Thing", "Arn"] = "arn:thing"
@@ -57,6 +63,8 @@ def minimal(tmp_path: Path, text: str) -> Path:
         ({"Fn::Split": ["-", {"Ref": "Thing"}]}, ["thing", "1"]),
         ({"Fn::If": ["IsOne", "yes", "no"]}, "yes"),
         ({"Fn::If": ["IsTwo", "yes", {"Ref": "Thing"}]}, "thing-1"),
+        ({"Fn::FindInMap": ["Sizes", {"Ref": "AWS::Region"}, "Memory"]}, 256),
+        ({"Fn::Base64": {"Ref": "Thing"}}, "dGhpbmctMQ=="),
         ({"kept": 1, "left": {"Ref": "AWS::NoValue"}}, {"kept": 1}),
         ([1, {"Fn::If": ["IsTwo", "x", {"Ref": "AWS::NoValue"}]}, 2], [1, 2]),
     ],
@@ -92,6 +100,30 @@ def test_what_does_not_exist_is_an_error(resolver: Resolver, value: Any) -> None
         resolver(value)
 
 
+@pytest.mark.parametrize(
+    ("value", "resolved"),
+    [
+        ({"Fn::Length": {"Ref": "List"}}, 2),
+        ({"Fn::ToJsonString": {"a": {"Ref": "List"}}}, '{"a":["b","c"]}'),
+        ({"Fn::FindInMap": ["Sizes", "nowhere", "Memory", {"DefaultValue": 128}]}, 128),
+    ],
+)
+def test_language_extensions_are_a_transform(value: Any, resolved: Any) -> None:
+    """What AWS::LanguageExtensions adds is there only where the template asks for it."""
+    document = {"Resources": {}, "Mappings": MAPPINGS}
+    parameters = {"List": ["b", "c"]}
+    assert Resolver(Template(Path(), document, parameters, extended=True))(value) == resolved
+    with pytest.raises(TemplateError, match=r"AWS::LanguageExtensions|finds no Sizes.nowhere.Memory"):
+        Resolver(Template(Path(), document, parameters))(value)
+
+
+@pytest.mark.parametrize("name", ["Fn::GetAZs", "Fn::ImportValue", "Fn::Transform", "Fn::ForEach"])
+def test_what_is_not_played_is_refused_by_name(resolver: Resolver, name: str) -> None:
+    """A function that needs more than one machine is an error that names it."""
+    with pytest.raises(TemplateError, match=name):
+        resolver({name: "x"})
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
@@ -111,6 +143,20 @@ def test_paths_survive_the_transform() -> None:
     assert template.resources["Buffered"]["Properties"]["Code"] == {"S3Bucket": LOCAL_CODE, "S3Key": "buffered"}
     (layer,) = template.of_type("AWS::Lambda::LayerVersion").values()
     assert layer["Properties"]["Content"] == {"S3Bucket": LOCAL_CODE, "S3Key": "layer"}
+
+
+def test_globals_have_code_too(tmp_path: Path) -> None:
+    """`Globals.Function.CodeUri` counts for functions without their own; a path may go up or be absolute."""
+    other = tmp_path / "other"
+    path = minimal(
+        tmp_path,
+        "Globals: {Function: {CodeUri: ./shared/, Runtime: python3.13, Handler: a.b}}\n"
+        "Resources: {F: {Type: AWS::Serverless::Function},"
+        " G: {Type: AWS::Serverless::Function, Properties: {CodeUri: .}},"
+        f" H: {{Type: AWS::Serverless::Function, Properties: {{CodeUri: {other}}}}}}}",
+    )
+    code = {name: made["Properties"]["Code"] for name, made in load(path, {}).of_type("AWS::Lambda::Function").items()}
+    assert {name: made["S3Key"] for name, made in code.items()} == {"F": "shared", "G": ".", "H": "other"}
 
 
 def test_parameters_can_be_given() -> None:
