@@ -38,6 +38,8 @@ ORIGINS ?=
 OWNER ?=
 # The file that `make demo` sends; empty for 64 MiB of random bytes.
 FILE ?=
+# The folder in which `make up` keeps its data over a restart; empty for none.
+DATA ?=
 # A process for each core, and a module's tests in one: its stack starts once. More than four of those need much memory.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 # Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
@@ -50,7 +52,7 @@ PYTHON ?=
 export UV_PYTHON := $(CURDIR)/$(TOOLS)/bin/python
 export UV_PYTHON_DOWNLOADS := never
 export SAM_CLI_TELEMETRY := 0
-export FILE ARCH
+export FILE DATA ARCH
 
 .PHONY: help
 help: ## List the targets (this)
@@ -63,8 +65,8 @@ demo: $(DEV) ## Send a file through the whole of it, on this machine, and verify
 	@exec $(BIN)/python -m local.demo $${FILE:+--file "$$FILE"}
 
 .PHONY: up
-up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C
-	@exec $(BIN)/python -m local
+up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C (DATA=dir keeps its data)
+	@exec $(BIN)/python -m local $${DATA:+--data "$$DATA"}
 
 .PHONY: web
 web: $(PAGE) ## Check and build the page, which the API function serves (needs npm)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local import aws, doors, functions, queue, stack, template
+from local.data import Folder, Record, Unusable
 from local.environments import Pool, reason, say
 from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError
@@ -24,7 +25,8 @@ from local.tokens import hashed
 HELP = """\
 Runs a SAM template on this machine, without an AWS account and without Docker: S3, SQS, DynamoDB and Secrets Manager
 from moto, each function as processes that Lambda would start, an HTTP door before each HTTP API and Function URL, a
-poller behind each queue that feeds a function. Everything binds to 127.0.0.1, and nothing is left when it ends.
+poller behind each queue that feeds a function. Everything binds to 127.0.0.1. When it ends, no process is left,
+and no data but those of --data DIR.
 
 When all is ready, stdout gets its one line: ready {"api": URL, "stream": URL, "aws": URL, "token": "..."}
 Everything else, the functions' logs among it, goes to stderr, each line with the name of what it comes from.
@@ -48,6 +50,9 @@ To use the AWS services yourself, with the URL "aws" of the ready line:
 # The secret that holds the access tokens, and so gets SLUICE_TOKEN. The only resource that is known here by its name.
 TOKEN_SECRET = "AccessToken"
 
+# Said beside the ready line when nothing is kept.
+FORGETFUL = "keeps its data in memory, and no longer than it runs: make up DATA=dir keeps them in a folder"
+
 PORTS = {"SLUICE_API_PORT": 8080, "SLUICE_STREAM_PORT": 8081, "SLUICE_AWS_PORT": 5000}
 
 
@@ -55,18 +60,28 @@ class Unable(Exception):
     """The stack cannot start or go on; the message says why and what to do."""
 
 
-async def run(path: Path, environ: Mapping[str, str]) -> None:
-    """Start everything, say so, and keep it up until cancelled. Raises `Unable` or `TemplateError` when it fails."""
-    tokens = owners_tokens(environ.get("SLUICE_TOKEN"))
-    kept = {owner: [hashed(token)] for owner, token in tokens.items()}
+async def run(path: Path, environ: Mapping[str, str], data: Path | None = None) -> None:
+    """Start everything, say so, and keep it up until cancelled. Raises `Unable` or `TemplateError` when it fails.
+
+    What it holds is kept in the folder `data`, whose contents it takes up; raises `Unusable` when it cannot.
+    """
+    folder = None if data is None else Folder.claim(data)
+    known = {} if folder is None else {record.id: record.value for record in folder.store.read("token", "")}
+    given = environ.get("SLUICE_TOKEN")
+    tokens = owners_tokens(given) if given or not known else known
+    # Where the tokens are known their secret is kept as well, with what `make token` may have added to it.
+    hashes = {owner: [hashed(token)] for owner, token in tokens.items()}
+    initial = {} if tokens == known else {TOKEN_SECRET: json.dumps(hashes)}
     aws_listener = listen("SLUICE_AWS_PORT", environ)
     services = aws.connect(_url(aws_listener))
 
     async with contextlib.AsyncExitStack() as closing:
+        if folder is not None:
+            closing.callback(folder.close)
         guard = Guard()
         closing.callback(guard.close)
         # First of all: moto is slow to import, and the template is transformed meanwhile.
-        moto = await aws.start(aws_listener, guard)
+        moto = await aws.start(aws_listener, guard, folder)
         closing.push_async_callback(_end, moto, guard)
         plan = template.load(path, environ)
         apis, urls = list(plan.of_type("AWS::ApiGatewayV2::Api")), list(plan.of_type("AWS::Lambda::Url"))
@@ -75,9 +90,11 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
             **{name: listen("SLUICE_STREAM_PORT" if name in urls[:1] else None, environ) for name in urls},
         }
         addresses = {name: _url(listener) for name, listener in listeners.items()}
-        resolver = await asyncio.to_thread(
-            stack.create, plan, services, doors=addresses, secrets={TOKEN_SECRET: json.dumps(kept)}
-        )
+        resolver = await asyncio.to_thread(stack.create, plan, services, doors=addresses, secrets=initial)
+        if folder is not None and tokens != known:
+            with folder.store.transaction():
+                folder.store.forget("token", "")
+                folder.store.write(Record("token", "", owner, token) for owner, token in tokens.items())
         sources = queue.declared(plan, resolver)
         pools = _pools(functions.declared(plan, resolver, services.url, environ), guard)
         for pool in pools.values():
@@ -100,7 +117,9 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
             "stream": addresses[urls[0]] if urls else None,
             "aws": services.url,
             "token": next(iter(tokens.values())),
+            "data": str(folder.path) if folder else None,
         }
+        say("local", f"keeps its data in {folder.path}" if folder else FORGETFUL)
         print(f"ready {json.dumps(ready)}", flush=True)
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         part = done.pop()
@@ -181,13 +200,14 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--template", type=Path, default=Path("template.yaml"), help="the SAM template (template.yaml)")
-    path = parser.parse_args().template
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder that keeps all data over a restart (none)")
+    options = parser.parse_args()
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # nothing here may ever reach the developer's own account
     os.environ.update(aws.NO_PROFILE)
     try:
-        asyncio.run(_until_told(run(path, dict(os.environ))))
-    except (TemplateError, Unable) as error:
+        asyncio.run(_until_told(run(options.template, dict(os.environ), options.data)))
+    except (TemplateError, Unable, Unusable) as error:
         say("local", str(error))
         return 1
     return 0

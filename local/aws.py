@@ -9,12 +9,14 @@ import sys
 import threading
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
 from local.checksums import make_s3_check_checksums
+from local.data import Folder, Store
 from local.guard import Guard
 from local.template import REGION
 
@@ -31,6 +33,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "
 # Files that do not exist: neither a function nor the stack may read the profile of the person whose machine this is.
 NO_PROFILE = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
+# Seconds after which a message comes back that a function was at when the stack ended, and its lease with it.
+RETURN_S = 60
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -63,16 +67,21 @@ def connect(url: str) -> Services:
     )
 
 
-async def start(listener: socket.socket, guard: Guard) -> asyncio.subprocess.Process:
-    """Start moto on a socket that listens already: who connects before it has come up waits, and nobody polls."""
+async def start(listener: socket.socket, guard: Guard, folder: Folder | None = None) -> asyncio.subprocess.Process:
+    """Start moto on a socket that listens already: who connects before it has come up waits, and nobody polls.
+
+    With a `folder` it keeps there what it holds, and holds what is there. Without one it forgets everything at its end.
+    """
+    kept_open = [listener.fileno()] if folder is None else [listener.fileno(), folder.lock]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "local.aws", str(listener.fileno())),
+        *("-m", "local.aws", str(listener.fileno()), *([] if folder is None else [str(folder.path)])),
         # Answers CORS from the bucket's own rules instead of letting every origin in.
         env=kept | CREDENTIALS | NO_PROFILE | {"MOTO_DISABLE_GLOBAL_CORS": "true"},
         stdout=sys.stderr,
-        pass_fds=[listener.fileno()],
+        # The lock of the folder as well: should this process outlive the stack for a moment, nobody else writes there.
+        pass_fds=kept_open,
         start_new_session=True,
     )
     guard.watch(process.pid)
@@ -121,7 +130,7 @@ def make_missing_objects_missing() -> None:
     S3Response._invalid_headers = of_the_request  # type: ignore[method-assign]
 
 
-def _serve(fd: int) -> None:
+def _serve(fd: int, folder: Path | None) -> None:
     # Imported here: moto takes longer to import than all else in this module, which others import for `connect` alone.
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
         DomainDispatcherApplication,
@@ -132,6 +141,10 @@ def _serve(fd: int) -> None:
 
     from local.forms import understood  # noqa: PLC0415
 
+    if folder is not None:
+        from local.persistence import persist  # noqa: PLC0415
+
+        persist(Store(folder), int(os.environ.get("SLUICE_ENV_LEASE_SECONDS", RETURN_S)))
     make_like_aws()
 
     # Failures only: a line for each request would bury everything else.
@@ -149,4 +162,4 @@ def _serve(fd: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
