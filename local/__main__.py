@@ -117,7 +117,7 @@ async def run(path: Path, environ: Mapping[str, str], data: Path | None = None) 
             "stream": addresses[urls[0]] if urls else None,
             "aws": services.url,
             "token": next(iter(tokens.values())),
-            "data": str(folder.path) if folder else None,
+            **({"data": str(folder.path)} if folder else {}),
         }
         say("local", f"keeps its data in {folder.path}" if folder else FORGETFUL)
         print(f"ready {json.dumps(ready)}", flush=True)

@@ -38,6 +38,7 @@ BUSY_S = 30
 LOG_BYTES = 4 * 1024 * 1024
 
 _OWNER_ONLY = 0o700
+_OWNER_READS = 0o600
 
 
 class Unusable(Exception):
@@ -74,15 +75,14 @@ class Folder:
             # Also where the folder was there before, and whatever the umask: contents and tokens lie in it.
             if stat.S_IMODE(path.stat().st_mode) != _OWNER_ONLY:
                 path.chmod(_OWNER_ONLY)
-            lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = _opened(path / LOCK)
         except (FileExistsError, NotADirectoryError) as error:
             raise Unusable(f"{error.filename} is a file, and DATA has to be a folder") from error
         except OSError as error:
             raise Unusable(f"{path} cannot keep data: {error.strerror} ({error.filename})") from error
         try:
             _lock(lock, path)
-            for name in (DATABASE, LOCK):
-                os.close(os.open(path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(_opened(path / DATABASE))  # its log gets the same mode
             store = Store(path)
         except OSError as error:
             os.close(lock)
@@ -112,7 +112,7 @@ class Store:
         except sqlite3.Error as error:
             self._connection.close()
             raise Unusable(
-                f"{folder / DATABASE} cannot be read: {error}. Use another folder, or empty this one"
+                f"{folder / DATABASE} is unusable: {error}. Use another folder, or empty this one"
             ) from error
         except Unusable:
             self._connection.close()
@@ -208,6 +208,12 @@ def _decoded(document: dict[str, Any]) -> Any:
         case {"$bytes": str(text)} if len(document) == 1:
             return base64.b64decode(text)
     return document
+
+
+def _opened(path: Path) -> int:
+    opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_READS)
+    os.fchmod(opened, _OWNER_READS)
+    return opened
 
 
 def _lock(lock: int, path: Path) -> None:
