@@ -55,6 +55,13 @@ class Record:
     value: Any = None
 
 
+class _Request(threading.local):
+    """What a thread has begun by `together`."""
+
+    open: contextlib.ExitStack | None = None
+    error: BaseException | None = None
+
+
 class Folder:
     """A folder that belongs to one stack at a time, until `close`, and to that stack's moto for as long as it lives."""
 
@@ -104,6 +111,7 @@ class Store:
         """Raises `Unusable` where another version wrote the folder, or something else than Sluice."""
         self.lock = threading.RLock()
         self._depth = 0
+        self._request = _Request()
         self._connection = sqlite3.connect(
             folder / DATABASE, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
@@ -169,6 +177,33 @@ class Store:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """What is written in the block is written together, at its end. One inside another is part of it."""
+        with self.lock:
+            if self._request.open and not self._depth:
+                self._request.open.enter_context(self._transaction())
+            try:
+                with self._transaction():
+                    yield
+            except BaseException as error:
+                self._request.error = error
+                raise
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread writes in the block is one transaction, from the first write to the end of the block.
+
+        It fails there if one of the writes did, whoever may have taken no notice of that.
+        """
+        with contextlib.ExitStack() as stack:
+            self._request.open, self._request.error = stack, None
+            try:
+                yield
+            finally:
+                self._request.open = None
+            if self._request.error is not None:
+                raise self._request.error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
         with self.lock:
             if not self._depth:
                 self._connection.execute("BEGIN IMMEDIATE")
