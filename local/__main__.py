@@ -50,6 +50,11 @@ To use the AWS services yourself, with the URL "aws" of the ready line:
 # The secret that holds the access tokens, and so gets SLUICE_TOKEN. The only resource that is known here by its name.
 TOKEN_SECRET = "AccessToken"
 
+# A hashing job that the end of the stack cut off goes on when its lease is over, so that with data kept it should be
+# short. It is renewed with each checkpoint, every second if nobody says otherwise.
+LEASE, CHECKPOINT = "SLUICE_ENV_LEASE_SECONDS", "SLUICE_ENV_CHECKPOINT_SECONDS"
+SHORT_LEASE, USUAL_LEASE = "10", "60"
+
 # Said beside the ready line when nothing is kept.
 FORGETFUL = "keeps its data in memory, and no longer than it runs: make up DATA=dir keeps them in a folder"
 
@@ -66,6 +71,8 @@ async def run(path: Path, environ: Mapping[str, str], data: Path | None = None) 
     What it holds is kept in the folder `data`, whose contents it takes up; raises `Unusable` when it cannot.
     """
     folder = None if data is None else Folder.claim(data)
+    if folder is not None and CHECKPOINT not in environ:
+        environ = {LEASE: SHORT_LEASE, **environ}
     known = {} if folder is None else {record.id: record.value for record in folder.store.read("token", "")}
     given = environ.get("SLUICE_TOKEN")
     tokens = owners_tokens(given) if given or not known else known
@@ -81,7 +88,7 @@ async def run(path: Path, environ: Mapping[str, str], data: Path | None = None) 
         guard = Guard()
         closing.callback(guard.close)
         # First of all: moto is slow to import, and the template is transformed meanwhile.
-        moto = await aws.start(aws_listener, guard, folder)
+        moto = await aws.start(aws_listener, guard, folder, lease_seconds(environ))
         closing.push_async_callback(_end, moto, guard)
         plan = template.load(path, environ)
         apis, urls = list(plan.of_type("AWS::ApiGatewayV2::Api")), list(plan.of_type("AWS::Lambda::Url"))
@@ -139,6 +146,12 @@ def owners_tokens(value: str | None) -> dict[str, str]:
     if not owners or not all(isinstance(token, str) and token for token in owners.values()):
         raise Unable("SLUICE_TOKEN is a JSON object, but not one from owners to tokens")
     return dict(owners)
+
+
+def lease_seconds(environ: Mapping[str, str]) -> int:
+    """How long a hashing job is taken to live without a word. What is no number is refused by the hasher itself."""
+    told = environ.get(LEASE, USUAL_LEASE)
+    return int(told if told.isdecimal() else USUAL_LEASE)
 
 
 def listen(variable: str | None, environ: Mapping[str, str]) -> socket.socket:

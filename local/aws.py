@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import re
 import socket
 import sys
 import threading
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from local.checksums import make_s3_check_checksums
-from local.data import Folder, Store
+from local import data, scratch
 from local.guard import Guard
+from local.signatures import Keys, Signatures
 from local.template import REGION
 
 if TYPE_CHECKING:
@@ -27,16 +26,13 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_sqs import SQSClient
 
-# moto takes any; what matters is that nothing of the developer's own account is ever used.
+# Nothing of the developer's own account is ever used. Functions have a session token, as a role's keys come with one;
+# people who use the services themselves need none.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
+KEYS = Keys("local", "local", (None, "local"))
 
 # Files that do not exist: neither a function nor the stack may read the profile of the person whose machine this is.
 NO_PROFILE = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-
-# Seconds after which a message comes back that a function was at when the stack ended, and its lease with it.
-RETURN_S = 60
-
-FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
@@ -67,33 +63,61 @@ def connect(url: str) -> Services:
     )
 
 
-async def start(listener: socket.socket, guard: Guard, folder: Folder | None = None) -> asyncio.subprocess.Process:
+async def start(
+    listener: socket.socket, guard: Guard, folder: data.Folder | None = None, lease_s: int = 0
+) -> asyncio.subprocess.Process:
     """Start moto on a socket that listens already: who connects before it has come up waits, and nobody polls.
 
-    With a `folder` it keeps there what it holds, and holds what is there. Without one it forgets everything at its end.
+    With a `folder` it keeps there what it holds, and begins with what is there. A message that was in flight at the
+    last end comes back after `lease_s`, when no lease of its worker counts any more.
     """
-    kept_open = [listener.fileno()] if folder is None else [listener.fileno(), folder.lock]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    if folder is None:
+        held = scratch.make()
+        guard.remove(held.path)
+        path, lock, kept = held.path, held.lock, []
+    else:
+        path, lock, kept = folder.path, folder.lock, [str(lease_s)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "local.aws", str(listener.fileno()), *([] if folder is None else [str(folder.path)])),
+        *("-m", "local.aws", str(listener.fileno()), str(path), *kept),
         # Answers CORS from the bucket's own rules instead of letting every origin in.
-        env=kept | CREDENTIALS | NO_PROFILE | {"MOTO_DISABLE_GLOBAL_CORS": "true"},
+        env=environment | CREDENTIALS | NO_PROFILE | {"MOTO_DISABLE_GLOBAL_CORS": "true"},
         stdout=sys.stderr,
-        # The lock of the folder as well: should this process outlive the stack for a moment, nobody else writes there.
-        pass_fds=kept_open,
+        # The lock as well: as long as this process lives, nobody else has the folder.
+        pass_fds=[listener.fileno(), lock],
         start_new_session=True,
     )
     guard.watch(process.pid)
     listener.close()
+    if folder is None:
+        os.close(lock)
     return process
 
 
-def make_like_aws() -> None:
-    """Let moto do in this process what Sluice relies on: the same for the stack that people start and for the tests."""
+@cache
+def make_like_aws(folder: Path, keys: Keys = KEYS, lease_s: int | None = None) -> None:
+    """Let moto do in this process what Sluice relies on: the same for the stack that people start and for the tests.
+
+    The bytes of objects are in `folder`, and S3 is open to who has `keys`. With `lease_s` (see `start`) all else is
+    kept there as well.
+    """
+    # Imported here, as below: they import moto.
+    from local import moto_s3, s3  # noqa: PLC0415
+    from local.objects import Folder  # noqa: PLC0415
+
+    objects = Folder(folder / data.OBJECTS)
+    if lease_s is not None:
+        from local.persistence import persist_records  # noqa: PLC0415
+        from local.persistence_s3 import persist_objects  # noqa: PLC0415
+
+        # First, so that the locks which follow hold around the writing as well.
+        store = data.Store(folder)
+        persist_records(store, lease_s)
+        persist_objects(store, objects)
     make_dynamodb_atomic()
-    make_s3_check_checksums()
-    make_missing_objects_missing()
+    moto_s3.mend(objects)
+    s3.stand_before_moto(s3.S3(objects, Signatures.of(keys)))
 
 
 @cache
@@ -114,23 +138,8 @@ def make_dynamodb_atomic() -> None:
     DynamoHandler.call_action = alone  # type: ignore[method-assign]
 
 
-@cache
-def make_missing_objects_missing() -> None:
-    """Let moto answer 404 to a signed URL of an object that is not there, in this process.
-
-    It takes a `response-content-encoding` in the URL for a header of the request, misses that, and refuses with 403.
-    """
-    from moto.s3.responses import S3Response  # noqa: PLC0415 - as below
-
-    check = S3Response._invalid_headers
-
-    def of_the_request(self: S3Response, url: str, headers: dict[str, str]) -> bool:
-        return check(self, re.sub(r"(?<=[?&])response-[^&]*", "", url), headers)
-
-    S3Response._invalid_headers = of_the_request  # type: ignore[method-assign]
-
-
-def _serve(fd: int, folder: Path | None) -> None:
+def serve(fd: int, folder: Path, keys: Keys = KEYS, lease_s: int | None = None) -> None:
+    """moto on a socket that listens, until the process ends."""
     # Imported here: moto takes longer to import than all else in this module, which others import for `connect` alone.
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
         DomainDispatcherApplication,
@@ -139,27 +148,13 @@ def _serve(fd: int, folder: Path | None) -> None:
     )
     from werkzeug.serving import make_server  # noqa: PLC0415
 
-    from local.forms import understood  # noqa: PLC0415
-
-    if folder is not None:
-        from local.persistence import persist  # noqa: PLC0415
-
-        persist(Store(folder), int(os.environ.get("SLUICE_ENV_LEASE_SECONDS", RETURN_S)))
-    make_like_aws()
-
+    os.umask(0o077)  # what people store is theirs alone
+    make_like_aws(folder, keys, lease_s)
     # Failures only: a line for each request would bury everything else.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = understood(DomainDispatcherApplication(create_backend_app))
-
-    def application(environ: dict[str, Any], start_response: Any) -> Any:
-        # `curl --data-binary` calls every body a form. S3 takes a PUT's bytes as they are; moto parses the form, then
-        # waits for ever for the bytes that its parser took.
-        if environ["REQUEST_METHOD"] == "PUT" and environ.get("CONTENT_TYPE", "").startswith(FORM):
-            environ["CONTENT_TYPE"] = "application/octet-stream"
-        return moto(environ, start_response)
-
+    application = DomainDispatcherApplication(create_backend_app)
     make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler, fd=fd).serve_forever()
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    serve(int(sys.argv[1]), Path(sys.argv[2]), lease_s=int(sys.argv[3]) if len(sys.argv) > 3 else None)

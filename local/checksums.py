@@ -1,123 +1,83 @@
-"""Checksums as S3 keeps them, which moto does not: it takes what a client says of its bytes for true, forgets it of a
-single PUT that names no algorithm, and lists parts without theirs.
+"""The checksums that S3 knows, computed while the bytes come, and put together of those of parts.
 
-With these, bytes that are not those of an `x-amz-checksum-...` header are refused, parts of an upload that was begun
-for an algorithm need theirs, and what S3 has of parts is what it was told when they came, whatever became of the bytes.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 """
 
 import base64
 import hashlib
 import zlib
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Protocol
 
 from awscrt import checksums
 
 PREFIX = "x-amz-checksum-"
 
-
-def _crc(function: Callable[[bytes], int], size: int) -> Callable[[bytes], bytes]:
-    return lambda data: function(data).to_bytes(size)
+Buffer = bytes | bytearray | memoryview
 
 
-def _hash(name: str) -> Callable[[bytes], bytes]:
-    return lambda data: hashlib.new(name, data, usedforsecurity=False).digest()
+class Running(Protocol):
+    """As hashlib has it."""
+
+    def update(self, data: Buffer, /) -> None: ...
+
+    def digest(self) -> bytes: ...
 
 
-# By what moto calls the algorithm; in a header it is in lower case.
-ALGORITHMS = {
+class _Crc:
+    def __init__(self, function: Callable[[Buffer, int], int], size: int) -> None:
+        self._function = function
+        self._size = size
+        self._value = 0
+
+    def update(self, data: Buffer, /) -> None:
+        self._value = self._function(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(self._size)
+
+
+def _hash(name: str) -> Callable[[], Running]:
+    return partial(hashlib.new, name, usedforsecurity=False)
+
+
+# By what S3's API calls the algorithm; in a header it is in lower case.
+ALGORITHMS: dict[str, Callable[[], Running]] = {
     "SHA512": _hash("sha512"),
     "SHA256": _hash("sha256"),
     "SHA1": _hash("sha1"),
     "MD5": _hash("md5"),
-    "CRC64NVME": _crc(checksums.crc64nvme, 8),
-    "CRC32C": _crc(checksums.crc32c, 4),
-    "CRC32": _crc(zlib.crc32, 4),
+    "CRC64NVME": partial(_Crc, checksums.crc64nvme, 8),
+    "CRC32C": partial(_Crc, checksums.crc32c, 4),
+    "CRC32": partial(_Crc, zlib.crc32, 4),
 }
+# The CRC of two pieces, of theirs and the size of the second.
+_COMBINE: dict[str, Callable[[int, int, int], int]] = {
+    "CRC64NVME": checksums.combine_crc64nvme,
+    "CRC32C": checksums.combine_crc32c,
+    "CRC32": checksums.combine_crc32,
+}
+# Of an upload that was begun without a type: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
+DEFAULT_TYPES = {"CRC64NVME": "FULL_OBJECT"}
 
 
-@cache
-def make_s3_check_checksums() -> None:
-    """Let moto's S3 of this process do so."""
-    from moto.s3.models import FakeMultipart  # noqa: PLC0415 - moto takes longer to import than all else
-    from moto.s3.responses import S3Response  # noqa: PLC0415
-
-    put_object, upload_part, list_parts = S3Response.put_object, S3Response.upload_part, S3Response.list_parts
-    complete = FakeMultipart.complete
-
-    def checked_put(self: Any) -> Any:
-        sent = _sent(self.headers)
-        if refused := _refusal(self, sent):
-            return refused
-        answer = put_object(self)
-        if sent:
-            key = self.backend.get_object(self.bucket_name, self.parse_key_name())
-            key.checksum_algorithm, key.checksum_value = sent
-            key.checksum_type = "FULL_OBJECT"
-        return answer
-
-    def checked_part(self: Any) -> Any:
-        sent = _sent(self.headers)
-        upload = self.backend.get_bucket(self.bucket_name).multiparts.get(self._get_param("uploadId"))
-        wanted = upload.metadata.get("x-amz-checksum-algorithm") if upload else None
-        if wanted and (sent is None or sent[0] != wanted):
-            return _error(self, "InvalidRequest", f"Checksum Type mismatch occurred, expected: {wanted.lower()}")
-        if refused := _refusal(self, sent):
-            return refused
-        answer = upload_part(self)
-        if sent and upload:
-            upload.parts[self._get_int_param("partNumber")].checksum_value = sent[1]
-        return answer
-
-    def listed_parts(self: Any) -> Any:
-        upload = self.backend.get_bucket(self.bucket_name).multiparts.get(self._get_param("uploadId"))
-        serialized = self.serialized
-
-        def with_checksums(result: Any) -> Any:
-            for part in result.result["Parts"] if upload else ():
-                value = upload.parts[part["PartNumber"]].checksum_value
-                algorithm = upload.metadata.get("x-amz-checksum-algorithm")
-                if value and algorithm:
-                    part[f"Checksum{algorithm}"] = value
-            return serialized(result)
-
-        self.serialized = with_checksums
-        return list_parts(self)
-
-    def completed(self: Any, body: Any) -> Any:
-        value, etag, checksum = complete(self, body)
-        algorithm = self.metadata.get("x-amz-checksum-algorithm")
-        if checksum and algorithm and checksum[0] == "COMPOSITE":
-            kept = b"".join(base64.b64decode(self.parts[number].checksum_value) for number in self.partlist)
-            checksum = ("COMPOSITE", _checksum(algorithm, kept), len(self.partlist))
-        return value, etag, checksum
-
-    S3Response.put_object = checked_put  # type: ignore[method-assign]
-    S3Response.upload_part = checked_part  # type: ignore[method-assign]
-    S3Response.list_parts = listed_parts  # type: ignore[method-assign]
-    FakeMultipart.complete = completed  # type: ignore[method-assign]
+def checksum(algorithm: str, pieces: Iterable[Buffer]) -> str:
+    """As a header has it."""
+    running = ALGORITHMS[algorithm]()
+    for piece in pieces:
+        running.update(piece)
+    return text(running)
 
 
-def _sent(headers: Any) -> tuple[str, str] | None:
-    """The algorithm, as moto calls it, and the value of a request's checksum."""
-    for algorithm in ALGORITHMS:
-        if value := headers.get(PREFIX + algorithm.lower()):
-            return algorithm, value
-    return None
+def text(running: Running) -> str:
+    return base64.b64encode(running.digest()).decode()
 
 
-def _refusal(response: Any, sent: tuple[str, str] | None) -> Any:
-    if sent is None or _checksum(sent[0], response.body or b"") == sent[1]:
-        return None
-    return _error(response, "BadDigest", f"The {sent[0]} you specified did not match the calculated checksum.")
-
-
-def _error(response: Any, code: str, message: str) -> Any:
-    document = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    return 400, response._get_cors_headers_other() | {"content-type": "application/xml"}, document
-
-
-def _checksum(algorithm: str, data: bytes) -> str:
-    return base64.b64encode(ALGORITHMS[algorithm](data)).decode()
+def of_parts(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
+    """The CRC of an object, of the CRC and the size of each of its parts."""
+    crc = ALGORITHMS[algorithm]().digest()
+    value, length = int.from_bytes(crc), len(crc)
+    for part, size in parts:
+        value = _COMBINE[algorithm](value, int.from_bytes(base64.b64decode(part)), size)
+    return base64.b64encode(value.to_bytes(length)).decode()

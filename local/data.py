@@ -153,6 +153,11 @@ class Store:
             ).fetchall()
         return [Record(kind, parent, name, loads(value)) for name, value in rows]
 
+    def parents(self, kind: str) -> list[str]:
+        with self.lock:
+            rows = self._connection.execute("SELECT DISTINCT parent FROM record WHERE kind = ?", (kind,)).fetchall()
+        return [parent for (parent,) in rows]
+
     def write(self, records: Iterable[Record]) -> None:
         """All of them or none."""
         with self.transaction():

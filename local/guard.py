@@ -7,12 +7,17 @@ works on macOS too, which has no PR_SET_PDEATHSIG; that would also miss what a f
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, cast
+
+REMOVING_S = 10
+PAUSE_S = 0.05
 
 
 class Guard:
@@ -34,6 +39,10 @@ class Guard:
         """Kill a group, its leader and all that it started, and forget it. None of them has anything to save."""
         kill(group)
         self._tell(f"-{group}")
+
+    def remove(self, folder: Path) -> None:
+        """Remove a folder when the stack has ended."""
+        self._tell(f"={folder}")
 
     def wait(self) -> int:
         """Return when the guard has ended, as it must not while the stack runs."""
@@ -61,14 +70,29 @@ def remaining(lines: Iterable[str]) -> set[int]:
     """The groups that were announced (`+pid`) and not taken back (`-pid`)."""
     groups: set[int] = set()
     for line in lines:
-        group = int(line[1:])
         if line.startswith("+"):
-            groups.add(group)
-        else:
-            groups.discard(group)
+            groups.add(int(line[1:]))
+        elif line.startswith("-"):
+            groups.discard(int(line[1:]))
     return groups
 
 
+def folders(lines: Iterable[str]) -> set[Path]:
+    """Those that were announced (`=path`)."""
+    return {Path(line[1:].rstrip("\n")) for line in lines if line.startswith("=")}
+
+
+def remove(folder: Path) -> None:
+    """Until it is gone: who is being killed may be making a file in it."""
+    late = time.monotonic() + REMOVING_S
+    while folder.exists() and time.monotonic() < late:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(PAUSE_S)
+
+
 if __name__ == "__main__":
-    for left_behind in remaining(sys.stdin):
+    told = list(sys.stdin)
+    for left_behind in remaining(told):
         kill(left_behind)
+    for folder in folders(told):
+        remove(folder)

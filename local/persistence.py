@@ -39,14 +39,14 @@ class Incompatible(ServiceException):
     code = "IncompatibleData"
 
 
-def persist(store: Store, return_s: int) -> None:
-    """Let moto in this process keep everything in `store`.
+def persist_records(store: Store, lease_s: int) -> None:
+    """Let DynamoDB, SQS and Secrets Manager of this process keep everything in `store`.
 
-    `return_s`: seconds after which a message comes back that was being worked on when the stack ended. Call this before
+    A message that was in flight at the last end comes back after `lease_s` seconds. Call this before
     `make_dynamodb_atomic`, whose lock then also holds around the writing, so that its order is that of the operations.
     """
     persist_tables(store)
-    persist_queues(store, return_s)
+    persist_queues(store, lease_s)
     persist_secrets(store)
 
 
@@ -169,7 +169,7 @@ def _put(table: Table, attributes: dict[str, Any]) -> None:
 # ---------------------------------------------------------------- SQS
 
 
-def persist_queues(store: Store, return_s: int) -> None:
+def persist_queues(store: Store, lease_s: int) -> None:
     """Queues share the store's lock: moto loses a message that is sent while another one is being deleted."""
     written: dict[tuple[str, str], tuple[Any, ...]] = {}
 
@@ -213,7 +213,7 @@ def persist_queues(store: Store, return_s: int) -> None:
             queue = make(backend, name, *tags, **given)
             if not known:
                 for record in store.read("message", queue.queue_arn):
-                    message = _restored(record, return_s)
+                    message = _restored(record, lease_s)
                     queue._messages.append(message)
                     if queue.fifo_queue and not message.visible:
                         queue.pending_messages.add(message)
@@ -248,7 +248,7 @@ def _message(message: Message) -> dict[str, Any]:
     return kept | {"old_receipt_handles": [handle for handle in message._old_receipt_handles if handle]}
 
 
-def _restored(record: Record, return_s: int) -> Message:
+def _restored(record: Record, lease_s: int) -> Message:
     """A message as it was. A receipt handle from before still deletes it.
 
     One in flight comes back soon, as if it had not been received: its worker ended with the stack.
@@ -258,7 +258,7 @@ def _restored(record: Record, return_s: int) -> Message:
         setattr(message, name, record.value.get(name))
     message._old_receipt_handles = record.value["old_receipt_handles"]
     if not message.visible:
-        message.visible_at = min(message.visible_at, unix_time_millis() + return_s * 1000)
+        message.visible_at = min(message.visible_at, unix_time_millis() + lease_s * 1000)
         message.approximate_receive_count -= 1
     return message
 

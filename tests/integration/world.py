@@ -18,7 +18,9 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.schemas import CreateFile
 from functions.api.uploads import Uploads
+from local import scratch
 from local.aws import make_like_aws
+from local.signatures import Keys
 from sluice.capabilities import Caller
 from sluice.files import File, Files, Status
 from sluice.hashing import Job, Options, Reason
@@ -149,7 +151,7 @@ class World:
 @contextmanager
 def world() -> Iterator[World]:
     """One moto with the template's table and a versioned bucket, and the proxy before it."""
-    make_like_aws()
+    make_like_aws(scratch.of_this_process(), Keys(KEYS["aws_access_key_id"], KEYS["aws_secret_access_key"]))
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     moto.start()
     try:
