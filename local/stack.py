@@ -19,7 +19,7 @@ IN_CLOUDFORMATION = {
     "AWS::DynamoDB::Table": {
         *("AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled", "GlobalSecondaryIndexes", "KeySchema"),
         *("LocalSecondaryIndexes", "ProvisionedThroughput", "StreamSpecification", "TableName", "Tags"),
-        "SSESpecification",  # taken and forgotten: moto keeps everything in memory, and nothing on a disk to encrypt
+        "SSESpecification",  # taken and forgotten: nothing is encrypted on this machine
     },
     "AWS::Logs::LogGroup": {"LogGroupName", "RetentionInDays", "Tags"},
     "AWS::S3::Bucket": {"BucketEncryption", "BucketName", "Tags"},
