@@ -38,6 +38,8 @@ ORIGINS ?=
 OWNER ?=
 # The file that `make demo` sends; empty for 64 MiB of random bytes.
 FILE ?=
+# The folder in which `make up` keeps its data over a restart; empty for none.
+DATA ?=
 # A process for each core, and a module's tests in one: its stack starts once. More than four of those need much memory.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 # The ports of `make up`; 0 is any that is free.
@@ -54,7 +56,7 @@ PYTHON ?=
 export UV_PYTHON := $(CURDIR)/$(TOOLS)/bin/python
 export UV_PYTHON_DOWNLOADS := never
 export SAM_CLI_TELEMETRY := 0
-export FILE ARCH
+export FILE DATA ARCH
 
 .PHONY: help
 help: ## List the targets (this)
@@ -67,8 +69,9 @@ demo: $(DEV) ## Send a file through the whole of it, on this machine, and verify
 	@exec $(BIN)/python -m local.demo $${FILE:+--file "$$FILE"}
 
 .PHONY: up
-up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C (API_PORT=, STREAM_PORT=, AWS_PORT=; ARGS="--help" says more)
-	@exec $(BIN)/python -m local.up --parent $$PPID --api-port $(API_PORT) --stream-port $(STREAM_PORT) --aws-port $(AWS_PORT) $(ARGS)
+up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C (DATA=dir keeps its data; API_PORT=, STREAM_PORT=, AWS_PORT=; ARGS="--help" says more)
+	@exec $(BIN)/python -m local.up --parent $$PPID --api-port $(API_PORT) --stream-port $(STREAM_PORT) --aws-port $(AWS_PORT) \
+	  $${DATA:+--data "$$DATA"} $(ARGS)
 
 .PHONY: web
 web: $(PAGE) ## Check and build the page, which the API function serves (needs npm)

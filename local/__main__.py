@@ -3,17 +3,19 @@
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from local import asynchronous, aws, descriptors, doors, functions, hosts, queue, schedules, stack, template
+from local.data import Folder, Record, Unusable
 from local.environments import Pool, Throttled, reason
 from local.guard import Guard
 from local.runtime_api import EnvironmentGone, FunctionError
@@ -25,8 +27,8 @@ HELP = """\
 Runs a SAM template on this machine, without an AWS account and without Docker: S3, SQS, SNS, DynamoDB and Secrets
 Manager from moto, each function as processes that Lambda would start, an HTTP door before each API and Function URL,
 and what invokes functions by itself: queues, buckets, topics, schedules. What cannot be played is refused by name.
-Everything binds to 127.0.0.1, and nothing is left when it ends but `.local/` beside the template, which holds what
-functions require.
+Everything binds to 127.0.0.1. When it ends no process is left, no data but those of --data DIR, and beside the template
+`.local/`, which holds what functions require.
 
 When all is ready, stdout gets its one line, with the URL of each door and of the AWS services: ready {"Api": URL, ...}
 Everything else, the functions' logs among it, goes to stderr, each line with the name of what it comes from.
@@ -48,8 +50,9 @@ SECRET_VARIABLE = "LOCAL_SECRET_"
 LARGEST_PORT_DIGITS = 5
 LAST_STANDARD_STREAM = 2  # stderr
 
-# The key of the ready line that no door can have.
+# The keys of the ready line that no door can have.
 AWS = "aws"
+DATA = "data"
 
 ANY_FREE_PORT = 0
 
@@ -73,6 +76,9 @@ class Settings:
     variables: Mapping[str, str]  # of every function
     secrets: Mapping[str, str]
     shown: Mapping[str, str]
+    data: Path | None = None  # the folder that keeps what the stack holds
+    initial: bool = False  # secrets and shown are for a folder that has none yet
+    redelivery: int = 0  # seconds until what was in flight when the folder's last stack ended is delivered again
     hosts: frozenset[str] = frozenset()  # that are answered besides loopback's own names
     parent: int | None = None  # the process that this one is not to outlive
 
@@ -80,21 +86,33 @@ class Settings:
 # Seconds between two looks whether the process of `--parent` still runs.
 PARENT_LOOK_S = 0.5
 
+# Said beside the ready line when nothing is kept.
+FORGETFUL = "keeps its data no longer than it runs: --data DIR keeps them in a folder (make up DATA=DIR)"
+
 
 class Unable(Exception):
     """The stack cannot start or go on; the message says why and what to do."""
 
 
 async def run(settings: Settings) -> None:
-    """Start everything, say so, and keep it up until cancelled. Raises `Unable` or `TemplateError` when it fails."""
+    """Start everything, say so, and keep it up until cancelled. Raises `Unable` or `TemplateError` when it fails.
+
+    What it holds is kept in the folder of the settings, whose contents it takes up; raises `Unusable` when it cannot.
+    """
+    folder = None if settings.data is None else Folder.claim(settings.data)
+    told: dict[str, Any] = {}
+    if folder is not None:
+        settings, told = _with_what_was_told(settings, folder)
     aws_listener = listen(Doorplate(AWS, settings.aws_port))
     services = aws.connect(_url(aws_listener))
 
     async with contextlib.AsyncExitStack() as closing:
+        if folder is not None:
+            closing.callback(folder.close)
         guard = Guard()
         closing.callback(guard.close)
         # First of all: moto is slow to import, and the template is transformed meanwhile.
-        moto = await aws.start(aws_listener, guard)
+        moto = await aws.start(aws_listener, guard, folder, settings.redelivery)
         closing.push_async_callback(_end, moto, guard)
         plan = template.load(settings.template, settings.parameters)
         closing.enter_context(template.blaming(settings.template))
@@ -105,10 +123,13 @@ async def run(settings: Settings) -> None:
         addresses = {name: _url(listener) for name, listener in listeners.items()}
         resolver = await asyncio.to_thread(stack.create, plan, services, doors=addresses, secrets=settings.secrets)
         urls = {name: address + doors.path(name, plan, resolver) for name, address in addresses.items()}
+        if folder is not None:
+            folder.store.write(Record("told", "", name, value) for name, value in told.items())
         sources = queue.declared(plan, resolver)
         timers = schedules.declared(plan, resolver)
-        declared = await asyncio.to_thread(functions.declared, plan, resolver, services.url, settings.variables)
-        pools = _pools(declared, guard)
+        pools = _pools(
+            await asyncio.to_thread(functions.declared, plan, resolver, services.url, settings.variables), guard
+        )
         for pool in pools.values():
             closing.push_async_callback(pool.close)
         apps = doors.declared(plan, resolver, pools)
@@ -134,7 +155,8 @@ async def run(settings: Settings) -> None:
             parts[asyncio.create_task(work)] = f"the schedule {timer.name}"
         closing.push_async_callback(_cancel, parts)
         ready = {plate.name: urls[name] for name, plate in plates.items()}
-        _print(f"ready {json.dumps({**ready, AWS: services.url, **settings.shown})}")
+        say("local", f"keeps its data in {folder.path}" if folder else FORGETFUL)
+        _print_ready({**ready, AWS: services.url, **({DATA: str(folder.path)} if folder else {}), **settings.shown})
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         part = done.pop()
         raise Unable(f"{parts[part]} ended: {_first(part.exception()) or 'look for its last words above'}")
@@ -147,7 +169,7 @@ def doorplates(plan: Template, settings: Settings) -> dict[str, Doorplate]:
         there = f"its doors are {', '.join(every)}" if every else "it has none"
         raise Unable(f"--door {', '.join(sorted(unknown))}: the template has no such API or Function URL; {there}")
     plates = {name: settings.doors.get(name, Doorplate(name)) for name in every}
-    names = [plate.name for plate in plates.values()] + [AWS, *settings.shown]
+    names = [plate.name for plate in plates.values()] + [AWS, DATA, *settings.shown]
     if twice := {name for name in names if names.count(name) > 1}:
         raise Unable(f"the ready line would have {', '.join(sorted(twice))} twice: change a --door or --show")
     return plates
@@ -161,6 +183,18 @@ def listen(plate: Doorplate) -> socket.socket:
         reason = os.strerror(error.errno) if error.errno else error
         why = f"cannot listen on port {plate.port}, which is to be that of {plate.name}: {reason}"
         raise Unable(f"{why}. Choose another port, or 0 for any that is free") from error
+
+
+def _with_what_was_told(settings: Settings, folder: Folder) -> tuple[Settings, dict[str, Any]]:
+    """The settings for that folder, and what it is to remember of them."""
+    # A digest tells whether the secrets are others than before, and does not keep them once more.
+    secrets = json.dumps(dict(settings.secrets), sort_keys=True).encode()
+    told = {"secrets": hashlib.sha256(secrets).hexdigest(), "shown": dict(settings.shown)}
+    known = {record.id: record.value for record in folder.store.read("told", "")}
+    if known and (settings.initial or told == known):
+        # A secret is left as it is, with what others may have put there since.
+        return replace(settings, secrets={}, shown=known["shown"]), known
+    return settings, told
 
 
 def _first(error: BaseException | None) -> BaseException | None:
@@ -222,10 +256,10 @@ async def _outlive(parent: int, task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-def _print(line: str) -> None:
+def _print_ready(what: Mapping[str, str]) -> None:
     """The one line on stdout. Raises `Unable` when nobody can read it."""
     try:
-        print(line, flush=True)
+        print(f"ready {json.dumps(what)}", flush=True)
     except OSError as error:
         # Python would try again at its end, and complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -293,6 +327,19 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
         metavar="KEY=VALUE",
         help="one more key of the ready line",
     )
+    add("--data", type=Path, metavar="DIR", help="the folder that keeps all data over a restart (none)")
+    add(
+        "--initial",
+        action="store_true",
+        help="let --secret and --show be for a folder that has none yet: those of its first start stay",
+    )
+    add(
+        "--redelivery",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="when to deliver again what functions were working on when the last stack of that folder ended (0)",
+    )
     add("--parent", type=int, metavar="PID", help="end when this process, which started it, has ended")
     given = parser.parse_args(arguments)
     plates: dict[str, Doorplate] = {}
@@ -315,6 +362,9 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
         variables=dict(given.env),
         secrets=secrets,
         shown=dict(given.show),
+        data=given.data,
+        initial=given.initial,
+        redelivery=given.redelivery,
         hosts=hosts.allowed(environ),
         parent=given.parent,
     )
@@ -358,7 +408,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     descriptors.raise_limit()
     try:
         asyncio.run(_until_told(run(settings), settings.parent))
-    except (TemplateError, Unable) as error:
+    except (TemplateError, Unable, Unusable) as error:
         say("local", str(error))
         return 1
     except (OSError, RuntimeError) as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from local import scratch
+from local import data, scratch
 from local.guard import Guard
 from local.signatures import Keys, Signatures
 from local.template import REGION
@@ -65,38 +65,59 @@ def connect(url: str) -> Services:
     )
 
 
-async def start(listener: socket.socket, guard: Guard) -> asyncio.subprocess.Process:
-    """Start moto on a socket that listens already: who connects before it has come up waits, and nobody polls."""
-    held = scratch.make()
-    guard.remove(held.path)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+async def start(
+    listener: socket.socket, guard: Guard, folder: data.Folder | None = None, redelivery_s: int = 0
+) -> asyncio.subprocess.Process:
+    """Start moto on a socket that listens already: who connects before it has come up waits, and nobody polls.
+
+    With a `folder` it keeps there what it holds, and begins with what is there. A message that was in flight at the
+    last end comes back after `redelivery_s`, when no lease of its worker counts any more.
+    """
+    if folder is None:
+        held = scratch.make()
+        guard.remove(held.path)
+        path, lock, kept = held.path, held.lock, []
+    else:
+        path, lock, kept = folder.path, folder.lock, [str(redelivery_s)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "local.aws", str(listener.fileno()), str(held.path)),
+        *("-m", "local.aws", str(listener.fileno()), str(path), *kept),
         # Answers CORS from the bucket's own rules instead of letting every origin in.
-        env=kept | CREDENTIALS | NO_PROFILE | {"MOTO_DISABLE_GLOBAL_CORS": "true"},
+        env=environment | CREDENTIALS | NO_PROFILE | {"MOTO_DISABLE_GLOBAL_CORS": "true"},
         stdout=sys.stderr,
-        pass_fds=[listener.fileno(), held.lock],
+        # The lock as well: as long as this process lives, nobody else has the folder.
+        pass_fds=[listener.fileno(), lock],
         start_new_session=True,
     )
     guard.watch(process.pid)
     listener.close()
-    os.close(held.lock)
+    if folder is None:
+        os.close(lock)
     return process
 
 
 @cache
-def make_like_aws(folder: Path, keys: Keys = KEYS) -> None:
+def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = None) -> None:
     """Let moto do in this process what Sluice relies on: the same for the stack that people start and for the tests.
 
-    The bytes of objects are kept in `folder`, and S3 is open to who has `keys`.
+    The bytes of objects are in `folder`, and S3 is open to who has `keys`. With `redelivery_s` (see `start`) all else
+    is kept there as well.
     """
     # Imported here, as below: they import moto.
     from local import moto_s3, s3  # noqa: PLC0415
     from local.objects import Folder  # noqa: PLC0415
 
+    objects = Folder(folder / data.OBJECTS)
+    if redelivery_s is not None:
+        from local.persistence import persist_records  # noqa: PLC0415
+        from local.persistence_s3 import persist_objects  # noqa: PLC0415
+
+        # First, so that the locks which follow hold around the writing as well.
+        store = data.Store(folder)
+        persist_records(store, redelivery_s)
+        persist_objects(store, objects)
     make_dynamodb_atomic()
-    objects = Folder(folder / "objects")
     moto_s3.mend(objects)
     s3.stand_before_moto(s3.S3(objects, Signatures.of(keys)))
 
@@ -119,7 +140,7 @@ def make_dynamodb_atomic() -> None:
     DynamoHandler.call_action = alone  # type: ignore[method-assign]
 
 
-def serve(fd: int, folder: Path, keys: Keys = KEYS) -> None:
+def serve(fd: int, folder: Path, keys: Keys = KEYS, redelivery_s: int | None = None) -> None:
     """moto on a socket that listens, until the process ends."""
     # Imported here: moto takes longer to import than all else in this module, which others import for `connect` alone.
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
@@ -131,7 +152,8 @@ def serve(fd: int, folder: Path, keys: Keys = KEYS) -> None:
     from local import hosts  # noqa: PLC0415
     from local.descriptors import patient  # noqa: PLC0415
 
-    make_like_aws(folder, keys)
+    os.umask(0o077)  # what people store is theirs alone
+    make_like_aws(folder, keys, redelivery_s)
     # Failures only: a line for each request would bury everything else.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     application = hosts.for_allowed_pages(DomainDispatcherApplication(_service))
@@ -153,4 +175,4 @@ def _service(name: Any) -> Any:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Path(sys.argv[2]))
+    serve(int(sys.argv[1]), Path(sys.argv[2]), redelivery_s=int(sys.argv[3]) if len(sys.argv) > 3 else None)

@@ -9,7 +9,7 @@ import os
 import uuid
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
@@ -26,11 +26,11 @@ class Blob:
 
     __slots__ = ("__weakref__", "path", "size")
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, remove: Callable[[Path], object]) -> None:
         self.path = path
         self.size = size
         # Not when the process ends: who keeps the folder finds the file there again.
-        weakref.finalize(self, _remove, path).atexit = False
+        weakref.finalize(self, remove, path).atexit = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,10 @@ class Stored:
 class Writer:
     """Takes the bytes of a blob, and computes checksums of them meanwhile."""
 
-    def __init__(self, path: Path, algorithms: Iterable[str]) -> None:
+    def __init__(self, path: Path, algorithms: Iterable[str], remove: Callable[[Path], object]) -> None:
         self.size = 0
         self._path = path
+        self._remove = remove
         self._running = {name: ALGORITHMS[name]() for name in {*algorithms, "MD5"}}
         self._file = path.open("xb", buffering=0)
         self._finished = False
@@ -137,12 +138,12 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         if not self._finished:
-            _remove(self._path)
+            self._remove(self._path)
 
     def finish(self) -> Stored:
         self._finished = True
         known = {name: text(running) for name, running in self._running.items()}
-        return Stored([Slice(Blob(self._path, self.size), 0, self.size)], known)
+        return Stored([Slice(Blob(self._path, self.size, self._remove), 0, self.size)], known)
 
 
 class Folder:
@@ -150,10 +151,11 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.remove: Callable[[Path], object] = remove  # does away with the file of a blob that nothing refers to
         path.mkdir(parents=True, exist_ok=True)
 
     def writer(self, algorithms: Iterable[str] = ()) -> Writer:
-        return Writer(self.path / uuid.uuid4().hex, algorithms)
+        return Writer(self.path / uuid.uuid4().hex, algorithms, self.remove)
 
     def stored(self, data: bytes) -> Stored:
         if not data:
@@ -163,6 +165,6 @@ class Folder:
             return writer.finish()
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     with suppress(FileNotFoundError):
         os.unlink(path)  # noqa: PTH108 - runs when modules may be gone already

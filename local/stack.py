@@ -4,6 +4,7 @@ Nothing here names a resource of a template, only types and properties. What Clo
 cannot is an error, so that a template never runs here with less than it says, except for what `WITHOUT_EFFECT` lists.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +21,7 @@ IN_CLOUDFORMATION = {
     "AWS::DynamoDB::Table": {
         *("AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled", "GlobalSecondaryIndexes", "KeySchema"),
         *("LocalSecondaryIndexes", "ProvisionedThroughput", "StreamSpecification", "TableName", "Tags"),
-        "SSESpecification",  # taken and forgotten: moto keeps everything in memory, and nothing on a disk to encrypt
+        "SSESpecification",  # taken and forgotten: nothing is encrypted on this machine
     },
     "AWS::Logs::LogGroup": {"LogGroupName", "RetentionInDays", "Tags"},
     "AWS::S3::Bucket": {"BucketEncryption", "BucketName", "Tags"},
@@ -102,6 +103,18 @@ WITHOUT_EFFECT = {
 
 # The attributes of a subscription to a queue, besides its filter.
 SUBSCRIBED = ("RawMessageDelivery",)
+
+# The properties that name what CloudFormation makes.
+NAMES = {
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SQS::Queue": "QueueName",
+}
+
+# The most characters of a bucket's name, the shortest of the limits; those of the end that tells two names apart.
+NAME_LENGTH = 63
+SUFFIX_LENGTH = 12
 
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}",
@@ -191,7 +204,7 @@ def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Service
     part: dict[str, Any] = {
         **{key: template.document[key] for key in ("Conditions", "Mappings", "Parameters") if key in template.document},
         "Resources": {
-            name: {**made, "Properties": _heeded(made)}
+            name: {**made, "Properties": {NAMES[made["Type"]]: physical_name(name, made), **_heeded(made)}}
             for name, made in template.resources.items()
             if made["Type"] in IN_CLOUDFORMATION
         },
@@ -246,6 +259,14 @@ def _subscribe(said: Mapping[str, Any], template: Template, resolver: Resolver, 
     aws.sns.subscribe(TopicArn=said["TopicArn"], Protocol=protocol, Endpoint=endpoint, Attributes=attributes)
 
 
+def physical_name(logical_id: str, resource: Resource) -> str:
+    """A name for what the template gives none, of CloudFormation's form. The same at each start, as its data are."""
+    end = ".fifo" if resource.get("Properties", {}).get("FifoQueue") else ""
+    suffix = f"-{hashlib.sha256(logical_id.encode()).hexdigest()[:SUFFIX_LENGTH]}{end}"
+    name = f"{STACK}-{logical_id}"[: NAME_LENGTH - len(suffix)] + suffix
+    return name.lower() if resource["Type"] == "AWS::S3::Bucket" else name
+
+
 def _heeded(resource: Resource) -> dict[str, Any]:
     """The properties that moto heeds. It chokes on references to what it does not make, which the others may hold."""
     properties = resource.get("Properties", {})
@@ -253,17 +274,18 @@ def _heeded(resource: Resource) -> dict[str, Any]:
 
 
 def _make_secret(name: str, properties: Mapping[str, Any], aws: Services, value: str | None) -> str:
-    """Make a secret, with a value made up as its template says unless there is one; its ARN."""
-    if value is None:
-        value = properties.get("SecretString")
-    if value is None:
-        value = _made_up(dict(properties.get("GenerateSecretString", {})), aws)
-    secret = aws.secrets.create_secret(
+    """Make a secret, with a value made up as its template says unless there is one or one was kept; its ARN."""
+    initial = properties.get("SecretString") if value is None else value
+    if initial is None:
+        initial = _made_up(dict(properties.get("GenerateSecretString", {})), aws)
+    arn = aws.secrets.create_secret(
         Name=properties.get("Name", f"{STACK}-{name}"),
         Description=properties.get("Description", ""),
-        SecretString=value,
-    )
-    return secret["ARN"]
+        SecretString=initial,
+    )["ARN"]
+    if value is not None and aws.secrets.get_secret_value(SecretId=arn)["SecretString"] != value:
+        aws.secrets.put_secret_value(SecretId=arn, SecretString=value)
+    return arn
 
 
 def _made_up(spec: dict[str, Any], aws: Services) -> str:

@@ -22,12 +22,19 @@ EPILOG = """\
 All other options are those of `python -m local`, for instance --parameter MaxFileBytes=1000000.
 
 environment:
-  SLUICE_TOKEN   the access token, or a JSON object owner -> token; made up when unset
+  SLUICE_TOKEN   the access token, or a JSON object owner -> token; when unset that of the folder of --data, or made up
 """
 
+# A hashing job that the end of the stack cut off goes on when its lease is over, so that with data kept it should be
+# short. It is renewed with each checkpoint, every second.
+LEASE_SECONDS = 10
 
-def arguments(api_port: int, stream_port: int, tokens: dict[str, str]) -> list[str]:
+
+def arguments(api_port: int, stream_port: int, tokens: dict[str, str], data: str | None = None) -> list[str]:
     """What `python -m local` is told for Sluice."""
+    keeping: list[str] = []
+    if data:
+        keeping = ["--data", data, "--redelivery", str(LEASE_SECONDS), "--env", f"LEASE_SECONDS={LEASE_SECONDS}"]
     kept = {owner: [hashed(token)] for owner, token in tokens.items()}
     return [
         *("--template", str(TEMPLATE)),
@@ -37,6 +44,7 @@ def arguments(api_port: int, stream_port: int, tokens: dict[str, str]) -> list[s
         *("--show", f"token={next(iter(tokens.values()))}"),
         # moto loads the whole object for every range: one plain stream is what it can do.
         *("--env", "READ_CONNECTIONS=1"),
+        *keeping,
     ]
 
 
@@ -68,13 +76,16 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--api-port", type=int, default=0, help="port of the HTTP API (any free one)")
     parser.add_argument("--stream-port", type=int, default=0, help="port of the Function URL (any free one)")
+    parser.add_argument("--data", metavar="DIR", help="the folder that keeps all data over a restart (none)")
     known, others = parser.parse_known_args(given)
+    if not os.environ.get("SLUICE_TOKEN"):
+        others.append("--initial")  # a token that is made up is for a folder that has none
     try:
         tokens = owners_tokens(os.environ.get("SLUICE_TOKEN"))
     except ValueError as error:
         parser.error(str(error))
     # In this process, so that no list of processes shows the token.
-    return run([*arguments(known.api_port, known.stream_port, tokens), *others])
+    return run([*arguments(known.api_port, known.stream_port, tokens, known.data), *others])
 
 
 if __name__ == "__main__":

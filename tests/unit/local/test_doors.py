@@ -6,7 +6,8 @@ from typing import cast
 import pytest
 
 from local import doors
-from local.door import App, Door
+from local.asgi import Application
+from local.door import Door
 from local.environments import Pool
 from local.http_api import HttpApi
 from local.rest_api import RestApi
@@ -22,7 +23,7 @@ AUTHORIZER = "GET /x: it has an authorizer"
 POOL = cast(Pool, object())
 
 
-def declared(tmp_path: Path, resources: str, events: str = "") -> dict[str, App]:
+def declared(tmp_path: Path, resources: str, events: str = "") -> dict[str, Application]:
     path = tmp_path / "template.yaml"
     events = f", Events: {events}" if events else ""
     path.write_text(f"Transform: AWS::Serverless-2016-10-31\nResources:\n{resources}\n{FUNCTION % events}")
@@ -34,7 +35,7 @@ def declared(tmp_path: Path, resources: str, events: str = "") -> dict[str, App]
     return doors.declared(template, resolver, {"F": POOL})
 
 
-def door(app: App, method: str, path: str) -> Door:
+def door(app: Application, method: str, path: str) -> Door:
     assert isinstance(app, Router)
     return app.door(method, path)
 
