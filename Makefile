@@ -50,6 +50,9 @@ PYTHON ?=
 export UV_PYTHON := $(CURDIR)/$(TOOLS)/bin/python
 export UV_PYTHON_DOWNLOADS := never
 export SAM_CLI_TELEMETRY := 0
+# What a shell says to Python, pip and `cd` is meant for other programs. With LC_ALL=C in a path with umlauts Python 3.11
+# does not start; without it Python takes a UTF-8 locale where LANG says C (PEP 538).
+unexport $(filter PYTHON%,$(.VARIABLES)) PIP_TARGET PIP_USER UV_PROJECT VIRTUAL_ENV CDPATH LC_ALL
 export FILE ARCH
 
 .PHONY: help

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -134,10 +135,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _sluice(stack: _Stack, *arguments: str) -> dict[str, Any]:
     """The JSON line that the `sluice` command prints; its progress goes on to the terminal. Raises DemoError."""
     _say(f"sluice {arguments[0]}")
+    # The shell's proxies, in either case, and its certificates must not get in the way of loopback.
+    kept = {name: value for name, value in os.environ.items() if not re.search("_proxy$|^ssl_cert_", name.lower())}
     done = subprocess.run(
         [sys.executable, "-m", "sluice_client", *arguments],
-        # A proxy of this machine's must not get in the way of loopback.
-        env=os.environ | {"SLUICE_API": stack.api, "SLUICE_TOKEN": stack.token, "NO_PROXY": "127.0.0.1"},
+        env=kept | {"SLUICE_API": stack.api, "SLUICE_TOKEN": stack.token},
         stdout=subprocess.PIPE,
         check=False,
     )
