@@ -7,6 +7,7 @@ import re
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,7 @@ async def start(listener: socket.socket, guard: Guard) -> asyncio.subprocess.Pro
 def make_like_aws() -> None:
     """Let moto do in this process what Sluice relies on: the same for the stack that people start and for the tests."""
     make_dynamodb_atomic()
+    make_sqs_atomic()
     make_s3_check_checksums()
     make_missing_objects_missing()
 
@@ -103,6 +105,40 @@ def make_dynamodb_atomic() -> None:
             return act(handler)
 
     DynamoHandler.call_action = alone  # type: ignore[method-assign]
+
+
+@cache
+def make_sqs_atomic() -> None:
+    """Let moto do one operation of SQS at a time in this process, but for the time in which a receive waits.
+
+    It deletes a message by making a list of the others, and loses what is sent while it does; two receives at once trip
+    over each other's sets.
+    """
+    from moto.sqs.models import Queue, SQSBackend  # noqa: PLC0415 - as below
+
+    lock = threading.RLock()  # a batch calls the operation of one
+
+    def alone(operation: Callable[..., Any]) -> Callable[..., Any]:
+        def locked(*arguments: Any, **named: Any) -> Any:
+            with lock:
+                return operation(*arguments, **named)
+
+        return locked
+
+    # S3 sends its events past the handler of requests, so the backend's own operations are those to hold.
+    operations = ("send_message", "receive_message", "delete_message", "change_message_visibility")
+    for name in operations:
+        setattr(SQSBackend, name, alone(getattr(SQSBackend, name)))
+    wait = Queue.wait_for_messages
+
+    def wait_without_the_lock(queue: Queue, timeout: int) -> None:
+        lock.release()
+        try:
+            wait(queue, timeout)
+        finally:
+            lock.acquire()
+
+    Queue.wait_for_messages = wait_without_the_lock  # type: ignore[assignment, method-assign]
 
 
 @cache
