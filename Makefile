@@ -46,6 +46,8 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 API_PORT ?= 8080
 STREAM_PORT ?= 8081
 AWS_PORT ?= 5000
+# Not empty: `make test-places` runs `make test` as well.
+WHOLE ?=
 # Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
 ARGS ?=
 
@@ -56,7 +58,10 @@ PYTHON ?=
 export UV_PYTHON := $(CURDIR)/$(TOOLS)/bin/python
 export UV_PYTHON_DOWNLOADS := never
 export SAM_CLI_TELEMETRY := 0
-export FILE DATA ARCH
+# What a shell says to Python, pip and `cd` is meant for other programs. With LC_ALL=C in a path with umlauts Python 3.11
+# does not start; without it Python takes a UTF-8 locale where LANG says C (PEP 538).
+unexport $(filter PYTHON%,$(.VARIABLES)) PIP_TARGET PIP_USER UV_PROJECT VIRTUAL_ENV CDPATH LC_ALL
+export FILE DATA ARCH WHOLE
 
 .PHONY: help
 help: ## List the targets (this)
@@ -138,6 +143,10 @@ test-endurance: $(DEV) ## Run what takes longer: kills, 48.8 TiB, cuts at every 
 	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 tests/endurance tests/integration/test_runtime_conformance.py \
 	  tests/integration/test_reader_faults.py tests/integration/test_resuming.py tests/integration/test_upload_states.py \
 	  tests/integration/test_senders.py $(ARGS)
+
+.PHONY: test-places
+test-places: $(DEV) ## Run the demo where it is hard: other users, odd paths and shells, no network, little memory (WHOLE=1: the tests as well)
+	$(BIN)/python -m pytest tests/places -v -rs -o faulthandler_timeout=4000 $(ARGS)
 
 .PHONY: bench
 bench: $(BENCH_ENV) $(if $(shell command -v cargo),$(LWA)) ## Measure, side by side with what else there is (ARGS="--help" says how)

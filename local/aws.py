@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -118,6 +119,8 @@ def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = No
         persist_records(store, redelivery_s)
         persist_objects(store, objects)
     make_dynamodb_atomic()
+    if redelivery_s is None:  # who keeps the queues has a lock around them
+        make_sqs_atomic()
     moto_s3.mend(objects)
     s3.stand_before_moto(s3.S3(objects, Signatures.of(keys)))
 
@@ -138,6 +141,40 @@ def make_dynamodb_atomic() -> None:
             return act(handler)
 
     DynamoHandler.call_action = alone  # type: ignore[method-assign]
+
+
+@cache
+def make_sqs_atomic() -> None:
+    """Let moto do one operation of SQS at a time in this process, but for the time in which a receive waits.
+
+    It deletes a message by making a list of the others, and loses what is sent while it does; two receives at once trip
+    over each other's sets.
+    """
+    from moto.sqs.models import Queue, SQSBackend  # noqa: PLC0415 - as below
+
+    lock = threading.RLock()  # a batch calls the operation of one
+
+    def alone(operation: Callable[..., Any]) -> Callable[..., Any]:
+        def locked(*arguments: Any, **named: Any) -> Any:
+            with lock:
+                return operation(*arguments, **named)
+
+        return locked
+
+    # S3 sends its events past the handler of requests, so the backend's own operations are those to hold.
+    operations = ("send_message", "receive_message", "delete_message", "change_message_visibility")
+    for name in operations:
+        setattr(SQSBackend, name, alone(getattr(SQSBackend, name)))
+    wait = Queue.wait_for_messages
+
+    def wait_without_the_lock(queue: Queue, timeout: int) -> None:
+        lock.release()
+        try:
+            wait(queue, timeout)
+        finally:
+            lock.acquire()
+
+    Queue.wait_for_messages = wait_without_the_lock  # type: ignore[assignment, method-assign]
 
 
 def serve(fd: int, folder: Path, keys: Keys = KEYS, redelivery_s: int | None = None) -> None:

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import selectors
 import signal
 import stat
@@ -161,10 +162,11 @@ def _downloaded(stack: _Stack, guard: Guard, file_id: str) -> tuple[dict[str, st
 def _command(stack: _Stack, guard: Guard, *arguments: str) -> Iterator[IO[bytes]]:
     """The stdout of a `sluice` command. Raises DemoError where the command fails, once the block has read all of it."""
     _say(f"sluice {arguments[0]}")
+    # The shell's proxies, in either case, and its certificates must not get in the way of loopback.
+    kept = {name: value for name, value in os.environ.items() if not re.search("_proxy$|^ssl_cert_", name.lower())}
     process = subprocess.Popen(
         [sys.executable, "-m", "sluice_client", *arguments],
-        # A proxy of this machine's must not get in the way of loopback.
-        env=os.environ | {"SLUICE_API": stack.api, "SLUICE_TOKEN": stack.token, "NO_PROXY": "127.0.0.1"},
+        env=kept | {"SLUICE_API": stack.api, "SLUICE_TOKEN": stack.token},
         stdout=subprocess.PIPE,
         start_new_session=True,  # a group of its own, for the guard
     )

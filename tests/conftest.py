@@ -1,16 +1,29 @@
-"""No test can reach the AWS account of whoever runs it."""
+"""No test can reach the AWS account of whoever runs it, nor meets what that person's shell says to other programs."""
 
 import os
+import re
+from pathlib import Path
 
 from hypothesis import settings
 
 from local.aws import NO_PROFILE
 
+# Settings of AWS and of what is tested, of terminals, and proxies of kinds that httpx refuses to know.
+OF_THE_SHELL = re.compile(
+    "AWS_|MOTO_|POWERTOOLS_|LOG_LEVEL$|SLUICE_(?!REQUIRE_)|(FORCE|NO)_COLOR$|COLUMNS$|LINES$|ALL_PROXY$", re.IGNORECASE
+)
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+LOOPBACK = "127.0.0.1,localhost"
+
 
 def pytest_configure() -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
+    for name, value in [*os.environ.items()]:
+        if OF_THE_SHELL.match(name) or (name in CERTIFICATES and not Path(value).exists()):
+            del os.environ[name]
     os.environ.update(NO_PROFILE)
+    # Other proxies stay, for the tests that install packages. Loopback is reached past them; lower case goes first.
+    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{direct},{LOOPBACK}" if direct else LOOPBACK
     # How long an example takes says how busy the machine is, not whether the fact holds.
     settings.register_profile("busy machine", deadline=None)
     settings.load_profile("busy machine")

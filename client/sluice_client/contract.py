@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from sluice_client.errors import Problem, SluiceError, Unreachable
+from sluice_client.errors import Misuse, Problem, SluiceError, Unreachable
 
 T = TypeVar("T")
 
@@ -22,6 +22,9 @@ PASSING = frozenset({408, 429, 500, 502, 503, 504})
 CONNECT_SECONDS = 10.0
 # The HTTP API itself gives up after 30 s; the event stream is never silent for more than 15 s.
 SILENCE_SECONDS = 60.0
+
+# What httpx reads from the environment: https://www.python-httpx.org/environment_variables/
+NETWORK_VARIABLES = "Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
 
 HINTS = {
     401: "Set SLUICE_TOKEN to a token of this deployment.",
@@ -151,17 +154,23 @@ class Upload:
 
 
 class Sluice:
-    """One deployment. Errors are Problem (the server said no) and Unreachable (no whole answer came)."""
+    """One deployment. Errors are Problem (the server said no) and Unreachable (no whole answer came).
+
+    Raises Misuse when the environment says something of proxies or certificates that cannot be used.
+    """
 
     def __init__(self, api: str, token: str, retry: Retry = Retry()) -> None:
         self._api = api.rstrip("/")
         self._authorization = {"Authorization": f"Bearer {token}"}
         self.retry = retry
-        self.http = httpx.AsyncClient(
-            timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-            headers={"User-Agent": "sluice", "Accept-Encoding": "identity"},
-        )
+        try:
+            self.http = httpx.AsyncClient(
+                timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS, pool=None),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+                headers={"User-Agent": "sluice", "Accept-Encoding": "identity"},
+            )
+        except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
+            raise Misuse(f"The shell's proxy or certificates cannot be used: {error}", NETWORK_VARIABLES) from error
 
     async def __aenter__(self) -> Self:
         return self

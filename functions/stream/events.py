@@ -4,11 +4,14 @@ import math
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 
 from anyio import sleep
 from anyio.to_thread import run_sync
+from botocore.exceptions import BotoCoreError, ClientError
 from fastapi.sse import ServerSentEvent
 
+from sluice import problems
 from sluice.errors import FileNotFound
 from sluice.files import ENDED, File, Files, Status
 from sluice.limits import LIST_PARTS_PAGE
@@ -30,7 +33,7 @@ async def follow(
     The last event is named after the state that the file ended in. Without one, time ran out: the client comes back.
     """
     yield ServerSentEvent(comment="following", retry=RETRY_MILLISECONDS)
-    file = await run_sync(_counted, objects, file)
+    file = await run_sync(_looked, partial(_counted, objects, file), file)
     shown = file.progress() if event_id(file) == seen else None
     pause = SHORTEST_PAUSE_SECONDS
     while file.status not in ENDED:
@@ -43,7 +46,7 @@ async def follow(
         await sleep(max(pause, _least_pause_seconds(file)))
         pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
         try:
-            file = await run_sync(lambda known: _counted(objects, files.get(known.owner, known.id)), file)
+            file = await run_sync(_looked, partial(_present, files, objects, file), file)
         except FileNotFound:
             file = replace(file, status=Status.ABORTED, reason="deleted")
     yield ServerSentEvent(event=file.status, data=file.public(), id=event_id(file))
@@ -64,6 +67,20 @@ def _least_pause_seconds(file: File) -> float:
     if file.status is not Status.UPLOADING:
         return 0
     return LIST_PAUSE_SECONDS * math.ceil(file.part_count / LIST_PARTS_PAGE)
+
+
+def _looked(look: Callable[[], File], known: File) -> File:
+    """What `look` finds; while AWS refuses for now, what is known already: the next look comes soon."""
+    try:
+        return look()
+    except (BotoCoreError, ClientError) as error:
+        if problems.of_aws(error) is None:
+            raise
+        return known
+
+
+def _present(files: Files, objects: Objects, known: File) -> File:
+    return _counted(objects, files.get(known.owner, known.id))
 
 
 def _counted(objects: Objects, file: File) -> File:

@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -95,6 +97,37 @@ def test_no_write_that_was_confirmed_is_lost_beside_a_refused_transaction(here: 
         dynamodb.put_item(TableName=table, Item=name)
     beside.join()
     assert all("Item" in dynamodb.get_item(TableName=table, Key=name) for name in names)
+
+
+def test_no_message_that_was_sent_is_lost_beside_a_deletion(here: World) -> None:
+    """moto deletes by making a list of the other messages, and looks through a set that others change."""
+    queue_url = here.near_sqs.create_queue(QueueName="busy")["QueueUrl"]
+    sent, threads = 100, 3
+    taken: list[str] = []
+
+    def send(sender: int) -> None:
+        for number in range(sent):
+            here.near_sqs.send_message(QueueUrl=queue_url, MessageBody=f"{sender} {number}")
+
+    def take() -> None:
+        while len(taken) < sent * threads:
+            received = here.near_sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+            if not received.get("Messages"):
+                return
+            for message in received["Messages"]:
+                here.near_sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+                taken.append(message["Body"])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that threads meet in the middle of what they do
+    try:
+        with ThreadPoolExecutor() as pool:
+            work = [*(pool.submit(send, sender) for sender in range(threads)), *(pool.submit(take) for _ in range(3))]
+        for one in work:
+            one.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert {*taken} == {f"{sender} {number}" for sender in range(threads) for number in range(sent)}
 
 
 def test_a_token_is_added_beside_the_old_ones(here: World) -> None:

@@ -74,6 +74,30 @@ def test_misuse_is_told_before_anything_is_sent(arguments: list[str], token: str
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"ALL_PROXY": "socks5://127.0.0.1:1"},  # wants a package that nobody has installed
+        {"ALL_PROXY": "ftp://127.0.0.1:1"},
+        {"no_proxy": "[::"},
+        {"SSL_CERT_FILE": "/nowhere"},
+        {"SSL_CERT_FILE": os.devnull},
+    ],
+)
+def test_a_shell_whose_network_settings_cannot_be_used(deployment: Deployment, setting: dict[str, str]) -> None:
+    """Exit code 2, and one line that says what is wrong and names the variables; no traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sluice_client", "ls"],
+        env=process_environment(deployment, **setting),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert all(name.upper() in done.stderr for name in setting)
+
+
 def test_put_prints_what_sha256sum_prints(deployment: Deployment, tmp_path: Path) -> None:
     """stdout holds the lines of sha256sum and nothing else; the ids are on stderr."""
     for name in ("a b.bin", "new\nline"):

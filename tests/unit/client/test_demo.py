@@ -52,6 +52,21 @@ def test_a_file_goes_through_and_nothing_runs_on(
     assert_gone(root)
 
 
+def test_what_the_shell_says_of_networks_is_not_for_loopback(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither proxies, in whichever case, nor certificates that are not there get in the way of the demo."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "socks5://203.0.113.1:1080")
+    monkeypatch.setenv("no_proxy", "example.com")
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    demo.run(file, tmp_path)
+    assert_gone(root)
+
+
 def test_without_a_file_there_is_a_sample(
     root: Path, tmp_path: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 import anyio
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from fastapi.sse import ServerSentEvent
 
@@ -99,6 +100,32 @@ def test_the_pause_grows_while_nothing_changes(dynamodb: Stubber, pauses: list[f
     assert growing[-1] == max(pauses) == events.LONGEST_PAUSE_SECONDS == 1.0
     assert growing == sorted(growing)
     assert growing[0] < growing[1] == again[1]
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException"])
+def test_a_table_that_refuses_for_now_ends_no_stream(dynamodb: Stubber, code: str, pauses: list[float]) -> None:
+    """Nothing is told meanwhile, and the watcher learns of the end all the same."""
+    dynamodb.add_client_error("get_item", code)
+    then(dynamodb, hashing(revision=4, status=Status.READY))
+    assert [one.event for one in seen(hashing())] == ["progress", "ready"]
+    assert len(pauses) == 2
+
+
+def test_an_s3_that_refuses_for_now_ends_no_stream(dynamodb: Stubber, s3: Stubber) -> None:
+    """The parts that were counted last stay those that are shown, where the next list does not come."""
+    uploading = hashing(status=Status.UPLOADING, received_bytes=0, revision=1)
+    s3.add_client_error("list_parts", "SlowDown", http_status_code=503)
+    s3.add_response("list_parts", {"Parts": [{"PartNumber": 1, "Size": 8388608, "ETag": '"a"'}]})
+    s3.add_client_error("list_parts", "SlowDown", http_status_code=503)
+    then(dynamodb, uploading, uploading, hashing(status=Status.ABORTED, revision=2, received_bytes=0))
+    assert [one.id for one in seen(uploading)] == ["1-0", "1-8388608", "2-0"]
+
+
+def test_a_mistake_of_ours_ends_the_stream(dynamodb: Stubber) -> None:
+    """What AWS will go on refusing is no pause, and is not to be hidden."""
+    dynamodb.add_client_error("get_item", "AccessDeniedException", http_status_code=400)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        seen(hashing())
 
 
 @pytest.mark.parametrize("part_count", [1, 1_000, 1_001, 10_000])
