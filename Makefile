@@ -107,8 +107,8 @@ token: $(DEV) ## Make an access token for an owner of the deployed stack, and sh
 	@$(BIN)/python -m local.tokens $(ARGS) "$(OWNER)"
 
 .PHONY: test-sam
-test-sam: build ## Invoke every function with every event in Docker, by `sam local invoke`
-	$(WITH_UV) $(BIN)/python -m pytest tests/sam -v -rs -o faulthandler_timeout=900 $(ARGS)
+test-sam: build ## Run the README's lines of `sam local`, and every event, in Docker
+	$(WITH_UV) $(BIN)/python -m tests.sam.engine $(BIN)/python -m pytest tests/sam -v -rs -o faulthandler_timeout=900 $(ARGS)
 
 .PHONY: test-rie
 test-rie: $(DEV) $(SAM_ENV) ## Run the streaming runtime under AWS's Runtime Interface Emulator (Linux)

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -36,6 +37,7 @@ environment:
   SLUICE_API_PORT     port of the HTTP API (8080)              0 in each stands for any free port
   SLUICE_STREAM_PORT  port of the Function URL (8081)
   SLUICE_AWS_PORT     port of the AWS services (5000)
+  SLUICE_AWS_HOST     address of the AWS services (127.0.0.1); 172.17.0.1, Docker's bridge, is one that containers reach
   SLUICE_TOKEN        the access token, or a JSON object owner -> token; made up when unset
   SLUICE_<NAME>       a parameter of the template: SLUICE_ALLOWED_ORIGINS sets AllowedOrigins
   SLUICE_ENV_<NAME>   a variable of the functions' environment: SLUICE_ENV_LEASE_SECONDS sets LEASE_SECONDS
@@ -48,6 +50,7 @@ To use the AWS services yourself, with the URL "aws" of the ready line:
 # The secret that holds the access tokens, and so gets SLUICE_TOKEN. The only resource that is known here by its name.
 TOKEN_SECRET = "AccessToken"
 
+LOOPBACK = "127.0.0.1"
 PORTS = {"SLUICE_API_PORT": 8080, "SLUICE_STREAM_PORT": 8081, "SLUICE_AWS_PORT": 5000}
 
 
@@ -123,13 +126,19 @@ def owners_tokens(value: str | None) -> dict[str, str]:
 
 
 def listen(variable: str | None, environ: Mapping[str, str]) -> socket.socket:
-    """A listening socket on loopback, on the port of that setting; on any free one when there is no setting for it."""
+    """A listening socket on the port of that setting; on any free one when there is no setting for it.
+
+    It is on loopback, and where SLUICE_AWS_HOST says so the AWS services are on another address of this machine.
+    """
     port = "0" if variable is None else environ.get(variable, str(PORTS[variable]))
     if not port.isdecimal() or int(port) > 65535:
         raise Unable(f"{variable}={port} is not the number of a port")
+    host = (environ.get("SLUICE_AWS_HOST") if variable == "SLUICE_AWS_PORT" else None) or LOOPBACK
     try:
-        return socket.create_server(("127.0.0.1", int(port)))
+        return socket.create_server((host, int(port)))
     except OSError as error:
+        if error.errno != errno.EADDRINUSE and host != LOOPBACK:
+            raise Unable(f"SLUICE_AWS_HOST={host} is no address of this machine: {error}") from error
         raise Unable(f"cannot listen on port {port}: {error}. Set {variable} to another one, or to 0") from error
 
 

@@ -4,6 +4,7 @@ Nothing here names a resource of a template, only types and properties. What Clo
 cannot is an error, so that a template never runs here with less than it says, except for what `WITHOUT_EFFECT` lists.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -77,6 +78,18 @@ WITHOUT_EFFECT = {
     "AWS::S3::BucketPolicy",
 }
 
+# The properties that name what CloudFormation makes.
+NAMES = {
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SQS::Queue": "QueueName",
+}
+
+# The most characters of a bucket's name, the shortest of the limits; those of the end that tells two names apart.
+NAME_LENGTH = 63
+SUFFIX_LENGTH = 12
+
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
@@ -144,7 +157,7 @@ def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Service
     part: dict[str, Any] = {
         **{key: template.document[key] for key in ("Conditions", "Parameters") if key in template.document},
         "Resources": {
-            name: {**made, "Properties": _heeded(made)}
+            name: {**made, "Properties": {NAMES[made["Type"]]: named(name, made), **_heeded(made)}}
             for name, made in template.resources.items()
             if made["Type"] in IN_CLOUDFORMATION
         },
@@ -165,6 +178,14 @@ def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Service
         if kind == "AWS::SQS::Queue":
             resolver.attributes[name, "QueueName"] = physical
             resolver.refs[name] = aws.sqs.get_queue_url(QueueName=physical)["QueueUrl"]
+
+
+def named(logical_id: str, resource: Resource) -> str:
+    """A name for what the template gives none, of CloudFormation's form. The same at each start, as its data are."""
+    end = ".fifo" if resource.get("Properties", {}).get("FifoQueue") else ""
+    suffix = f"-{hashlib.sha256(logical_id.encode()).hexdigest()[:SUFFIX_LENGTH]}{end}"
+    name = f"{STACK}-{logical_id}"[: NAME_LENGTH - len(suffix)] + suffix
+    return name.lower() if resource["Type"] == "AWS::S3::Bucket" else name
 
 
 def _heeded(resource: Resource) -> dict[str, Any]:

@@ -29,6 +29,15 @@ def test_listens_on_loopback_alone() -> None:
         assert {free.getsockname()[0], other.getsockname()[0]} == {"127.0.0.1"}
 
 
+def test_the_aws_services_alone_can_be_elsewhere() -> None:
+    """SLUICE_AWS_HOST is where they listen; the doors stay on loopback, and what is no address of ours is told."""
+    elsewhere = {"SLUICE_AWS_HOST": "0.0.0.0", "SLUICE_AWS_PORT": "0", "SLUICE_API_PORT": "0"}
+    with listen("SLUICE_AWS_PORT", elsewhere) as aws, listen("SLUICE_API_PORT", elsewhere) as api:
+        assert (aws.getsockname()[0], api.getsockname()[0]) == ("0.0.0.0", "127.0.0.1")
+    with pytest.raises(Unable, match=r"SLUICE_AWS_HOST=203\.0\.113\.1 is no address of this machine"):
+        listen("SLUICE_AWS_PORT", {"SLUICE_AWS_HOST": "203.0.113.1", "SLUICE_AWS_PORT": "0"})
+
+
 def test_port_that_is_taken_is_told() -> None:
     """A port that another program has, and what is no port, are errors that name the setting."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
