@@ -46,6 +46,8 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 API_PORT ?= 8080
 STREAM_PORT ?= 8081
 AWS_PORT ?= 5000
+# The address of the AWS services; empty for 127.0.0.1.
+AWS_HOST ?=
 # Not empty: `make test-places` runs `make test` as well.
 WHOLE ?=
 # Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
@@ -76,7 +78,7 @@ demo: $(DEV) ## Send a file through the whole of it, on this machine, and verify
 .PHONY: up
 up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C (DATA=dir keeps its data; API_PORT=, STREAM_PORT=, AWS_PORT=; ARGS="--help" says more)
 	@exec $(BIN)/python -m local.up --parent $$PPID --api-port $(API_PORT) --stream-port $(STREAM_PORT) --aws-port $(AWS_PORT) \
-	  $${DATA:+--data "$$DATA"} $(ARGS)
+	  $(if $(AWS_HOST),--aws-host "$(AWS_HOST)") $${DATA:+--data "$$DATA"} $(ARGS)
 
 .PHONY: web
 web: $(PAGE) ## Check and build the page, which the API function serves (needs npm)
@@ -119,8 +121,8 @@ token: $(DEV) ## Make an access token for an owner of the deployed stack, and sh
 	@$(BIN)/python -m local.tokens $(ARGS) "$(OWNER)"
 
 .PHONY: test-sam
-test-sam: build ## Invoke every function with every event in Docker, by `sam local invoke`
-	$(WITH_UV) $(BIN)/python -m pytest tests/sam -v -rs -o faulthandler_timeout=900 $(ARGS)
+test-sam: build ## Run the README's lines of `sam local`, and every event, in Docker
+	$(WITH_UV) $(BIN)/python -m tests.sam.engine $(BIN)/python -m pytest tests/sam -v -rs -o faulthandler_timeout=900 $(ARGS)
 
 .PHONY: test-rie
 test-rie: $(DEV) $(SAM_ENV) ## Run the streaming runtime under AWS's Runtime Interface Emulator (Linux)

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -55,6 +56,7 @@ AWS = "aws"
 DATA = "data"
 
 ANY_FREE_PORT = 0
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Settings:
     variables: Mapping[str, str]  # of every function
     secrets: Mapping[str, str]
     shown: Mapping[str, str]
+    aws_host: str = LOOPBACK
     data: Path | None = None  # the folder that keeps what the stack holds
     initial: bool = False  # secrets and shown are for a folder that has none yet
     redelivery: int = 0  # seconds until what was in flight when the folder's last stack ended is delivered again
@@ -103,7 +106,7 @@ async def run(settings: Settings) -> None:
     told: dict[str, Any] = {}
     if folder is not None:
         settings, told = _with_what_was_told(settings, folder)
-    aws_listener = listen(Doorplate(AWS, settings.aws_port))
+    aws_listener = listen(Doorplate(AWS, settings.aws_port), settings.aws_host)
     services = aws.connect(_url(aws_listener))
 
     async with contextlib.AsyncExitStack() as closing:
@@ -112,7 +115,7 @@ async def run(settings: Settings) -> None:
         guard = Guard()
         closing.callback(guard.close)
         # First of all: moto is slow to import, and the template is transformed meanwhile.
-        moto = await aws.start(aws_listener, guard, folder, settings.redelivery)
+        moto = await aws.start(aws_listener, guard, settings.hosts, folder, settings.redelivery)
         closing.push_async_callback(_end, moto, guard)
         plan = template.load(settings.template, settings.parameters)
         closing.enter_context(template.blaming(settings.template))
@@ -175,11 +178,13 @@ def doorplates(plan: Template, settings: Settings) -> dict[str, Doorplate]:
     return plates
 
 
-def listen(plate: Doorplate) -> socket.socket:
-    """A listening socket on loopback, on the port of that door."""
+def listen(plate: Doorplate, host: str = LOOPBACK) -> socket.socket:
+    """A listening socket on the port of that door."""
     try:
-        return socket.create_server(("127.0.0.1", plate.port))
+        return socket.create_server((host, plate.port))
     except OSError as error:
+        if error.errno != errno.EADDRINUSE and host != LOOPBACK:
+            raise Unable(f"{host} is no address of this machine at which it can listen: {error}") from error
         reason = os.strerror(error.errno) if error.errno else error
         why = f"cannot listen on port {plate.port}, which is to be that of {plate.name}: {reason}"
         raise Unable(f"{why}. Choose another port, or 0 for any that is free") from error
@@ -296,6 +301,12 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
     )
     add("--aws-port", type=_port, default=ANY_FREE_PORT, metavar="PORT", help="port of the AWS services (any free one)")
     add(
+        "--aws-host",
+        default=LOOPBACK,
+        metavar="ADDRESS",
+        help=f"address of the AWS services ({LOOPBACK}); 172.17.0.1, Docker's bridge, is one that containers reach",
+    )
+    add(
         *("--parameter", "-p"),
         type=_pair,
         action="append",
@@ -365,7 +376,8 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
         data=given.data,
         initial=given.initial,
         redelivery=given.redelivery,
-        hosts=hosts.allowed(environ),
+        aws_host=given.aws_host,
+        hosts=hosts.allowed(environ) | ({given.aws_host} - {LOOPBACK}),
         parent=given.parent,
     )
 

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from local import data, scratch
+from local import data, hosts, scratch
 from local.guard import Guard
 from local.signatures import Keys, Signatures
 from local.template import REGION
@@ -67,12 +67,17 @@ def connect(url: str) -> Services:
 
 
 async def start(
-    listener: socket.socket, guard: Guard, folder: data.Folder | None = None, redelivery_s: int = 0
+    listener: socket.socket,
+    guard: Guard,
+    names: Collection[str] = (),
+    folder: data.Folder | None = None,
+    redelivery_s: int = 0,
 ) -> asyncio.subprocess.Process:
     """Start moto on a socket that listens already: who connects before it has come up waits, and nobody polls.
 
-    With a `folder` it keeps there what it holds, and begins with what is there. A message that was in flight at the
-    last end comes back after `redelivery_s`, when no lease of its worker counts any more.
+    It answers by loopback's names and by those. With a `folder` it keeps there what it holds, and begins with what is
+    there; a message that was in flight at the last end comes back after `redelivery_s`, when no lease of its worker
+    counts any more.
     """
     if folder is None:
         held = scratch.make()
@@ -81,11 +86,16 @@ async def start(
     else:
         path, lock, kept = folder.path, folder.lock, [str(redelivery_s)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    # Answers CORS from the bucket's own rules instead of letting every origin in.
+    settings = {"MOTO_DISABLE_GLOBAL_CORS": "true", hosts.SETTING: ",".join(names)}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "local.aws", str(listener.fileno()), str(path), *kept),
-        # Answers CORS from the bucket's own rules instead of letting every origin in.
-        env=environment | CREDENTIALS | NO_PROFILE | {"MOTO_DISABLE_GLOBAL_CORS": "true"},
+        env=environment
+        | CREDENTIALS
+        | NO_PROFILE
+        | {"MOTO_DISABLE_GLOBAL_CORS": "true"}
+        | {hosts.SETTING: ",".join(names)},
         stdout=sys.stderr,
         # The lock as well: as long as this process lives, nobody else has the folder.
         pass_fds=[listener.fileno(), lock],
@@ -186,7 +196,6 @@ def serve(fd: int, folder: Path, keys: Keys = KEYS, redelivery_s: int | None = N
     )
     from werkzeug.serving import make_server  # noqa: PLC0415
 
-    from local import hosts  # noqa: PLC0415
     from local.descriptors import patient  # noqa: PLC0415
 
     os.umask(0o077)  # what people store is theirs alone
@@ -203,8 +212,6 @@ def _service(name: Any) -> Any:
     """One service of moto's. Its own, by which all that is kept can be deleted, is none of AWS."""
     from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
     from werkzeug.exceptions import NotFound  # noqa: PLC0415
-
-    from local import hosts  # noqa: PLC0415
 
     if name == "moto_api":
         return NotFound("AWS has no such service.")

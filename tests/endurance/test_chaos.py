@@ -32,7 +32,7 @@ from sluice.limits import KIB
 from sluice.objects import bare_etag
 from tests.endurance.test_kills import NOWHERE, VISIBILITY_SECONDS, Queue, connection, open_files
 from tests.integration import journey
-from tests.integration.conftest import ROOT, Running, running
+from tests.integration.conftest import ROOT, Running, options, running
 from tests.integration.proxy import HOP_BY_HOP, Answer, Exchange, pass_on, serving, throttled
 from tests.integration.test_local_endings import alive, descendants
 
@@ -438,15 +438,8 @@ class Sender:
 
 @contextmanager
 def stack(folder: Path, endpoint: str) -> Iterator[Running]:
-    variables = {f"SLUICE_ENV_{name}": value for name, value in SETTINGS.items()}
-    paths = os.pathsep.join(map(str, PATHS))
-    with running(
-        folder / "log",
-        SLUICE_ENV_AWS_ENDPOINT_URL=endpoint,
-        SLUICE_ENV_PYTHONPATH=paths,
-        S3_UPLOAD_PART_MIN_SIZE="1",
-        **variables,
-    ) as up:
+    variables = {**SETTINGS, "AWS_ENDPOINT_URL": endpoint, "PYTHONPATH": os.pathsep.join(map(str, PATHS))}
+    with running(folder / "log", *options("--env", variables), module="local.up", S3_UPLOAD_PART_MIN_SIZE="1") as up:
         yield up
 
 

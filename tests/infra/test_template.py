@@ -112,6 +112,18 @@ def test_settings_are_declared(name: str) -> None:
     assert ours == needed | turned
 
 
+def test_sam_local_is_told_what_it_cannot_know() -> None:
+    """`events/env.json` sets each variable that the template takes from a resource, and where AWS is, and no others."""
+    (given,) = json.loads((ROOT / "events/env.json").read_text()).values()
+    made = {
+        variable
+        for function in FUNCTIONS.values()
+        for variable, value in function["Environment"]["Variables"].items()
+        if set(references(value)) & {*RESOURCES, "AWS::NoValue"}
+    }
+    assert given.keys() == made
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_layers_are_of_this_template(name: str) -> None:
     """Every function has the core layer, the one with an exec wrapper the layer that holds it, the hasher its own."""

@@ -1,10 +1,13 @@
 """Each event of `events/` runs through its function: the process that Lambda would start, on the template's stack."""
 
+import json
+import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.sam.cases import CASES, EVENTS, Case, Invoke, Seeded, processes, seeded
+from tests.sam.cases import CASES, ENV_VARS, EVENTS, ROOT, Case, Invoke, Seeded, processes, seeded
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def invoke(stack: Seeded) -> Iterator[Invoke]:
 
 def test_every_event_has_a_case() -> None:
     """No file in `events/` goes untested, and no function is without an event."""
-    assert {path.stem for path in EVENTS.iterdir()} == {case.event for case in CASES}
+    assert set(EVENTS.iterdir()) == {ENV_VARS, *(EVENTS / f"{case.event}.json" for case in CASES)}
     assert {case.function for case in CASES} == {"ApiFunction", "HasherFunction", "StreamFunction"}
 
 
@@ -35,3 +38,23 @@ def test_event_about_what_exists(case: Case, stack: Seeded, invoke: Invoke) -> N
 def test_event_as_it_lies_there(case: Case, invoke: Invoke) -> None:
     """An event that nobody has adapted is answered too: refused where its token is nobody's, else taken quietly."""
     case.unknown(invoke(case.function, (EVENTS / f"{case.event}.json").read_text()))
+
+
+def default(name: str) -> int:
+    """The port that `make up` takes."""
+    (port,) = re.findall(rf"^{name} \?= (\d+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return int(port)
+
+
+def test_env_vars_are_those_of_the_local_stack(stack: Seeded) -> None:
+    """`events/env.json` names the table, the bucket, the queue and the secrets as every local stack does."""
+    (named,) = json.loads(ENV_VARS.read_text()).values()
+    here = urlsplit(named.pop("AWS_ENDPOINT_URL"))
+    assert (here.hostname, here.port) == ("172.17.0.1", default("AWS_PORT"))
+    assert urlsplit(named.pop("STREAM_URL")).port == default("STREAM_PORT")
+    made = stack.functions["ApiFunction"].environment
+    for name in ("ACCESS_TOKEN_SECRET", "CAPABILITY_KEY_SECRET"):
+        assert stack.services.secrets.describe_secret(SecretId=named.pop(name))["ARN"] == made[name]
+    queue, url = urlsplit(named.pop("QUEUE_URL")), urlsplit(made["QUEUE_URL"])
+    assert (queue.netloc, queue.path) == (here.netloc, url.path)
+    assert named == {name: made[name] for name in ("BUCKET_NAME", "TABLE_NAME")}

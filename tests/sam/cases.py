@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
+# What `sam local` tells the functions of the local stack.
+ENV_VARS = EVENTS / "env.json"
 
 OWNER = "default"
 TOKEN = "token-of-this-stack"
@@ -103,7 +105,7 @@ def seeded(address: str) -> Iterator[Seeded]:
         host, port = listener.getsockname()
         process = runner.run(aws.start(listener, guard))
         try:
-            yield _seed(aws.connect(f"http://{host}:{port}"))
+            yield _make(aws.connect(f"http://{host}:{port}"))
         finally:
             guard.end(process.pid)
             runner.run(process.wait())
@@ -135,7 +137,7 @@ def processes(functions: Mapping[str, Function]) -> Iterator[Invoke]:
             guard.close()
 
 
-def _seed(services: aws.Services) -> Seeded:
+def _make(services: aws.Services) -> Seeded:
     transformed = template.load(ROOT / "template.yaml", {})
     doors = [*transformed.of_type("AWS::Lambda::Url"), *transformed.of_type("AWS::ApiGatewayV2::Api")]
     resolver = stack.create(
@@ -144,16 +146,30 @@ def _seed(services: aws.Services) -> Seeded:
         doors={name: f"https://{name.lower()}.example" for name in doors},
         secrets={"AccessToken": json.dumps({OWNER: TOKEN}), "CapabilityKey": CAPABILITY_KEY},
     )
-    bucket = resolver.refs["FilesBucket"]
-    files, objects = Files(services.dynamodb, resolver.refs["FilesTable"]), Objects(services.s3, bucket)
+    functions = declared(transformed, resolver, services.url, {"READ_CONNECTIONS": "1"})
+    bucket, table = resolver.refs["FilesBucket"], resolver.refs["FilesTable"]
+    return seed(services, functions, bucket, table, token=TOKEN, capability_key=CAPABILITY_KEY)
+
+
+def seed(
+    services: aws.Services,
+    functions: dict[str, Function],
+    bucket: str,
+    table: str,
+    *,
+    token: str,
+    capability_key: str,
+) -> Seeded:
+    """Put what the events are about into a stack."""
+    files, objects = Files(services.dynamodb, table), Objects(services.s3, bucket)
     put = files.create(_file(PUT, SMALL))
     multipart = replace(_file(MULTIPART, b"".join(PARTS)), mode=Mode.MULTIPART, part_size=limits.MIN_PART_BYTES)
     multipart = files.create(replace(multipart, upload_id=objects.create_upload(multipart.key, multipart.content_type)))
     values = {
-        "example-token": TOKEN,
+        "example-token": token,
         "example-bucket": bucket,
-        "example-content-capability": _capability(Use.CONTENT),
-        "example-events-capability": _capability(Use.EVENTS),
+        "example-content-capability": _capability(capability_key, Use.CONTENT),
+        "example-events-capability": _capability(capability_key, Use.EVENTS),
         "example-version-of-put": _put(services, bucket, put, SMALL),
         "example-version-of-multipart": _put_parts(services, bucket, multipart, PARTS),
     }
@@ -161,7 +177,7 @@ def _seed(services: aws.Services) -> Seeded:
     version = _put(services, bucket, ready, SMALL)
     hashing = files.save(ready, status=Status.HASHING, received_bytes=ready.size, etag=_md5(SMALL), version_id=version)
     files.save(hashing, status=Status.READY, hashed_bytes=ready.size, digests=_digests(SMALL), expires_at=None)
-    return Seeded(services, declared(transformed, resolver, services.url, {"READ_CONNECTIONS": "1"}), files, values)
+    return Seeded(services, functions, files, values)
 
 
 def _file(file_id: str, content: bytes) -> File:
@@ -176,8 +192,8 @@ def _file(file_id: str, content: bytes) -> File:
     )
 
 
-def _capability(use: Use) -> str:
-    return capabilities.issue(CAPABILITY_KEY, OWNER, READY, use, CAPABILITY_SECONDS)
+def _capability(key: str, use: Use) -> str:
+    return capabilities.issue(key, OWNER, READY, use, CAPABILITY_SECONDS)
 
 
 def _put(services: aws.Services, bucket: str, file: File, content: bytes) -> str:

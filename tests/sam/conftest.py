@@ -1,120 +1,113 @@
-"""The house that `sam local invoke` needs: an engine, an image, and a stack in moto where containers find it."""
+"""The house that `sam local` needs: an engine, an image, and the stack of `make up`, as the README has it."""
 
+import contextlib
 import json
 import os
-import socket
+import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
-import yaml
-from samtranslator.yaml_helper import yaml_parse
 
-from local.aws import CREDENTIALS, NO_PROFILE
-from local.template import REGION
-from tests.sam.artifacts import BUILD
-from tests.sam.cases import ROOT, Invoke, Seeded, seeded
-from tests.sam.engine import Engine, NotHere, engine
-from tests.sam.image import invoke_image
+from local import aws
+from local.guard import Guard
+from tests.sam import readme
+from tests.sam.cases import ENV_VARS, ROOT, Seeded, seed
+from tests.sam.engine import MISSING, Engine
+from tests.sam.image import AWS_IMAGE, NotHere, invoke_image
 
-SAM = ROOT / ".venv-sam" / "bin" / "sam"
+HEADING = "in Docker, with `sam local`"
 # Set where Docker has to be there (continuous integration): what is missing is then a failure.
 REQUIRED = "SLUICE_REQUIRE_DOCKER"
-INVOKE_SECONDS = 180  # the first invocation of a function also builds its image
+READY_SECONDS = 120  # on a machine that has other things to do
+END_SECONDS = 60
+POLL_SECONDS = 0.2
+
+# Starts a line of the README, and waits until its output or the world says that it is ready.
+Running = Callable[[str, Callable[[str], bool]], AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
-def docker() -> Iterator[Engine]:
+def docker() -> Engine:
+    engine = Engine()
+    if not engine.answers():
+        _without(os.environ.get(MISSING, "no Docker engine answers; `make test-sam` starts one, or says what it lacks"))
+    return engine
+
+
+@pytest.fixture(scope="session")
+def image_options(docker: Engine) -> str:
+    """What the lines need besides, where AWS's image of the runtime is out of reach."""
     try:
-        with engine() as running:
-            yield running
+        image = invoke_image(docker, ROOT / ".aws-sam")
     except NotHere as missing:
-        _without(missing)
+        _without(str(missing))
+    return "" if image.startswith(AWS_IMAGE) else f" --invoke-image {image} --skip-pull-image"
 
 
 @pytest.fixture(scope="session")
-def image(docker: Engine) -> str:
-    try:
-        return invoke_image(docker, ROOT / ".aws-sam")
-    except NotHere as missing:
-        _without(missing)
+def guard() -> Iterator[Guard]:
+    guard = Guard()
+    yield guard
+    guard.close()
 
 
 @pytest.fixture(scope="session")
-def stack(docker: Engine, image: str) -> Iterator[Seeded]:
-    """The stack in a moto that listens where containers reach this machine, and nobody from outside does."""
-    name = "machine"
-    hosts = docker("run", "--rm", "--add-host", f"{name}:host-gateway", "--entrypoint", "cat", image, "/etc/hosts")
-    address = next(line.split()[0] for line in hosts.splitlines() if line.endswith(name))
-    if not _ours(address):
-        pytest.fail(f"containers reach this machine as {address}, which is not an address of it (Docker Desktop?)")
-    with seeded(address) as made:
-        yield made
-
-
-def _ours(address: str) -> bool:
-    try:
-        socket.create_server((address, 0)).close()
-    except OSError:
-        return False
-    return True
-
-
-@pytest.fixture(scope="session")
-def invoke(docker: Engine, image: str, stack: Seeded, tmp_path_factory: pytest.TempPathFactory) -> Invoke:
-    """`sam local invoke` of a function with an event; what the function answered."""
-    variables = _variables(stack)
-    # `--env-vars` sets only what the template declares, and it does not declare where AWS is on this machine.
-    template = yaml.safe_load((BUILD / "template.yaml").read_text())
-    for function, values in variables.items():
-        template["Resources"][function]["Properties"]["Environment"]["Variables"] |= dict.fromkeys(values, "")
-    beside = BUILD / "with-endpoint.json"  # the paths in it start there
-    beside.write_text(json.dumps(template))
-    settings = tmp_path_factory.mktemp("sam") / "variables.json"
-    settings.write_text(json.dumps(variables))
-    options = ["--template", str(beside), "--env-vars", str(settings), "--event", "-"]
-    options += ["--invoke-image", image, "--skip-pull-image"]
-    environment = {
-        **docker.environment,
-        **CREDENTIALS,
-        **NO_PROFILE,
-        "AWS_DEFAULT_REGION": REGION,
-        "SAM_CLI_TELEMETRY": "0",
-    }
-
-    def run(function: str, event: str) -> bytes:
-        # The log goes to stderr, which pytest shows where a test fails.
-        done = subprocess.run(
-            [str(SAM), "local", "invoke", function, *options],
-            check=True,
-            input=event.encode(),
-            env=environment,
-            stdout=subprocess.PIPE,
-            timeout=INVOKE_SECONDS,
-            cwd=ROOT,
-        )
-        return done.stdout
+def running(guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Running:
+    @contextmanager
+    def run(line: str, ready: Callable[[str], bool]) -> Iterator[str]:
+        """Starts a line in a terminal of its own, so to say; its output once it is ready. Ctrl-C ends it."""
+        folder = tmp_path_factory.mktemp("line")
+        out, err = folder / "stdout", folder / "stderr"
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen(
+                ["/bin/bash", "-c", line], cwd=ROOT, stdout=stdout, stderr=stderr, start_new_session=True
+            )
+        guard.watch(process.pid)
+        try:
+            deadline = time.monotonic() + READY_SECONDS
+            while not ready(out.read_text()):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"{line}\nis not ready:\n{_end_of(out)}\n{_end_of(err)}", pytrace=False)
+                time.sleep(POLL_SECONDS)
+            yield out.read_text()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(END_SECONDS)
+            finally:
+                guard.end(process.pid)
 
     return run
 
 
-def _variables(stack: Seeded) -> dict[str, dict[str, str]]:
-    """The environment that the template gives each function, resolved, and where the services are."""
-    declared = yaml_parse((ROOT / "template.yaml").read_text())
-    everywhere = declared["Globals"]["Function"]["Environment"]["Variables"]
-    wanted = {
-        name: {*everywhere, *declared["Resources"][name]["Properties"]["Environment"]["Variables"], "AWS_ENDPOINT_URL"}
-        for name in stack.functions
-    }
-    return {
-        name: {key: value for key, value in function.environment.items() if key in wanted[name]}
-        for name, function in stack.functions.items()
-    }
+@pytest.fixture(scope="session")
+def stack(docker: Engine, running: Running) -> Iterator[Seeded]:
+    """The stack of `make up`, which holds what the events are about. Its own hasher hears nothing of that."""
+    del docker  # its bridge is where the stack listens
+    line = readme.line(HEADING, "SLUICE_TOKEN=")
+    with running(line, lambda output: output.startswith("ready ")) as output:
+        services = aws.connect(json.loads(output.removeprefix("ready "))["aws"])
+        (named,) = json.loads(ENV_VARS.read_text()).values()
+        services.s3.put_bucket_notification_configuration(
+            Bucket=named["BUCKET_NAME"], NotificationConfiguration={"QueueConfigurations": []}
+        )
+        key = services.secrets.get_secret_value(SecretId=named["CAPABILITY_KEY_SECRET"])["SecretString"]
+        token = line.partition("SLUICE_TOKEN=")[2].split()[0]
+        yield seed(services, {}, named["BUCKET_NAME"], named["TABLE_NAME"], token=token, capability_key=key)
 
 
-def _without(missing: NotHere) -> NoReturn:
-    reason = f"`sam local invoke` cannot run here: {missing}"
+def _end_of(path: Path) -> str:
+    return "\n".join(path.read_text().splitlines()[-20:])
+
+
+def _without(missing: str) -> NoReturn:
+    reason = f"`sam local` cannot run here: {missing}"
     if os.environ.get(REQUIRED):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -12,14 +12,14 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-
-from tests.sam.engine import SBIN, Engine, NotHere
+from typing import Protocol
 
 PYTHON = "3.13"  # the template's runtime
 SUITE = "trixie"  # the Debian with that Python
 AWS_IMAGE = f"public.ecr.aws/lambda/python:{PYTHON}"
-STAND_IN = f"sluice-stand-in:python{PYTHON}"
 PULL_SECONDS = 300
+# Debian has debootstrap in a folder that a plain user's PATH leaves out.
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 ENVIRONMENT = {
     "LAMBDA_RUNTIME_DIR": "/var/runtime",
@@ -39,36 +39,50 @@ exec $AWS_LAMBDA_EXEC_WRAPPER /var/lang/bin/python{PYTHON} -m awslambdaric "$_HA
 """
 
 
-def invoke_image(docker: Engine, cache: Path) -> str:
+class NotHere(Exception):
+    """This machine lacks what is needed; the message says what, and how to get it."""
+
+
+class Docker(Protocol):
+    """The command line client of an engine."""
+
+    def __call__(self, *arguments: str) -> str: ...
+
+    def succeeds(self, *arguments: str, seconds: float | None = None) -> bool: ...
+
+
+def invoke_image(docker: Docker, cache: Path) -> str:
     """The name of the image in the engine; `cache` is where the stand-in is kept between runs. Raises NotHere."""
     machine = {"amd64": "x86_64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine().lower())
     wanted = f"{AWS_IMAGE}-{machine}"
     if docker.succeeds("image", "inspect", wanted) or docker.succeeds("pull", wanted, seconds=PULL_SECONDS):
         return wanted
-    archive = _archive(cache)
+    name, archive = stand_in(cache)
+    if docker.succeeds("image", "inspect", name):
+        return name
     changes = [option for name, value in ENVIRONMENT.items() for option in ("--change", f"ENV {name}={value}")]
-    docker("import", "--change", "WORKDIR /var/task", *changes, str(archive), STAND_IN)
-    return STAND_IN
+    docker("import", "--change", "WORKDIR /var/task", *changes, str(archive), name)
+    return name
 
 
-def _archive(cache: Path) -> Path:
-    """The stand-in's file system as a tar, made once for each recipe."""
+def stand_in(cache: Path) -> tuple[str, Path]:
+    """The stand-in's name, and its file system as a tar, which is made once for each recipe. Raises NotHere."""
     ric = f"awslambdaric=={importlib.metadata.version('awslambdaric')}"
-    recipe = f"{SUITE} {PYTHON} {ric} {platform.machine()} {BOOTSTRAP}"
-    archive = cache / f"stand-in-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
+    recipe = hashlib.sha256(f"{SUITE} {PYTHON} {ric} {platform.machine()} {BOOTSTRAP} {ENVIRONMENT}".encode())
+    version = recipe.hexdigest()[:12]
+    name, archive = f"sluice-stand-in:{version}", cache / f"stand-in-{version}.tar"
     if archive.exists():
-        return archive
-    path = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
-    if os.geteuid() != 0 or not shutil.which("debootstrap", path=path):
+        return name, archive
+    if os.geteuid() != 0 or not shutil.which("debootstrap", path=PATH):
         raise NotHere(f"{AWS_IMAGE} cannot be pulled, and making a stand-in takes root and debootstrap")
-    cache.mkdir(parents=True, exist_ok=True)
+    archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sluice-stand-in-", dir="/var/tmp") as folder:
         root = Path(folder) / "root"
-        _make_root(root, ric, {**os.environ, "PATH": path})
+        _make_root(root, ric, {**os.environ, "PATH": PATH})
         unfinished = archive.with_suffix(".part")
         subprocess.run(["tar", "--create", "--file", unfinished, "--directory", root, "."], check=True)
         unfinished.rename(archive)
-    return archive
+    return name, archive
 
 
 def _make_root(root: Path, ric: str, environment: dict[str, str]) -> None:

@@ -91,6 +91,16 @@ def test_listens_on_loopback_alone() -> None:
         assert {one.getsockname()[0], other.getsockname()[0]} == {"127.0.0.1"}
 
 
+def test_the_aws_services_alone_can_be_elsewhere() -> None:
+    """--aws-host is where they listen; the doors stay on loopback, and what is no address of ours is told."""
+    settings = read(["--aws-host", "0.0.0.0"], {"LOCAL_HOSTS": "box"})
+    with listen(Doorplate("aws"), settings.aws_host) as aws, listen(Doorplate("api")) as api:
+        assert (aws.getsockname()[0], api.getsockname()[0]) == ("0.0.0.0", "127.0.0.1")
+    assert settings.hosts == {"0.0.0.0", "box"}
+    with pytest.raises(Unable, match=r"203\.0\.113\.1 is no address of this machine"):
+        listen(Doorplate("aws"), "203.0.113.1")
+
+
 def test_port_that_is_taken_is_told() -> None:
     """A port that another program has is an error that says what it was for."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
