@@ -91,11 +91,7 @@ async def start(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "local.aws", str(listener.fileno()), str(path), *kept),
-        env=environment
-        | CREDENTIALS
-        | NO_PROFILE
-        | {"MOTO_DISABLE_GLOBAL_CORS": "true"}
-        | {hosts.SETTING: ",".join(names)},
+        env=environment | CREDENTIALS | NO_PROFILE | settings,
         stdout=sys.stderr,
         # The lock as well: as long as this process lives, nobody else has the folder.
         pass_fds=[listener.fileno(), lock],
