@@ -39,6 +39,12 @@ NOT_HERE = {
     "Fn::Cidr": "there are no networks on this machine",
 }
 
+IMAGE = "an image: functions run as processes here, and `sam local` runs images; leave it out with a condition"
+NOT_TRANSFORMED = {
+    "AWS::Serverless::Application": "a nested stack, which is not played here: run its template by itself",
+    "AWS::Serverless::StateMachine": "a state machine, which is not played here: AWS has Step Functions Local for them",
+}
+
 _NO_VALUE = object()
 _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
@@ -79,7 +85,9 @@ def load(path: Path, given: Mapping[str, str]) -> Template:
     if unknown := given.keys() - specs.keys():
         raise TemplateError(f"{path.name} has no parameter {', '.join(sorted(unknown))}")
     parameters = {name: _parameter(name, spec, given) for name, spec in specs.items()}
-    carry(document, path.resolve().parent)
+    root = path.resolve().parent
+    _leave_out(document, Resolver(Template(root, document, parameters)))
+    carry(document, root)
     transforms = document.get("Transform", [])
     extended = EXTENSIONS in (transforms if isinstance(transforms, list) else [transforms])
     try:
@@ -89,6 +97,23 @@ def load(path: Path, given: Mapping[str, str]) -> Template:
         causes = "; ".join(str(cause.message) for cause in error.causes)
         raise TemplateError(f"{path.name} cannot be transformed: {causes}") from error
     return Template(path.resolve().parent, transformed, parameters, extended)
+
+
+def _leave_out(document: dict[str, Any], resolver: "Resolver") -> None:
+    """Take out what SAM's transform would choke on; raise `TemplateError` where its condition wants it."""
+    defaults = document.get("Globals", {}).get("Function", {})
+    for name, resource in list(document["Resources"].items()):
+        kind, properties = resource["Type"], resource.get("Properties", {})
+        image = kind == "AWS::Serverless::Function" and "Image" in (
+            properties.get("PackageType"),
+            defaults.get("PackageType"),
+        )
+        why = IMAGE if image else NOT_TRANSFORMED.get(kind)
+        if why is None:
+            continue
+        if resolver.holds(resource.get("Condition")):
+            raise TemplateError(f"{name} is {why}")
+        del document["Resources"][name]
 
 
 def _parameter(name: str, spec: Mapping[str, Any], given: Mapping[str, str]) -> Any:
