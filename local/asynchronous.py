@@ -1,6 +1,6 @@
-"""Asynchronous invocations: what S3, SNS and schedules tell a function, and nobody waits for.
+"""Asynchronous invocations: what S3, SNS, EventBridge and schedules tell a function, and nobody waits for.
 
-S3 and SNS put what they have into a queue that no template names: the mailbox of a function.
+All but schedules put what they have into a queue that no template names: the mailbox of a function.
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.environments import Pool, Throttled, TimedOut, reason
 from local.functions import named
 from local.runtime_api import EnvironmentGone, FunctionError
-from local.template import ACCOUNT, REGION, Resolver, Template
+from local.template import ACCOUNT, REGION, Resolver, Resource, Template
 from local.terminal import say
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Mailbox:
     """Where a function's messages of one sender wait."""
 
     name: str  # of the queue
-    sender: str  # s3 or sns
+    sender: str  # s3, sns or events
     function: str  # logical id
 
     @property
@@ -67,7 +67,14 @@ def mailboxes(template: Template, resolver: Resolver) -> set[Mailbox]:
         for subscription in subscriptions(template)
         if resolver(subscription["Protocol"]) == "lambda"
     ]
+    told += [(target["Arn"], "events") for rule in event_rules(template).values() for target in rule["Targets"]]
     return {mailbox(resolver(arn), sender, template, resolver) for arn, sender in told}
+
+
+def event_rules(template: Template) -> dict[str, Resource]:
+    """The properties of the rules for events, by logical id; not resolved. Those for times are schedules."""
+    rules = template.of_type("AWS::Events::Rule")
+    return {name: rule["Properties"] for name, rule in rules.items() if "EventPattern" in rule["Properties"]}
 
 
 def subscriptions(template: Template) -> list[dict[str, Any]]:
@@ -152,4 +159,4 @@ def _of_sns(body: str) -> dict[str, Any]:
     }
 
 
-EVENTS: dict[str, Callable[[str], dict[str, Any] | None]] = {"s3": _of_s3, "sns": _of_sns}
+EVENTS: dict[str, Callable[[str], dict[str, Any] | None]] = {"s3": _of_s3, "sns": _of_sns, "events": json.loads}

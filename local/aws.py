@@ -43,6 +43,7 @@ class Services:
     url: str
     cloudformation: "CloudFormationClient"
     dynamodb: "DynamoDBClient"
+    events: Any
     s3: "S3Client"
     secrets: "SecretsManagerClient"
     sns: Any
@@ -59,6 +60,7 @@ def connect(url: str) -> Services:
         url=url,
         cloudformation=session.client("cloudformation", endpoint_url=url, config=config),
         dynamodb=session.client("dynamodb", endpoint_url=url, config=config),
+        events=session.client("events", endpoint_url=url, config=config),
         s3=session.client("s3", endpoint_url=url, config=config),
         secrets=session.client("secretsmanager", endpoint_url=url, config=config),
         sns=session.client("sns", endpoint_url=url, config=config),

@@ -19,6 +19,11 @@ class CodeError(Exception):
 def carry(document: Mapping[str, Any], root: Path) -> None:
     """Write each local path of a template as an address in S3."""
     defaults = {"Properties": document.get("Globals", {}).get("Function", {})}
+    for resource in document["Resources"].values():
+        properties = resource.setdefault("Properties", {})
+        said = {"CodeUri", "InlineCode"} & (properties.keys() | defaults["Properties"].keys())
+        if resource["Type"] == "AWS::Serverless::Function" and not said:
+            properties["CodeUri"] = "."  # as `sam build` takes it
     for resource in [defaults, *document["Resources"].values()]:
         properties = resource.get("Properties", {})
         for key in ("CodeUri", "ContentUri"):
@@ -37,8 +42,6 @@ def folder(name: str, code: Mapping[str, Any], root: Path) -> Path:
         inline.mkdir(parents=True, exist_ok=True)
         (inline / "index.py").write_text(code["ZipFile"])
         return inline
-    if "ImageUri" in code:
-        raise CodeError(f"{name} is an image: functions run as processes here, not in containers. `sam local` runs it")
     if str(code.get("S3Bucket")).partition(".")[0] != LOCAL_CODE:
         raise CodeError(f"{name}: its code is in S3: let CodeUri name a folder beside the template")
     path: Path = root / code["S3Key"]

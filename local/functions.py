@@ -14,7 +14,7 @@ from local.aws import CREDENTIALS, NO_PROFILE
 from local.code import CodeError
 from local.requirements import FILE as REQUIREMENTS
 from local.requirements import InstallError
-from local.template import REGION, Resolver, Template, TemplateError
+from local.template import IMAGE, REGION, Resolver, Template, TemplateError
 
 # Lambda's own, where a template says nothing; https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-
 # resource-lambda-function.html
@@ -78,7 +78,7 @@ def _function(
     # Not all of them: its role, for one, does not exist here.
     properties = resolver({key: said[key] for key in _HEEDED & said.keys()})
     if resolver(said.get("PackageType")) == "Image":
-        raise TemplateError(f"{name} is an image: functions run as processes here, and `sam local` runs images")
+        raise TemplateError(f"{name} is {IMAGE}")
     runtime = str(properties.get("Runtime", ""))
     if not runtime.startswith("python"):
         raise TemplateError(f"{name} has the runtime {runtime}: only Python runs here, and `sam local` runs the others")

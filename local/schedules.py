@@ -181,8 +181,8 @@ def declared(template: Template, resolver: Resolver) -> list[Schedule]:
     schedules, plan = [], (template, resolver)
     for name, resource in template.of_type(RULE).items():
         said = resource["Properties"]
-        if "ScheduleExpression" not in said:
-            raise TemplateError(f"{name} has no ScheduleExpression: rules for events are not played here")
+        if "EventPattern" in said:  # of events, and not of times
+            continue
         _check(name, said, _RULE_SAYS)
         schedules += [_schedule(name, said, target, "aws.events", plan) for target in said["Targets"]]
     for name, resource in template.of_type(SCHEDULE).items():

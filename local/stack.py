@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.asynchronous import mailbox, mailboxes, subscriptions
+from local.asynchronous import event_rules, mailbox, mailboxes, subscriptions
 from local.aws import Services
 from local.functions import named
 from local.template import ACCOUNT, REGION, STACK, Resolver, Resource, Template, TemplateError
@@ -144,6 +144,8 @@ def create(template: Template, aws: Services, *, doors: Mapping[str, str], secre
             for key, fill in GAPS.get(resource["Type"], {}).items():
                 if key in resource.get("Properties", {}):
                     fill(aws, resolver.refs[name], _queued(resolver(resource["Properties"][key]), template, resolver))
+        for name, rule in event_rules(template).items():
+            _make_rule(name, resolver(rule), template, resolver, aws)
         for subscription in subscriptions(template):
             _subscribe(resolver(subscription), template, resolver, aws)
         for resource in template.of_type("AWS::SQS::QueuePolicy").values():
@@ -241,6 +243,20 @@ def _queued(value: Any, template: Template, resolver: Resolver) -> Any:
     ]
     others = {key: item for key, item in value.items() if key != "LambdaConfigurations"}
     return {**others, "QueueConfigurations": [*value.get("QueueConfigurations", []), *told]}
+
+
+def _make_rule(name: str, said: Mapping[str, Any], template: Template, resolver: Resolver, aws: Services) -> None:
+    known = {"Description", "EventPattern", "Name", "State", "Tags", "Targets"}
+    unknown = said.keys() - known | {key for target in said["Targets"] for key in target} - {"Arn", "Id", "RetryPolicy"}
+    if unknown:
+        raise TemplateError(f"{name} sets {', '.join(sorted(unknown))}: nothing does that yet (local/stack.py)")
+    pattern = json.dumps(said["EventPattern"])
+    aws.events.put_rule(Name=resolver.refs[name], EventPattern=pattern, State=said.get("State", "ENABLED"))
+    targets = [
+        {"Id": target["Id"], "Arn": mailbox(target["Arn"], "events", template, resolver).queue_arn}
+        for target in said["Targets"]
+    ]
+    aws.events.put_targets(Rule=resolver.refs[name], Targets=targets)
 
 
 def _subscribe(said: Mapping[str, Any], template: Template, resolver: Resolver, aws: Services) -> None:

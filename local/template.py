@@ -45,6 +45,12 @@ NOT_HERE = {
     "Fn::Cidr": "there are no networks on this machine",
 }
 
+IMAGE = "an image: functions run as processes here, and `sam local` runs images; leave it out with a condition"
+NOT_TRANSFORMED = {
+    "AWS::Serverless::Application": "a nested stack, which is not played here: run its template by itself",
+    "AWS::Serverless::StateMachine": "a state machine, which is not played here: AWS has Step Functions Local for them",
+}
+
 # It complains at its end that it could not report to AWS how often it was used.
 logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
@@ -89,10 +95,13 @@ def load(path: Path, given: Mapping[str, str]) -> Template:
         there = f"; it has {', '.join(map(str, specs))}" if specs else ""
         raise TemplateError(f"{path.name} has no parameter {', '.join(sorted(unknown))}{there}")
     parameters = {name: _parameter(name, spec, given) for name, spec in specs.items()}
+    root = path.resolve().parent
+    with blaming(path):
+        _leave_out(document, Resolver(Template(root, document, parameters)))
     transforms = document.get("Transform", [])
     extended = EXTENSIONS in (transforms if isinstance(transforms, list) else [transforms])
     try:
-        carry(document, path.resolve().parent)
+        carry(document, root)
         translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
         transformed = translator.translate(document, dict(parameters))
     except InvalidDocumentException as error:
@@ -103,7 +112,24 @@ def load(path: Path, given: Mapping[str, str]) -> Template:
     _check_sections(transformed, path)
     for resource in transformed["Resources"].values():
         resource.setdefault("Properties", {})
-    return Template(path.resolve().parent, transformed, parameters, extended)
+    return Template(root, transformed, parameters, extended)
+
+
+def _leave_out(document: dict[str, Any], resolver: "Resolver") -> None:
+    """Take out what SAM's transform would choke on; raise `TemplateError` where its condition wants it."""
+    defaults = document.get("Globals", {}).get("Function", {})
+    for name, resource in list(document["Resources"].items()):
+        kind, properties = resource["Type"], resource.get("Properties", {})
+        image = kind == "AWS::Serverless::Function" and "Image" in (
+            properties.get("PackageType"),
+            defaults.get("PackageType"),
+        )
+        why = IMAGE if image else NOT_TRANSFORMED.get(kind)
+        if why is None:
+            continue
+        if resolver.holds(resource.get("Condition")):
+            raise TemplateError(f"{name} is {why}")
+        del document["Resources"][name]
 
 
 @contextmanager

@@ -274,6 +274,19 @@ def test_topic_feeds_queues_and_functions(events: Running, seen: Seen) -> None:
     assert "Message': 'other'" not in events.log.read_text()
 
 
+def test_rules_take_events(events: Running, seen: Seen) -> None:
+    """An event whose pattern a rule has invokes the function with it; another does not."""
+    client = aws.connect(events.ready["aws"]).events
+    client.put_events(
+        Entries=[
+            {"Source": source, "DetailType": "Order", "Detail": json.dumps({"number": number})}
+            for number, source in enumerate(("elsewhere", "shop"))
+        ]
+    )
+    event = seen.first("OnEvent")
+    assert (event["source"], event["detail-type"], event["detail"]) == ("shop", "Order", {"number": 1})
+
+
 def test_schedules_fire_by_themselves(seen: Seen) -> None:
     """A rate of a minute fires within the first two, with EventBridge's event or the one that the template gives."""
     told = [seen.first("OnTime", 2 * PATIENCE_SECONDS) for _ in range(2)]

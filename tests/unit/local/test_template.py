@@ -159,6 +159,33 @@ def test_globals_have_code_too(tmp_path: Path) -> None:
     assert {name: made["S3Key"] for name, made in code.items()} == {"F": "shared", "G": ".", "H": "other"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "properties", "words"),
+    [
+        ("Function", "PackageType: Image", "Made is an image"),
+        ("StateMachine", "DefinitionUri: a.json", "Made is a state machine"),
+        ("Application", "Location: ./other.yaml", "Made is a nested stack"),
+    ],
+)
+def test_what_the_transform_cannot_read_is_refused_by_name(
+    tmp_path: Path, kind: str, properties: str, words: str
+) -> None:
+    """A resource that is not played here is an error that names it, unless its condition leaves it out."""
+    made = f"Type: AWS::Serverless::{kind}, Properties: {{{properties}}}"
+    with pytest.raises(TemplateError, match=words):
+        load(minimal(tmp_path, f"Resources: {{Made: {{{made}}}}}"), {})
+    conditions = "Conditions: {OnAws: {'Fn::Equals': [a, b]}}\n"
+    resources = f"Resources: {{Q: {{Type: AWS::SQS::Queue}}, Made: {{Condition: OnAws, {made}}}}}"
+    assert set(load(minimal(tmp_path, conditions + resources), {}).resources) == {"Q"}
+
+
+def test_code_is_beside_the_template_where_nothing_else_is_said(tmp_path: Path) -> None:
+    """As `sam build` takes it."""
+    properties = "Properties: {Runtime: python3.13, Handler: a.b}"
+    path = minimal(tmp_path, f"Resources: {{F: {{Type: AWS::Serverless::Function, {properties}}}}}")
+    assert load(path, {}).resources["F"]["Properties"]["Code"] == {"S3Bucket": LOCAL_CODE, "S3Key": "."}
+
+
 def test_parameters_can_be_given() -> None:
     """A parameter is its default, or what is given; a list is split at its commas."""
     assert load(TINY, {}).parameters == {"AllowedOrigins": ["http://page.example", "http://other.example"]}
