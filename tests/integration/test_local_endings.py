@@ -300,6 +300,7 @@ def test_log_that_nobody_reads_harms_nothing() -> None:
             ready = json.loads(shell.stdout.readline().removeprefix("ready "))
             assert httpx.get(f"{ready['api']}/exit", trust_env=False).status_code == 500
             assert httpx.get(f"{ready['api']}/x", trust_env=False).status_code == 200
-            (stack,) = (pid for pid, text in alive(descendants(shell.pid)).items() if "-m local --template" in text)
+            mine = alive(descendants(shell.pid))
+            (stack,) = (pid for pid, text in mine.items() if text.startswith(f"{sys.executable} -m local --template"))
             os.kill(stack, signal.SIGTERM)
             assert shell.stdout.read() == ""
