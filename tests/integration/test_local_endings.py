@@ -196,7 +196,10 @@ def test_make_leaves_nothing(
         if line.startswith("\t@exec $(BIN)/python -m local") and ((".demo" in line) == (program == "demo"))
     )
     makefile.write_text(f"BIN := {Path(sys.executable).parent}\n{program}:\n{recipe}\n")
-    with (tmp_path / "log").open("w") as log, started("make", "-f", str(makefile), program, stderr=log) as make:
+    with (
+        (tmp_path / "log").open("w") as log,
+        started("make", "-f", str(makefile), program, stderr=log, env={"TMPDIR": str(tmp_path)}) as make,
+    ):
         pids: set[int] = set()
         deadline = time.monotonic() + START_SECONDS
         while sum("local.aws" in text for text in alive(pids).values()) == 0:
@@ -212,7 +215,10 @@ def test_make_leaves_nothing(
 @pytest.mark.parametrize("part", ["local.demo", "-m local --parent"])
 def test_killed_demo_leaves_nothing(part: str, tmp_path: Path) -> None:
     """SIGKILL to the demo or to its stack: all that it has started ends, the stack's own processes among it."""
-    with (tmp_path / "log").open("w") as log, started(sys.executable, "-m", "local.demo", stderr=log) as demo:
+    with (
+        (tmp_path / "log").open("w") as log,
+        started(sys.executable, "-m", "local.demo", stderr=log, env={"TMPDIR": str(tmp_path)}) as demo,
+    ):
         pids: set[int] = {demo.pid}
         deadline = time.monotonic() + START_SECONDS
         while sum("awslambdaric" in text for text in alive(pids).values()) == 0:
