@@ -73,7 +73,7 @@ help: ## List the targets (this)
 
 .PHONY: demo
 demo: $(DEV) ## Send a file through the whole of it, on this machine, and verify it (FILE=path)
-	@exec $(BIN)/python -m local.demo $${FILE:+--file "$$FILE"}
+	@exec $(BIN)/python -m local.demo --parent $$PPID $${FILE:+--file "$$FILE"}
 
 .PHONY: up
 up: $(DEV) $(PAGE_IF_NPM) ## Run the stack on this machine until Ctrl-C (DATA=dir keeps its data; API_PORT=, STREAM_PORT=, AWS_PORT=; ARGS="--help" says more)

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 SAMPLE_BYTES = 64 * 1024 * 1024  # eight parts: enough to see them run in parallel
 START_SECONDS = 120  # a cold machine imports moto and boto3 several times over
 STOP_SECONDS = 20
+PARENT_LOOK_S = 0.5  # seconds between two looks whether the process of `--parent` still runs
 TAIL_LINES = 40
 DIGESTS = ("sha-256", "md5")
 PIECE_BYTES = 1024 * 1024
@@ -39,11 +41,15 @@ class DemoError(Exception):
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--file", type=Path, help="what to send through; else 64 MiB of random bytes")
-    file: Path | None = parser.parse_args().file
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this process, which started it, has ended")
+    said = parser.parse_args()
+    file: Path | None = said.file
     # However the demo is ended, its processes and its folder go with it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores one of them
             signal.signal(number, signal.default_int_handler)
+    if said.parent is not None:
+        threading.Thread(target=_end_with, args=(said.parent,), daemon=True).start()
     try:
         with tempfile.TemporaryDirectory(prefix="sluice-demo-") as folder:
             run(file, Path(folder))
@@ -51,6 +57,13 @@ def main() -> None:
         _leave(f"demo: {error}", 1)
     except KeyboardInterrupt:
         _leave("demo: interrupted", 130)
+
+
+def _end_with(parent: int) -> None:
+    """Interrupt this process when it is no longer the child of `parent`: SIGKILL to make reaches nobody else."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run(file: Path | None, folder: Path) -> None:

@@ -193,7 +193,10 @@ def test_make_leaves_nothing(
         if line.startswith("\t@exec $(BIN)/python -m local") and ((".demo" in line) == (program == "demo"))
     )
     makefile.write_text(f"BIN := {Path(sys.executable).parent}\n{program}:\n{recipe}\n")
-    with (tmp_path / "log").open("w") as log, started("make", "-f", str(makefile), program, stderr=log) as make:
+    with (
+        (tmp_path / "log").open("w") as log,
+        started("make", "-f", str(makefile), program, stderr=log, env={"TMPDIR": str(tmp_path)}) as make,
+    ):
         pids: set[int] = set()
         deadline = time.monotonic() + START_SECONDS
         while sum("local.aws" in text for text in alive(pids).values()) == 0:
@@ -209,7 +212,10 @@ def test_make_leaves_nothing(
 @pytest.mark.parametrize("part", ["local.demo", "-m local --parent"])
 def test_killed_demo_leaves_nothing(part: str, tmp_path: Path) -> None:
     """SIGKILL to the demo or to its stack: all that it has started ends, the stack's own processes among it."""
-    with (tmp_path / "log").open("w") as log, started(sys.executable, "-m", "local.demo", stderr=log) as demo:
+    with (
+        (tmp_path / "log").open("w") as log,
+        started(sys.executable, "-m", "local.demo", stderr=log, env={"TMPDIR": str(tmp_path)}) as demo,
+    ):
         pids: set[int] = {demo.pid}
         deadline = time.monotonic() + START_SECONDS
         while sum("awslambdaric" in text for text in alive(pids).values()) == 0:
@@ -297,6 +303,7 @@ def test_log_that_nobody_reads_harms_nothing() -> None:
             ready = json.loads(shell.stdout.readline().removeprefix("ready "))
             assert httpx.get(f"{ready['api']}/exit", trust_env=False).status_code == 500
             assert httpx.get(f"{ready['api']}/x", trust_env=False).status_code == 200
-            (stack,) = (pid for pid, text in alive(descendants(shell.pid)).items() if "-m local --template" in text)
+            mine = alive(descendants(shell.pid))
+            (stack,) = (pid for pid, text in mine.items() if text.startswith(f"{sys.executable} -m local --template"))
             os.kill(stack, signal.SIGTERM)
             assert shell.stdout.read() == ""
