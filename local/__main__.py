@@ -13,9 +13,10 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from local import aws, doors, functions, queue, stack, template
+from local import aws, concurrency, doors, functions, harshness, queue, stack, template
 from local.environments import Pool, reason, say
 from local.guard import Guard
+from local.harshness import Harshness, NotANumber
 from local.runtime_api import EnvironmentGone, FunctionError
 from local.server import Server
 from local.template import TemplateError
@@ -59,6 +60,7 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
     """Start everything, say so, and keep it up until cancelled. Raises `Unable` or `TemplateError` when it fails."""
     tokens = owners_tokens(environ.get("SLUICE_TOKEN"))
     kept = {owner: [hashed(token)] for owner, token in tokens.items()}
+    harsh = Harshness.of(environ)
     aws_listener = listen("SLUICE_AWS_PORT", environ)
     services = aws.connect(_url(aws_listener))
 
@@ -79,7 +81,8 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
             stack.create, plan, services, doors=addresses, secrets={TOKEN_SECRET: json.dumps(kept)}
         )
         sources = queue.declared(plan, resolver)
-        pools = _pools(functions.declared(plan, resolver, services.url, environ), guard)
+        allowed = concurrency.declared(plan, resolver, harsh.account_concurrency)
+        pools = _pools(functions.declared(plan, resolver, services.url, environ), guard, allowed)
         for pool in pools.values():
             closing.push_async_callback(pool.close)
         await asyncio.gather(*map(_warm, pools.values()))
@@ -88,9 +91,9 @@ async def run(path: Path, environ: Mapping[str, str]) -> None:
             asyncio.create_task(moto.wait()): "moto, which plays the AWS services,",
             asyncio.create_task(asyncio.to_thread(guard.wait)): "the guard, which lets no process outlive the stack,",
         }
-        for name, door in doors.declared(plan, resolver, pools).items():
-            parts[asyncio.create_task(Server(door).serve([listeners[name]]))] = f"the door {name}"
-            say(name, f"is at {addresses[name]}")
+        for door in doors.as_on_aws(doors.declared(plan, resolver, pools), plan, resolver, harsh):
+            parts[asyncio.create_task(Server(door).serve([listeners[door.name]]))] = f"the door {door.name}"
+            say(door.name, f"is at {addresses[door.name]}")
         for source in sources:
             poller = queue.Poller(source, pools[source.function], services.sqs)
             parts[asyncio.create_task(poller.run())] = f"the poller {source.name}"
@@ -138,10 +141,12 @@ def _url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def _pools(declared: Mapping[str, functions.Function], guard: Guard) -> dict[str, Pool]:
+def _pools(
+    declared: Mapping[str, functions.Function], guard: Guard, allowed: concurrency.Concurrency
+) -> dict[str, Pool]:
     # As many at a time as there are cores: the first is then ready as soon as it can be.
     starts = asyncio.Semaphore(max(2, os.cpu_count() or 1))
-    return {name: Pool(function, guard, starts) for name, function in declared.items()}
+    return {name: Pool(function, guard, starts, allowed=allowed) for name, function in declared.items()}
 
 
 async def _warm(pool: Pool) -> None:
@@ -177,7 +182,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m local",
         description=HELP,
-        epilog=ENVIRONMENT,
+        epilog=f"{ENVIRONMENT}\n{harshness.described()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--template", type=Path, default=Path("template.yaml"), help="the SAM template (template.yaml)")
@@ -187,7 +192,7 @@ def main() -> int:
     os.environ.update(aws.NO_PROFILE)
     try:
         asyncio.run(_until_told(run(path, dict(os.environ))))
-    except (TemplateError, Unable) as error:
+    except (NotANumber, TemplateError, Unable) as error:
         say("local", str(error))
         return 1
     return 0

@@ -7,12 +7,12 @@ status has long been sent.
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from local.cors import Cors
 from local.environments import Pool, Throttled, TimedOut, reason, say
-from local.payload import Answer, Headers, MalformedAnswer, Request, answer
+from local.payload import Answer, Headers, MalformedAnswer, MalformedRequest, Request, answer, requested
 from local.runtime_api import EnvironmentGone, FunctionError, Response
 
 # Bytes of an event, and of a buffered answer; https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -31,10 +31,19 @@ class TooLarge(Exception):
     """A request of more bytes than Lambda takes."""
 
 
+class HeadTooLarge(Exception):
+    """A request line and headers of more bytes than a gateway takes."""
+
+
+class TooManyRequests(Exception):
+    """More requests than the stage of an API lets through."""
+
+
 class Broken(Exception):
     """An answer that cannot be completed: the server closes the connection, so that the client sees it is not whole."""
 
 
+REFUSALS = (HeadTooLarge, MalformedRequest, TooManyRequests)
 FAILURES = (EnvironmentGone, FunctionError, MalformedAnswer, OSError, Throttled, TimedOut)
 
 
@@ -52,6 +61,11 @@ class Door:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         request, whole = await _read(scope, receive)
+        try:
+            request = self.admit(request)
+        except REFUSALS as error:
+            await self.fail(send, request, error)
+            return
         preflight = self.cors.preflight(request)
         if preflight is not None:
             await _send(send, request, Answer(self.preflight_status, preflight))
@@ -61,6 +75,11 @@ class Door:
             await self.fail(send, request, TooLarge(f"the event is larger than {EVENT_LIMIT} bytes"))
             return
         await self.serve(request, message, send)
+
+    def admit(self, request: Request) -> Request:
+        """The request as a function may see it. Raises one of `REFUSALS`."""
+        path, headers = requested(request.path, request.headers)
+        return replace(request, path=path, headers=headers)
 
     def event(self, request: Request) -> bytes:
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """The doors to the functions: which HTTP APIs and Function URLs a template has, and which functions are behind them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from local.cors import Cors
@@ -8,8 +9,44 @@ from local.door import Door
 from local.environments import Pool
 from local.function_url import FunctionUrl
 from local.functions import named
+from local.harshness import Harshness
 from local.http_api import HttpApi
+from local.rates import TokenBucket
 from local.template import Resolver, Template, TemplateError
+
+# Requests a second, and the most at once, where a stage says nothing of one of them: the account's.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+ACCOUNT_RATE, ACCOUNT_BURST = 10_000, 5_000
+
+
+def as_on_aws(doors: Mapping[str, Door], template: Template, resolver: Resolver, harshness: Harshness) -> list[Door]:
+    """The doors with what holds requests up: the throttles of the template's stages, and what is switched on."""
+    throttles = _throttles(template, resolver)
+    made: list[Door] = []
+    for name, door in doors.items():
+        match door:
+            case HttpApi():
+                made.append(replace(door, throttle=throttles.get(name)))
+            case FunctionUrl():
+                made.append(replace(door, harshness=harshness))
+            case _:
+                made.append(door)
+    return made
+
+
+def _throttles(template: Template, resolver: Resolver) -> dict[str, TokenBucket]:
+    """By the logical id of the API."""
+    throttles = {}
+    apis = {resolver.refs[name]: name for name in template.of_type("AWS::ApiGatewayV2::Api")}
+    for resource in template.of_type("AWS::ApiGatewayV2::Stage").values():
+        properties = resolver(resource["Properties"])
+        settings = properties.get("DefaultRouteSettings", {})
+        rate, burst = settings.get("ThrottlingRateLimit"), settings.get("ThrottlingBurstLimit")
+        if rate is not None or burst is not None:
+            throttles[apis[properties["ApiId"]]] = TokenBucket(
+                ACCOUNT_RATE if rate is None else float(rate), ACCOUNT_BURST if burst is None else float(burst)
+            )
+    return throttles
 
 
 def declared(template: Template, resolver: Resolver, pools: Mapping[str, Pool]) -> dict[str, Door]:

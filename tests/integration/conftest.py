@@ -102,13 +102,14 @@ def standing(folder: Path, **settings: str) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One stack for all tests that use it."""
-    with standing(tmp_path_factory.mktemp("stack")) as up:
+    """One stack for all tests that use it. Streamed answers without a body do not end in it: the product has none."""
+    with standing(tmp_path_factory.mktemp("stack"), LOCAL_STREAM_LINGER_S="900") as up:
         yield up
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The stack of the smallest functions, whose paths ask for what Sluice's never do."""
-    with running(tmp_path_factory.mktemp("tiny") / "log", "--template", str(TINY)) as up:
+    """The stack of the smallest functions, whose paths ask for what Sluice's never do; its streams are fast."""
+    fast = {"LOCAL_STREAM_BYTES_PER_S": "0"}
+    with running(tmp_path_factory.mktemp("tiny") / "log", "--template", str(TINY), **fast) as up:
         yield up
