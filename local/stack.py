@@ -68,7 +68,7 @@ PLAYED = {
 }
 
 WITHOUT_EFFECT = {
-    "AWS::ApiGatewayV2::Stage",  # the door is the $default stage
+    "AWS::ApiGatewayV2::Stage",  # the door is the $default stage, and throttles as it says (local/doors.py)
     "AWS::CloudWatch::Alarm",  # the functions' metrics are lines of their logs here, which nobody counts
     "AWS::IAM::Role",  # nothing on this machine checks permissions
     "AWS::Lambda::Permission",
