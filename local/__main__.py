@@ -10,15 +10,29 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from local import asynchronous, aws, descriptors, doors, functions, hosts, queue, schedules, stack, template
+from local import (
+    asynchronous,
+    aws,
+    concurrency,
+    descriptors,
+    doors,
+    functions,
+    harshness,
+    hosts,
+    queue,
+    schedules,
+    stack,
+    template,
+)
 from local.data import Folder, Record, Unusable
 from local.environments import Pool, Throttled, reason
 from local.guard import Guard
+from local.harshness import Harshness, NotANumber
 from local.runtime_api import EnvironmentGone, FunctionError
 from local.server import Server
 from local.template import Template, TemplateError
@@ -82,6 +96,7 @@ class Settings:
     data: Path | None = None  # the folder that keeps what the stack holds
     initial: bool = False  # secrets and shown are for a folder that has none yet
     redelivery: int = 0  # seconds until what was in flight when the folder's last stack ended is delivered again
+    harshness: Harshness = field(default_factory=Harshness)
     hosts: frozenset[str] = frozenset()  # that are answered besides loopback's own names
     parent: int | None = None  # the process that this one is not to outlive
 
@@ -91,6 +106,26 @@ PARENT_LOOK_S = 0.5
 
 # Said beside the ready line when nothing is kept.
 FORGETFUL = "keeps its data no longer than it runs: --data DIR keeps them in a folder (make up DATA=DIR)"
+
+
+@dataclass(frozen=True)
+class Invoking:
+    """What invokes functions by itself."""
+
+    sources: Collection[queue.EventSource]
+    mailboxes: Collection[asynchronous.Mailbox]
+    timers: Collection[schedules.Schedule]
+
+    def parts(
+        self, pools: Mapping[str, Pool], services: aws.Services
+    ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        for source in self.sources:
+            yield f"the poller {source.name}", queue.Poller(source, pools[source.function], services.sqs).run()
+        for box in self.mailboxes:
+            listener = asynchronous.Listener(box, pools[box.function], services.sqs)
+            yield f"the mailbox {box.name}", listener.run()
+        for timer in self.timers:
+            yield f"the schedule {timer.name}", schedules.run(timer, pools[timer.function])
 
 
 class Unable(Exception):
@@ -128,14 +163,15 @@ async def run(settings: Settings) -> None:
         urls = {name: address + doors.path(name, plan, resolver) for name, address in addresses.items()}
         if folder is not None:
             folder.store.write(Record("told", "", name, value) for name, value in told.items())
-        sources = queue.declared(plan, resolver)
-        timers = schedules.declared(plan, resolver)
-        pools = _pools(
-            await asyncio.to_thread(functions.declared, plan, resolver, services.url, settings.variables), guard
+        invoking = Invoking(
+            queue.declared(plan, resolver), asynchronous.mailboxes(plan, resolver), schedules.declared(plan, resolver)
         )
+        allowed = concurrency.declared(plan, resolver, settings.harshness.account_concurrency)
+        declared = await asyncio.to_thread(functions.declared, plan, resolver, services.url, settings.variables)
+        pools = _pools(declared, guard, allowed)
         for pool in pools.values():
             closing.push_async_callback(pool.close)
-        apps = doors.declared(plan, resolver, pools)
+        apps = doors.declared(plan, resolver, pools, settings.harshness)
         await asyncio.gather(*map(_warm, pools.values()))
 
         connections = descriptors.for_connections(len(apps))
@@ -147,22 +183,15 @@ async def run(settings: Settings) -> None:
             server = Server(hosts.asgi(app, settings.hosts), connections)
             parts[asyncio.create_task(server.serve([listeners[name]]))] = f"the door {name}"
             say(name, f"is at {urls[name]}")
-        for source in sources:
-            poller = queue.Poller(source, pools[source.function], services.sqs)
-            parts[asyncio.create_task(poller.run())] = f"the poller {source.name}"
-        for box in asynchronous.mailboxes(plan, resolver):
-            listener = asynchronous.Listener(box, pools[box.function], services.sqs)
-            parts[asyncio.create_task(listener.run())] = f"the mailbox {box.name}"
-        for timer in timers:
-            work = schedules.run(timer, pools[timer.function])
-            parts[asyncio.create_task(work)] = f"the schedule {timer.name}"
+        for part, work in invoking.parts(pools, services):
+            parts[asyncio.create_task(work)] = part
         closing.push_async_callback(_cancel, parts)
         ready = {plate.name: urls[name] for name, plate in plates.items()}
         say("local", f"keeps its data in {folder.path}" if folder else FORGETFUL)
         _print_ready({**ready, AWS: services.url, **({DATA: str(folder.path)} if folder else {}), **settings.shown})
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        part = done.pop()
-        raise Unable(f"{parts[part]} ended: {_first(part.exception()) or 'look for its last words above'}")
+        ended = done.pop()
+        raise Unable(f"{parts[ended]} ended: {_first(ended.exception()) or 'look for its last words above'}")
 
 
 def doorplates(plan: Template, settings: Settings) -> dict[str, Doorplate]:
@@ -212,10 +241,12 @@ def _url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def _pools(declared: Mapping[str, functions.Function], guard: Guard) -> dict[str, Pool]:
+def _pools(
+    declared: Mapping[str, functions.Function], guard: Guard, allowed: concurrency.Concurrency
+) -> dict[str, Pool]:
     # As many at a time as there are cores: the first is then ready as soon as it can be.
     starts = asyncio.Semaphore(max(2, os.cpu_count() or 1))
-    return {name: Pool(function, guard, starts) for name, function in declared.items()}
+    return {name: Pool(function, guard, starts, allowed=allowed) for name, function in declared.items()}
 
 
 async def _warm(pool: Pool) -> None:
@@ -284,7 +315,7 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
     parser = argparse.ArgumentParser(
         prog="python -m local",
         description=HELP,
-        epilog=EPILOG,
+        epilog=f"{EPILOG}\n{harshness.described()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -365,6 +396,10 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
         secrets |= {name: _content(value) for name, value in given.secret}
     except OSError as error:
         parser.error(f"argument --secret: cannot read {error.filename}: {error.strerror}")
+    try:
+        harsh = Harshness.of(environ)
+    except NotANumber as error:
+        parser.error(str(error))
     return Settings(
         template=given.template,
         doors=plates,
@@ -377,6 +412,7 @@ def read(arguments: Sequence[str] | None, environ: Mapping[str, str]) -> Setting
         initial=given.initial,
         redelivery=given.redelivery,
         aws_host=given.aws_host,
+        harshness=harsh,
         hosts=hosts.allowed(environ) | ({given.aws_host} - {LOOPBACK}),
         parent=given.parent,
     )

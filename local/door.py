@@ -8,13 +8,13 @@ status has long been sent.
 import asyncio
 import json
 from collections.abc import Coroutine, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from local.asgi import Message, Receive, Send
 from local.cors import Cors
 from local.environments import Throttled, TimedOut, reason
-from local.payload import Answer, Headers, MalformedAnswer, Request, answer
+from local.payload import Answer, Headers, MalformedAnswer, MalformedRequest, Request, answer, requested
 from local.runtime_api import EnvironmentGone, FunctionError, Response
 from local.terminal import say
 
@@ -28,6 +28,14 @@ BODILESS = {204, 304}
 
 class TooLarge(Exception):
     """A request of more bytes than Lambda takes."""
+
+
+class HeadTooLarge(Exception):
+    """A request line and headers of more bytes than a gateway takes."""
+
+
+class TooManyRequests(Exception):
+    """More requests than the stage of an API lets through."""
 
 
 class Broken(Exception):
@@ -48,6 +56,7 @@ class Invoker(Protocol):
     async def invoke(self, event: bytes) -> Response: ...
 
 
+REFUSALS = (HeadTooLarge, MalformedRequest, TooManyRequests)
 FAILURES = (EnvironmentGone, FunctionError, MalformedAnswer, OSError, Throttled, TimedOut, Unrouted)
 
 
@@ -65,6 +74,11 @@ class Door:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         request, whole = await _read(scope, receive)
+        try:
+            request = self.admit(request)
+        except REFUSALS as error:
+            await self.fail(send, request, error)
+            return
         preflight = self.cors.preflight(request)
         if preflight is not None:
             await _send(send, request, Answer(self.preflight_status, preflight))
@@ -74,6 +88,11 @@ class Door:
             await self.fail(send, request, TooLarge(f"the event is larger than {EVENT_LIMIT} bytes"))
             return
         await self.serve(request, message, send)
+
+    def admit(self, request: Request) -> Request:
+        """The request as a function may see it. Raises one of `REFUSALS`."""
+        path, headers = requested(request.path, request.headers)
+        return replace(request, path=path, headers=headers)
 
     def event(self, request: Request) -> bytes:
         raise NotImplementedError

@@ -10,14 +10,20 @@ from local.door import Door, Unrouted, Unstaged
 from local.environments import Pool
 from local.function_url import FunctionUrl
 from local.functions import named
+from local.harshness import Harshness
 from local.http_api import HTTP_API_TIMEOUT_S, HttpApi
 from local.payload import DEFAULT, Answer
+from local.rates import TokenBucket
 from local.rest_api import REST_API_TIMEOUT_S, Mock, RestApi
 from local.router import Nobody, Router, Stage
 from local.routes import ANY, CATCH_ALL, Route
 from local.template import Resolver, Template, TemplateError
 
 HTTP_API, REST_API, FUNCTION_URL = "AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi", "AWS::Lambda::Url"
+
+# Requests a second, and the most at once, where a stage says nothing of one of them: the account's.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+ACCOUNT_RATE, ACCOUNT_BURST = 10_000, 5_000
 
 # The types of the resources that a door is made for.
 KINDS = (HTTP_API, REST_API, FUNCTION_URL)
@@ -36,20 +42,22 @@ class Integration:
     said: Mapping[str, Any]
 
 
-def declared(template: Template, resolver: Resolver, pools: Mapping[str, Pool]) -> dict[str, Application]:
+def declared(
+    template: Template, resolver: Resolver, pools: Mapping[str, Pool], harshness: Harshness
+) -> dict[str, Application]:
     """The doors of a template by logical id."""
     doors: dict[str, Application] = {}
     for name, resource in template.of_type(HTTP_API).items():
         doors[name] = _http_api(name, resolver(resource["Properties"]), template, resolver, pools)
     for name, resource in template.of_type(REST_API).items():
-        doors[name] = _rest_api(name, resolver(resource["Properties"]), template, resolver, pools)
+        doors[name] = _rest_api(name, resolver(resource["Properties"]), template, resolver, pools, harshness=harshness)
     for name, resource in template.of_type(FUNCTION_URL).items():
         properties = resolver(resource["Properties"])
         if properties["AuthType"] != "NONE":
             raise TemplateError(f"{name} has the AuthType {properties['AuthType']}: only NONE is played here")
         streaming = properties.get("InvokeMode") == "RESPONSE_STREAM"
         function = named(properties["TargetFunctionArn"], template, resolver)
-        doors[name] = FunctionUrl(name, pools[function], Cors.of(properties.get("Cors", {})), streaming)
+        doors[name] = FunctionUrl(name, pools[function], Cors.of(properties.get("Cors", {})), streaming, harshness)
     return doors
 
 
@@ -80,6 +88,8 @@ def _http_api(
     else:
         integrations = list(_in_openapi(name, body))
 
+    throttles = _throttles(name, template, resolver)
+
     def door(stage: Stage, integration: Integration) -> HttpApi:
         said = integration.said
         return HttpApi(
@@ -90,6 +100,7 @@ def _http_api(
             integration.route,
             str(said.get("payloadFormatVersion", "1.0")),
             int(said.get("timeoutInMillis", HTTP_API_TIMEOUT_S * 1000)) / 1000,
+            throttles.get(stage.name),
         )
 
     return Router(
@@ -100,7 +111,13 @@ def _http_api(
 
 
 def _rest_api(
-    name: str, properties: Mapping[str, Any], template: Template, resolver: Resolver, pools: Mapping[str, Pool]
+    name: str,
+    properties: Mapping[str, Any],
+    template: Template,
+    resolver: Resolver,
+    pools: Mapping[str, Pool],
+    *,
+    harshness: Harshness,
 ) -> Router:
     body = properties.get("Body")
     if body is None:
@@ -120,6 +137,8 @@ def _rest_api(
             pools[_function(name, said, template, resolver)],
             Cors(),
             streaming=said.get("responseTransferMode") == "STREAM",
+            # What is reported of Function URLs besides is not reported of these.
+            harshness=Harshness(harshness.stream_bytes_per_s, stream_remaps_length=0),
             stage=stage,
             route=route,
             binary=binary,
@@ -157,6 +176,20 @@ def _stages(api: str, template: Template, resolver: Resolver) -> list[Stage]:
         if stage != SAMS_OWN_STAGE and resolver(said["RestApiId"]) == resolver.refs[api]:
             found.append(Stage(resolver(stage)))
     return found
+
+
+def _throttles(api: str, template: Template, resolver: Resolver) -> dict[str, TokenBucket]:
+    """Of the stages that have one, by their name."""
+    throttles = {}
+    for resource in template.of_type("AWS::ApiGatewayV2::Stage").values():
+        said = resource["Properties"]
+        settings = resolver(said.get("DefaultRouteSettings", {}))
+        rate, burst = settings.get("ThrottlingRateLimit"), settings.get("ThrottlingBurstLimit")
+        if resolver(said["ApiId"]) == resolver.refs[api] and (rate is not None or burst is not None):
+            throttles[str(resolver(said["StageName"]))] = TokenBucket(
+                ACCOUNT_RATE if rate is None else float(rate), ACCOUNT_BURST if burst is None else float(burst)
+            )
+    return throttles
 
 
 def _reachable(name: str, stages: list[Stage]) -> list[Stage]:

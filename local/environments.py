@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
+from local.concurrency import Concurrency
 from local.descriptors import advice, scarce
 from local.functions import Function
 from local.guard import Guard
@@ -39,7 +40,7 @@ LOG_READ_SIZE = 64 * 1024
 
 
 class Throttled(Exception):
-    """No environment became free in time, or this machine cannot start another one now."""
+    """No environment became free in time, as many invocations run as may, or this machine cannot start another now."""
 
 
 class TimedOut(Exception):
@@ -178,8 +179,19 @@ class Environment:
 class Pool:
     """The environments of one function: as many as there are invocations at once, and no more than `limit`."""
 
-    def __init__(self, function: Function, guard: Guard, starts: asyncio.Semaphore, limit: int = CONCURRENCY) -> None:
-        """`starts` bounds how many environments, of all functions together, come up at the same time."""
+    def __init__(
+        self,
+        function: Function,
+        guard: Guard,
+        starts: asyncio.Semaphore,
+        limit: int = CONCURRENCY,
+        allowed: Concurrency | None = None,
+    ) -> None:
+        """`starts` bounds how many environments come up at the same time, `allowed` how many invocations run.
+
+        Both are shared by all functions.
+        """
+        self._allowed = allowed or Concurrency()
         self.function = function
         self._guard = guard
         self._starts = starts
@@ -200,7 +212,13 @@ class Pool:
 
         Raises `Throttled`, and what `Environment.start` and `Environment.invoke` raise.
         """
-        environment = await self._acquire()
+        if not self._allowed.begin(self.function.name):
+            raise Throttled("as many invocations run as its concurrency allows")
+        try:
+            environment = await self._acquire()
+        except BaseException:
+            self._allowed.end(self.function.name)
+            raise
         response = None
         try:
             response = await environment.invoke(event)
@@ -279,6 +297,7 @@ class Pool:
         if not done:  # it works on after its answer, and nobody should wait for that
             self._grow()
             await rest
+        self._allowed.end(self.function.name)
         self._release(environment)
 
     def _release(self, environment: Environment) -> None:

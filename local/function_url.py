@@ -1,18 +1,30 @@
 """A Function URL, which streams if its function does: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html"""
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from local.asgi import Send
 from local.door import BODILESS, EVENT_LIMIT, FAILURES, Broken, Door, TooLarge, error_answer, start
 from local.environments import Throttled, reason
-from local.payload import PRELUDE_END, Answer, MalformedAnswer, Request, event, prelude
+from local.harshness import Harshness
+from local.payload import PRELUDE_END, Answer, Headers, MalformedAnswer, MalformedRequest, Request, event, prelude
+from local.rates import Pace
 from local.runtime_api import STREAMED_PRELUDE_TYPE, Response
 from local.terminal import say
 
 # Bytes of a streamed answer; https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 STREAMED_LIMIT = 200 * 1024 * 1024
+
+# Bytes of a streamed answer that come at full speed;
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
+BURST = 6 * 1024 * 1024
+
+# What a stream calls a header that its function gave: the body is chunked, whatever its length.
+# https://github.com/cargo-lambda/cargo-lambda/issues/862
+REMAPPED = {b"content-length": b"x-amzn-remapped-content-length"}
 
 # Bytes of a prelude: more than any client takes as headers.
 PRELUDE_LIMIT = 64 * 1024
@@ -23,6 +35,7 @@ class FunctionUrl(Door):
     """A Function URL, whose answers stream when `streaming` (InvokeMode RESPONSE_STREAM)."""
 
     streaming: bool = False
+    harshness: Harshness = field(default_factory=Harshness)
 
     preflight_status = 200
     default_type = "application/json"
@@ -33,6 +46,8 @@ class FunctionUrl(Door):
 
     def failure(self, error: Exception) -> Answer:
         match error:
+            case MalformedRequest():
+                return error_answer(400, "Bad Request")
             case TooLarge():
                 limit = f"Request must be smaller than {EVENT_LIMIT} bytes for the InvokeFunction operation"
                 return error_answer(413, limit)
@@ -50,15 +65,27 @@ class FunctionUrl(Door):
         except FAILURES as error:
             await self.fail(send, request, error)
 
+    def headers(self, request: Request, given: Headers) -> Headers:
+        return [*super().headers(request, given), (b"x-amzn-trace-id", request.trace_id.encode("latin-1"))]
+
     async def _stream(self, request: Request, message: bytes, send: Send) -> None:
         response = await self.pool.invoke(message)
         pieces = aiter(response)
         try:
             head, first = await self.begin(response, pieces)
-            await send(start(Answer(head.status, self.headers(request, head.headers))))
-            await self._pass_on(request, head, _with_first(first, pieces), send)
+            pieces = _with_first(first, pieces)
+            if first and self.harshness.stream_holds_prelude:
+                pieces = await _held_back(pieces)
+            headers = self.headers(request, head.headers)
+            if self.harshness.stream_remaps_length:
+                headers = [(REMAPPED.get(name, name), value) for name, value in headers]
+            await send(start(Answer(head.status, headers)))
+            sent = await self._pass_on(request, head, pieces, send)
         finally:
             response.discard()
+        if not sent and self.harshness.stream_linger_s and ends_by_its_body(request, head.status):
+            await asyncio.sleep(self.harshness.stream_linger_s)
+            raise Broken("an answer without a body")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def begin(self, response: Response, pieces: AsyncIterator[bytes]) -> tuple[Answer, bytes]:
@@ -70,19 +97,30 @@ class FunctionUrl(Door):
         head, first = await parted(pieces, PRELUDE_LIMIT)
         return prelude(head), first
 
-    async def _pass_on(self, request: Request, head: Answer, pieces: AsyncIterator[bytes], send: Send) -> None:
+    async def _pass_on(self, request: Request, head: Answer, pieces: AsyncIterator[bytes], send: Send) -> int:
+        """How many bytes the body had."""
         sent = 0
+        rate = self.harshness.stream_bytes_per_s
+        pace = Pace(rate, BURST) if rate else None
         try:
             async for piece in pieces:
                 sent += len(piece)
                 if sent > STREAMED_LIMIT:
                     raise MalformedAnswer(f"it is larger than {STREAMED_LIMIT} bytes")
+                if pace is not None and (delay := pace.delay(len(piece), time.monotonic())):
+                    await asyncio.sleep(delay)
                 if head.status not in BODILESS:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         except FAILURES as error:
             where = f"{request.method} {request.path.decode('latin-1')}"
             say(self.name, f"{where} broken off after {sent} bytes: {reason(error)}")
             raise Broken(where) from error
+        return sent
+
+
+def ends_by_its_body(request: Request, status: int) -> bool:
+    """Whether the client waits for the end of the body, which other answers do not have."""
+    return request.method != "HEAD" and status not in BODILESS
 
 
 async def parted(pieces: AsyncIterator[bytes], limit: int) -> tuple[bytes, bytes]:
@@ -103,3 +141,14 @@ async def _with_first(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterat
         yield first
     async for piece in pieces:
         yield piece
+
+
+async def _held_back(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same, all of it at once when it has ended."""
+    held = [piece async for piece in pieces]
+
+    async def released() -> AsyncIterator[bytes]:
+        for piece in held:
+            yield piece
+
+    return released()

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import re
+import secrets
 import time
 import uuid
 from collections.abc import Mapping
@@ -29,10 +30,17 @@ PRELUDE_END = bytes(8)
 # AWS does not document the list; it was found out against the real service.
 _TEXT = {"application/javascript", "application/json", "application/xml"}
 
-# Headers that belong to one connection, or that the door writes itself.
-_OF_THE_CONNECTION = {
-    *(b"connection", b"date", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
+# Headers that belong to one connection: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1, with those that RFC 2616
+# counted among them.
+_HOP_BY_HOP = {
+    *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te"),
+    *(b"trailer", b"transfer-encoding", b"upgrade"),
 }
+
+# The server writes it itself.
+_WRITTEN_HERE = {b"date"}
+
+_ABSOLUTE_FORM = re.compile(rb"https?://(?:[^/@]*@)?([^/@]+)(/.*)?", re.IGNORECASE | re.DOTALL)
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NO_HEADER_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -40,6 +48,15 @@ _NO_HEADER_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 class MalformedAnswer(Exception):
     """The function's answer is none that a door could send on."""
+
+
+class MalformedRequest(Exception):
+    """A request that no door takes."""
+
+
+def _trace_id() -> str:
+    """https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader"""
+    return f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,20 @@ class Request:
     client: str
     protocol: str = "HTTP/1.1"
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    made_trace_id: str = field(default_factory=_trace_id)
+
+    @property
+    def trace_id(self) -> str:
+        """The client's, if it has sent one."""
+        sent = self.header(b"x-amzn-trace-id")
+        return sent if "Root=" in sent else self.made_trace_id
+
+    @property
+    def head_size(self) -> int:
+        """Bytes of its request line and of the values of its headers."""
+        target = self.path + (b"?" + self.query if self.query else b"")
+        line = len(self.method) + 1 + len(target) + 1 + len(self.protocol)
+        return line + sum(len(value) for _, value in self.headers)
 
     def header(self, name: bytes) -> str:
         """Its value; the values of a repeated header joined by commas; empty when there is none."""
@@ -67,6 +98,30 @@ class Answer:
     status: int
     headers: Headers
     body: bytes = b""
+
+
+def requested(target: bytes, headers: Headers) -> tuple[bytes, Headers]:
+    """The path that a request line means, and the headers that a function may see.
+
+    A target may be a whole URL, whose host then counts and not the Host header (RFC 9112, 3.2.2). Raises
+    `MalformedRequest` for what is no path: `*`, and the host and port of a CONNECT.
+    """
+    kept = end_to_end(headers)
+    if absolute := _ABSOLUTE_FORM.fullmatch(target):
+        host, path = absolute.groups()
+        kept = [(b"host", host), *((name, value) for name, value in kept if name != b"host")]
+        target = path or b"/"
+    if not target.startswith(b"/"):
+        raise MalformedRequest(f"its target {target[:80]!r} is no path")
+    return target, kept
+
+
+def end_to_end(headers: Headers) -> Headers:
+    """Without those of one connection, and those that its Connection header names; never without a host."""
+    named = {
+        token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")
+    } - {b"host"}
+    return [(name, value) for name, value in headers if name not in _HOP_BY_HOP | named]
 
 
 def event(
@@ -87,14 +142,16 @@ def event(
     path = request.path.decode("latin-1")
     if decoded_path:
         path = unquote(path).partition("?")[0]
-    domain, _, port = request.header(b"host").partition(":")
+    domain, port = _host(request.header(b"host"))
     headers = {key.decode("latin-1"): request.header(key) for key, _ in request.headers if key != b"cookie"}
     forwarded = {
         "x-forwarded-for": ", ".join(filter(None, (headers.get("x-forwarded-for"), request.client))),
         "x-forwarded-port": port or "80",
         "x-forwarded-proto": "http",
+        "x-amzn-trace-id": request.trace_id,
     }
-    cookies = [cookie.strip() for cookie in request.header(b"cookie").split(";") if cookie.strip()]
+    sent = [value.decode("latin-1") for name, value in request.headers if name == b"cookie"]
+    cookies = [cookie.strip() for one in sent for cookie in one.split(";") if cookie.strip()]
     query = _query(request.query)
     text = is_text(request.header(b"content-type"), request.body)
     body = request.body.decode() if text else base64.b64encode(request.body).decode()
@@ -179,7 +236,10 @@ def headers_of(document: Mapping[str, Any], default_type: str) -> Headers:
     cookies = document.get("cookies") or []
     if not isinstance(given, dict) or not isinstance(cookies, list):
         raise MalformedAnswer("its headers are no object, or its cookies no list")
-    pairs = [(str(name).lower(), _text_of(value)) for name, value in given.items()]
+    # A list is refused: https://github.com/CodeGenieApp/serverless-express/issues/355
+    if wrong := next((name for name, value in given.items() if isinstance(value, dict | list)), None):
+        raise MalformedAnswer(f"its header {wrong!r} is no string")
+    pairs = [(str(name).lower(), _text_of(value)) for name, value in given.items() if value is not None]
     if not any(name == "content-type" for name, _ in pairs):
         pairs.append(("content-type", default_type))
     pairs += [("set-cookie", str(cookie)) for cookie in cookies]
@@ -187,7 +247,16 @@ def headers_of(document: Mapping[str, Any], default_type: str) -> Headers:
         if not _HEADER_NAME.fullmatch(name) or _NO_HEADER_VALUE.search(value):
             raise MalformedAnswer(f"no header can be {name!r}: {value!r}")
     encoded = [(name.encode(), _latin1(value.strip())) for name, value in pairs]
-    return [(name, value) for name, value in encoded if name not in _OF_THE_CONNECTION]
+    return [(name, value) for name, value in end_to_end(encoded) if name not in _WRITTEN_HERE]
+
+
+def _host(host: str) -> tuple[str, str]:
+    """Name and port of a Host header, the port perhaps empty; an IPv6 address keeps its brackets."""
+    if host.startswith("["):
+        address, bracket, rest = host.partition("]")
+        return address + bracket, rest.removeprefix(":")
+    name, _, port = host.partition(":")
+    return name, port
 
 
 def _text_of(value: Any) -> str:

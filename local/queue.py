@@ -6,7 +6,9 @@ says. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.ht
 """
 
 import asyncio
+import base64
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,12 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.environments import Pool, Throttled, TimedOut, reason
 from local.functions import named
 from local.runtime_api import EnvironmentGone, FunctionError
-from local.template import REGION, Resolver, Template, TemplateError
+from local.template import REGION, Resolver, Resource, Template, TemplateError
 from local.terminal import say
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
-    from types_boto3_sqs.type_defs import MessageTypeDef
+    from types_boto3_sqs.type_defs import MessageAttributeValueOutputTypeDef, MessageTypeDef
 
 # Invocations of one mapping at once, where the template allows more: a machine with a few cores does not go faster with
 # them.
@@ -35,8 +37,12 @@ DEFAULT_BATCH_SIZE = 10
 RECEIVE_LIMIT = 10
 RECEIVE_WAIT_S = 2
 
-# Seconds until the next try when a receive failed.
+# Seconds until the next try when a receive failed, or the function is throttled.
 RETRY_S = 1
+
+# Seconds that a received message is hidden, where a queue says nothing;
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+DEFAULT_VISIBILITY_S = 30
 
 _KNOWN = {"BatchSize", "Enabled", "EventSourceArn", "FunctionName", "FunctionResponseTypes", "ScalingConfig"}
 
@@ -52,11 +58,12 @@ class EventSource:
     batch_size: int
     concurrency: int
     partial: bool  # ReportBatchItemFailures
+    visibility_timeout: int  # seconds
 
 
 def declared(template: Template, resolver: Resolver) -> list[EventSource]:
     """The event source mappings of a template."""
-    queues = {resolver.attributes[name, "Arn"]: resolver.refs[name] for name in template.of_type("AWS::SQS::Queue")}
+    queues = {resolver.attributes[name, "Arn"]: name for name in template.of_type("AWS::SQS::Queue")}
     sources = []
     for name, resource in template.of_type("AWS::Lambda::EventSourceMapping").items():
         properties = resolver(resource["Properties"])
@@ -72,14 +79,20 @@ def declared(template: Template, resolver: Resolver) -> list[EventSource]:
             EventSource(
                 name=name,
                 function=named(properties["FunctionName"], template, resolver),
-                queue_url=queues[arn],
+                queue_url=resolver.refs[queues[arn]],
                 queue_arn=arn,
                 batch_size=int(properties.get("BatchSize", DEFAULT_BATCH_SIZE)),
                 concurrency=min(allowed, CONCURRENCY),
                 partial="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+                visibility_timeout=_visibility_timeout(template.resources[queues[arn]], resolver),
             )
         )
     return sources
+
+
+def _visibility_timeout(queue: Resource, resolver: Resolver) -> int:
+    said = {key: value for key, value in queue.get("Properties", {}).items() if key == "VisibilityTimeout"}
+    return int(resolver(said).get("VisibilityTimeout", DEFAULT_VISIBILITY_S))
 
 
 class Poller:
@@ -120,8 +133,7 @@ class Poller:
     async def _work(self, messages: "list[MessageTypeDef]") -> None:
         event = {"Records": [record(message, self._source.queue_arn) for message in messages]}
         try:
-            response = await self._pool.invoke(json.dumps(event).encode())
-            answer = b"".join([piece async for piece in response])
+            answer = await self._invoke(json.dumps(event).encode(), len(messages))
         except (EnvironmentGone, FunctionError, OSError, Throttled, TimedOut) as error:
             say(self._source.name, f"{len(messages)} message(s) go back to the queue: {reason(error)}")
             return
@@ -137,6 +149,20 @@ class Poller:
         except (BotoCoreError, ClientError) as error:  # they come again, as they may from SQS
             say(self._source.name, f"cannot delete: {error}")
 
+    async def _invoke(self, event: bytes, count: int) -> bytes:
+        """Run the function. One that is throttled is tried again for as long as the messages are hidden from others."""
+        until = time.monotonic() + self._source.visibility_timeout
+        while True:
+            try:
+                response = await self._pool.invoke(event)
+            except Throttled as error:
+                if time.monotonic() + RETRY_S >= until:
+                    raise
+                say(self._source.name, f"{count} message(s) wait: {reason(error)}")
+                await asyncio.sleep(RETRY_S)
+            else:
+                return b"".join([piece async for piece in response])
+
     def _delete(self, messages: "list[MessageTypeDef]") -> None:
         for message in messages:
             self._sqs.delete_message(QueueUrl=self._source.queue_url, ReceiptHandle=message["ReceiptHandle"])
@@ -144,14 +170,8 @@ class Poller:
 
 def record(message: "MessageTypeDef", queue_arn: str) -> dict[str, Any]:
     """A received message as it stands in a function's event."""
-    attributes = {
-        name: {
-            **{key[0].lower() + key[1:]: item for key, item in value.items() if key in ("DataType", "StringValue")},
-            "stringListValues": [],
-            "binaryListValues": [],
-        }
-        for name, value in message.get("MessageAttributes", {}).items()
-    }
+    attributes = {name: _attribute(value) for name, value in message.get("MessageAttributes", {}).items()}
+    digest = message.get("MD5OfMessageAttributes")
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -159,10 +179,21 @@ def record(message: "MessageTypeDef", queue_arn: str) -> dict[str, Any]:
         "attributes": dict(message.get("Attributes", {})),
         "messageAttributes": attributes,
         "md5OfBody": message["MD5OfBody"],
+        **({"md5OfMessageAttributes": digest} if digest else {}),
         "eventSource": "aws:sqs",
         "eventSourceARN": queue_arn,
         "awsRegion": REGION,
     }
+
+
+def _attribute(value: "MessageAttributeValueOutputTypeDef") -> dict[str, Any]:
+    """A message's attribute, whose bytes are base64 in an event. The lists are what SQS keeps for later."""
+    shown: dict[str, Any] = {"stringListValues": [], "binaryListValues": [], "dataType": value["DataType"]}
+    if "StringValue" in value:
+        shown["stringValue"] = value["StringValue"]
+    if "BinaryValue" in value:
+        shown["binaryValue"] = base64.b64encode(value["BinaryValue"]).decode()
+    return shown
 
 
 def failures(answer: bytes, sent: set[str]) -> set[str]:

@@ -9,7 +9,7 @@ from local import payload_v1
 from local.asgi import Send
 from local.door import FAILURES, TooLarge, Unrouted, Unstaged, error_answer, in_time
 from local.function_url import FunctionUrl, parted
-from local.payload import Answer, MalformedAnswer, Request
+from local.payload import Answer, MalformedAnswer, MalformedRequest, Request
 from local.router import Stage
 from local.routes import CATCH_ALL, Route
 from local.runtime_api import STREAMED_PRELUDE_TYPE, Response
@@ -50,6 +50,8 @@ class RestApi(FunctionUrl):
 
     def failure(self, error: Exception) -> Answer:
         match error:
+            case MalformedRequest():
+                return error_answer(400, "Bad Request")
             case Unstaged():
                 return _typed(403, "Forbidden", b"ForbiddenException")
             case Unrouted():

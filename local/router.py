@@ -6,7 +6,7 @@ from typing import Any
 
 from local.asgi import Receive, Send
 from local.door import Door, Unrouted, Unstaged
-from local.payload import DEFAULT
+from local.payload import DEFAULT, MalformedRequest, requested
 from local.routes import Route, match
 from local.runtime_api import Response
 
@@ -39,7 +39,13 @@ class Router:
     slash_counts: bool = True
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        await self.door(scope["method"], scope["raw_path"].decode("latin-1"))(scope, receive, send)
+        try:
+            path, _ = requested(scope["raw_path"], [])
+        except MalformedRequest:
+            door = self.unrouted  # which says so
+        else:
+            door = self.door(scope["method"], path.decode("latin-1"))
+        await door(scope, receive, send)
 
     def door(self, method: str, path: str) -> Door:
         stage = self._stage(path)

@@ -67,12 +67,23 @@ class Connection:
         return event
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """What is left of the request's body, as it arrives; sets `trailers` at its end."""
+        """What is left of the request's body, as it arrives; sets `trailers` at its end.
+
+        Chunks that come in one read are one piece: the reader of a stream does not see where they began.
+        """
         while self._http.their_state is h11.SEND_BODY:
-            event = await self._event()
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
+            event, piece, broken = await self._event(), bytearray(), None
+            try:
+                while isinstance(event, h11.Data):
+                    piece += event.data
+                    event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                broken = error
+            if piece:
+                yield bytes(piece)
+            if broken is not None:
+                raise broken
+            if isinstance(event, h11.EndOfMessage):
                 self.trailers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
 
     async def body(self, limit: int) -> bytes:

@@ -16,6 +16,9 @@ from local.terminal import say
 # its way.
 KEEP_ALIVE_S = 75
 
+# Bytes of a request line and headers: more than any door takes, so that the door itself says no.
+HEAD_LIMIT = 1024 * 1024
+
 # Seconds that answers may take to end once the door is told to close.
 CLOSING_S = 1
 
@@ -32,6 +35,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 door,
                 http="h11",
+                h11_max_incomplete_event_size=HEAD_LIMIT,
                 interface="asgi3",
                 ws="none",
                 lifespan="off",

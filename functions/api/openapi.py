@@ -335,7 +335,10 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
     answers: dict[str, Any] = {
         "200": {"description": "The bytes, of the type that was declared.", "headers": told},
         "304": {"description": "`If-None-Match` names it."},
-        "307": {"description": "More bytes than one answer holds, or `direct`: S3 has them.", "headers": LOCATION},
+        "307": {
+            "description": "Too many bytes for one answer, or none, or `direct`: S3 sends them.",
+            "headers": LOCATION,
+        },
     }
     whole = answers["200"] | {"content": BINARY}
     part = {"206": {"description": "The range that was asked for.", "headers": told, "content": BINARY}}

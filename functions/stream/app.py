@@ -28,7 +28,8 @@ files = Files.connect()
 objects = Objects.connect()
 stream_limit = settings.STREAM_LIMIT_BYTES.read()
 
-app = FastAPI(title="Sluice streams", version="1", docs_url=None, redoc_url=None)
+# No redirects to a path without a slash at its end: they have no body, and a Function URL may not end such an answer.
+app = FastAPI(title="Sluice streams", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
 problems.install(app)
 
 
@@ -68,20 +69,20 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))],
     if ranged:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
     status = 206 if ranged else 200
-    if request.method == "HEAD" or start == stop:
+    if request.method == "HEAD":
         source.check()
         return Response(status_code=status, headers=headers)
-    if stop - start > stream_limit:
+    if start == stop or stop - start > stream_limit:
         source.check()
         return redirect(request, file, source)
     return Body(source.chunks(start, stop, partial(seconds_left, request)), status, headers)
 
 
 def redirect(request: Request, file: File, source: stored.Stored) -> Response:
-    """To S3, for the method of the request."""
+    """To S3, for the method of the request: it sends what is too much for a stream, and what has no bytes."""
     disposition = content.disposition(file.filename)
     signed = objects.sign_get(source.version, file.content_type, disposition, request.method)
-    # With a body, though a short one: an answer without a body may hang on a Function URL that streams.
+    # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
     headers = {"Location": signed.url, "Cache-Control": "no-store"}
     return PlainTextResponse("The file is at the address in Location.\n", 307, headers)
 

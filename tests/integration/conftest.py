@@ -94,12 +94,16 @@ def options(option: str, values: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def standing(
-    folder: Path, *, parameters: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    **environ: str,
 ) -> Iterator[Stack]:
     """The whole stack of template.yaml, with two owners; `env` are variables of its functions."""
     tokens = {"default": secrets.token_urlsafe(), "other": secrets.token_urlsafe()}
     arguments = [*options("--parameter", parameters or {}), *options("--env", env or {})]
-    with running(folder / "log", *arguments, module="local.up", SLUICE_TOKEN=json.dumps(tokens)) as up:
+    with running(folder / "log", *arguments, module="local.up", SLUICE_TOKEN=json.dumps(tokens), **environ) as up:
         yield Stack(
             api=up.ready["api"],
             stream=up.ready["stream"],
@@ -113,13 +117,14 @@ def standing(
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One stack for all tests that use it."""
-    with standing(tmp_path_factory.mktemp("stack")) as up:
+    """One stack for all tests that use it. Streamed answers without a body do not end in it: the product has none."""
+    with standing(tmp_path_factory.mktemp("stack"), LOCAL_STREAM_LINGER_S="900") as up:
         yield up
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The stack of the smallest functions, whose paths ask for what Sluice's never do."""
-    with running(tmp_path_factory.mktemp("tiny") / "log", *TINY_ARGUMENTS) as up:
+    """The stack of the smallest functions, whose paths ask for what Sluice's never do; its streams are fast."""
+    fast = {"LOCAL_STREAM_BYTES_PER_S": "0"}
+    with running(tmp_path_factory.mktemp("tiny") / "log", *TINY_ARGUMENTS, **fast) as up:
         yield up

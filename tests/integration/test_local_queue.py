@@ -1,5 +1,6 @@
 """The event source mapping of a local stack, against its queues."""
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -72,3 +73,19 @@ def test_what_fails_ends_with_the_dead_letters(sqs: "SQSClient", queues: dict[st
     assert all(int(message["Attributes"]["ApproximateReceiveCount"]) >= 2 for message in dead)
     until_empty(sqs, queues["Jobs"])
     assert left(sqs, queues["Done"]) == 0
+
+
+def test_attributes_reach_the_function(sqs: "SQSClient", queues: dict[str, str]) -> None:
+    """What a sender says beside the body, and what SQS says of the message, is in the record as Lambda has it."""
+    sqs.send_message(
+        QueueUrl=queues["Jobs"],
+        MessageBody="show",
+        MessageGroupId="tenant",
+        MessageAttributes={"bytes": {"DataType": "Binary", "BinaryValue": bytes([0, 255])}},
+    )
+    (message,) = take(sqs, queues["Done"], 1)
+    record = json.loads(message["Body"])
+    assert record["messageAttributes"]["bytes"]["binaryValue"] == "AP8="
+    assert record["attributes"]["MessageGroupId"] == "tenant"
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    assert record["attributes"].keys() >= {"SenderId", "SentTimestamp", "ApproximateFirstReceiveTimestamp"}

@@ -32,6 +32,21 @@ async def test_a_chunk_reaches_the_client_before_the_next_is_produced(tmp_path: 
         assert b"".join([piece async for piece in pieces]) == b"second"
 
 
+async def test_a_prelude_comes_before_the_first_bytes(tmp_path: Path) -> None:
+    """It is sent in a write of its own, if the stream goes on: together with its first bytes it might be held back.
+
+    A reader that is busy may find both at once nevertheless, but not always.
+    """
+    gate = tmp_path / "gate"
+    gate.touch()
+    async with environment() as stream:
+        for _ in range(20):
+            first = await anext(aiter(await stream.invoke(f"/gated?gate={gate}")))
+            if first.endswith(bytes(8)):
+                return
+    pytest.fail("the first bytes always came with the prelude")
+
+
 async def test_the_shapes_of_fastapi_and_starlette() -> None:
     """Threads, JSON lines, events, files, redirects with cookies, bodies, background tasks: as under any server."""
     async with environment() as stream:

@@ -23,6 +23,12 @@ WRITES_PER_TURN = 64
 LOOK_SECONDS = 0.1
 
 
+# Seconds between the prelude of a stream and its first bytes. Lambda is reported to hold every sixth stream back until
+# its end where it gets both at once, and this pause to help:
+# https://github.com/aws/aws-lambda-nodejs-runtime-interface-client/issues/94
+PRELUDE_SECONDS = 0.025
+
+
 class EnvironmentRetired(Exception):
     """Lambda has no more work for this environment."""
 
@@ -160,7 +166,7 @@ class ResponseStream:
         self._path = invocation.path("response")
         self._writes = 0
         self._looked = asyncio.get_running_loop().time()
-        self._unsent: tuple[bytes, ...] = (
+        self._unsent: tuple[Buffer, ...] = (
             connection.head(
                 "POST",
                 self._path,
@@ -178,6 +184,15 @@ class ResponseStream:
         """Send what a cancelled call has left."""
         if not await self._connection.flush():
             await self._refused()
+
+    async def begin(self, prelude: bytes, chunk: Buffer) -> None:
+        """Send the prelude in a write of its own, and after a pause the first chunk."""
+        parts = (*self._unsent, *_framed(prelude))
+        self._unsent = _framed(bytes(chunk)) if chunk else ()
+        if not await self._connection.write(*parts):
+            await self._refused()
+        await asyncio.sleep(PRELUDE_SECONDS)
+        await self.write()
 
     async def write(self, *chunks: Buffer) -> None:
         """Send the chunks at once. Returns when the kernel has them; raises `OSError` when nobody takes them."""
@@ -212,7 +227,7 @@ class ResponseStream:
         self._unsent = ()
         for chunk in chunks:
             if chunk:  # a chunk of no bytes would end the body
-                parts += (b"%x\r\n" % len(chunk), chunk, b"\r\n")
+                parts += _framed(chunk)
         parts.append(tail)
         if not await self._connection.write(*parts):
             await self._refused()
@@ -225,3 +240,7 @@ class ResponseStream:
         answer = await self._connection.answer()
         if answer.status != 202:
             raise ApiError(f"POST {self._path}", answer)
+
+
+def _framed(chunk: Buffer) -> tuple[Buffer, ...]:
+    return (b"%x\r\n" % len(chunk), chunk, b"\r\n")

@@ -143,6 +143,7 @@ class Cycle:
             raise
 
     async def _write(self, head: bytes, body: Buffer, more: bool, missing: int | None) -> None:
+        begins = self._stream is None
         if self._stream is None:
             stream = await self._client.respond(self._invocation)
             chunks: tuple[Buffer, ...] = (head, body)
@@ -151,7 +152,9 @@ class Cycle:
             await stream.flush()
         # Up to here the app may be cancelled and nothing was said. From here on the message counts.
         self._stream, self._missing = stream, missing
-        if more:
+        if more and begins and missing is None:  # it may go on for long
+            await stream.begin(head, body)
+        elif more:
             await stream.write(*chunks)
         else:
             self._answer = Answer.ENDING

@@ -9,6 +9,7 @@ from local import doors
 from local.asgi import Application
 from local.door import Door
 from local.environments import Pool
+from local.harshness import Harshness
 from local.http_api import HttpApi
 from local.rest_api import RestApi
 from local.router import Router
@@ -32,7 +33,7 @@ def declared(tmp_path: Path, resources: str, events: str = "") -> dict[str, Appl
     for name, resource in template.resources.items():
         resolver.refs[name] = resource["Properties"].get("StageName", name)
         resolver.attributes[name, "Arn"] = f"arn:{name}"
-    return doors.declared(template, resolver, {"F": POOL})
+    return doors.declared(template, resolver, {"F": POOL}, Harshness())
 
 
 def door(app: Application, method: str, path: str) -> Door:

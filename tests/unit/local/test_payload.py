@@ -2,13 +2,25 @@
 
 import base64
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.payload import Answer, Headers, MalformedAnswer, Request, answer, event, prelude
+from local.payload import (
+    Answer,
+    Headers,
+    MalformedAnswer,
+    MalformedRequest,
+    Request,
+    answer,
+    end_to_end,
+    event,
+    prelude,
+    requested,
+)
 
 JSON = (b"content-type", b"application/json")
 
@@ -39,6 +51,7 @@ def test_event_has_the_shape_of_format_2() -> None:
         "x-forwarded-for": "127.0.0.1",
         "x-forwarded-port": "8080",
         "x-forwarded-proto": "http",
+        "x-amzn-trace-id": made.trace_id,
     }
     assert shown["isBase64Encoded"] is False
     assert not {"body", "cookies", "queryStringParameters"} & shown.keys()
@@ -60,6 +73,99 @@ def test_cookies_and_repeated_parameters() -> None:
     assert "cookie" not in shown["headers"]
     assert shown["queryStringParameters"] == {"a": "1,2", "b": " x", "c": ""}
     assert shown["rawQueryString"] == "a=1&b=%20x&a=2&c="
+
+
+def test_two_cookie_headers_are_one_list() -> None:
+    """A browser over HTTP/2 may send several Cookie headers: their cookies are in the list one by one."""
+    shown = document(request(headers=[(b"cookie", b"a=1; b=2"), (b"cookie", b"c=3,4")]))
+    assert shown["cookies"] == ["a=1", "b=2", "c=3,4"]
+
+
+def test_trace_id_is_the_clients_or_a_new_one() -> None:
+    """Every event has an X-Ray trace header; one that the client sends is kept."""
+    assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}", document(request())["headers"]["x-amzn-trace-id"])
+    sent = b"Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+    assert document(request(headers=[(b"x-amzn-trace-id", sent)]))["headers"]["x-amzn-trace-id"] == sent.decode()
+
+
+@pytest.mark.parametrize(
+    ("host", "domain", "port"),
+    [
+        (b"door.example", "door.example", "80"),
+        (b"door.example:8080", "door.example", "8080"),
+        (b"[::1]:8080", "[::1]", "8080"),
+        (b"[::1]", "[::1]", "80"),
+        (b"127.0.0.1:1", "127.0.0.1", "1"),
+    ],
+)
+def test_domain_and_port_are_those_of_the_host(host: bytes, domain: str, port: str) -> None:
+    """A name, an IPv4 address and an IPv6 address, whose colons are no port."""
+    shown = json.loads(
+        event(
+            Request("GET", b"/", b"", [(b"host", host)], b"", client="::1"),
+            api_id="api",
+            decoded_path=True,
+        )
+    )
+    assert (shown["requestContext"]["domainName"], shown["headers"]["x-forwarded-port"]) == (domain, port)
+    assert shown["requestContext"]["http"]["sourceIp"] == shown["headers"]["x-forwarded-for"] == "::1"
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "host"),
+    [
+        (b"/a/b", b"/a/b", b"h"),
+        (b"//a", b"//a", b"h"),
+        (b"http://other.example/a", b"/a", b"other.example"),
+        (b"HTTP://other.example:1", b"/", b"other.example:1"),
+        (b"https://user:secret@[::1]:1/a@b/", b"/a@b/", b"[::1]:1"),
+    ],
+)
+def test_target_may_be_a_whole_url(target: bytes, path: bytes, host: bytes) -> None:
+    """A request line with a URL, as for a proxy, means its path, and its host instead of the Host header."""
+    assert requested(target, [(b"host", b"h"), (b"a", b"b")]) in (
+        (path, [(b"host", host), (b"a", b"b")]),
+        (path, [(b"a", b"b"), (b"host", host)]),
+    )
+
+
+@pytest.mark.parametrize("target", [b"*", b"door.example:443", b"http://", b"http:///a", b"ftp://h/a", b"a", b""])
+def test_target_that_is_no_path_is_refused(target: bytes) -> None:
+    """`OPTIONS *` and CONNECT ask the server itself for something, and no function."""
+    with pytest.raises(MalformedRequest):
+        requested(target, [(b"host", b"h")])
+
+
+def test_headers_of_the_connection_stay_at_the_door() -> None:
+    """Hop-by-hop headers, and those that Connection names, go neither to the function nor to the client."""
+    sent = [(b"connection", b"Close, X-Mine"), (b"te", b"trailers"), (b"x-mine", b"1"), (b"x-other", b"2")]
+    assert end_to_end(sent) == [(b"x-other", b"2")]
+    assert end_to_end([(b"connection", b"host"), (b"host", b"h")]) == [(b"host", b"h")]
+    given_back = {"statusCode": 200, "headers": {"connection": "x-mine", "x-mine": "1", "upgrade": "h2", "etag": "e"}}
+    shown = answer(json.dumps(given_back).encode(), default_type="x/y")
+    assert shown.headers == [(b"etag", b"e"), (b"content-type", b"x/y")]
+
+
+@given(
+    target=st.text("abc/%", min_size=1).map(lambda text: "/" + text),
+    query=st.text("a=&"),
+    values=st.lists(st.binary(max_size=40)),
+)
+def test_head_is_measured_as_it_is_sent(target: str, query: str, values: list[bytes]) -> None:
+    """The size of a head is that of its request line, and of the values of its headers."""
+    headers = [(b"name", value) for value in values]
+    made = Request("GET", target.encode(), query.encode(), headers, b"", client="")
+    line = f"GET {target}{'?' if query else ''}{query} HTTP/1.1"
+    assert made.head_size == len(line) + sum(map(len, values))
+
+
+def test_header_without_a_value_is_left_out() -> None:
+    """A header that is null in the answer is none; the content type is then the default."""
+    payload = {"statusCode": 200, "headers": {"x-none": None, "content-type": None, "x-one": ""}}
+    assert answer(json.dumps(payload).encode(), default_type="x/y").headers == [
+        (b"x-one", b""),
+        (b"content-type", b"x/y"),
+    ]
 
 
 def test_path_is_decoded_by_an_http_api_only() -> None:
@@ -148,6 +254,8 @@ def test_answer_without_a_status_is_its_own_json(payload: bytes) -> None:
         {"statusCode": 200, "body": {"a": 1}},
         {"statusCode": 200, "body": "!", "isBase64Encoded": True},
         {"statusCode": 200, "headers": ["a"]},
+        {"statusCode": 200, "headers": {"set-cookie": ["a=1", "b=2"]}},
+        {"statusCode": 200, "headers": {"a": {"b": "c"}}},
         {"statusCode": 200, "cookies": "a=1"},
         {"statusCode": 200, "headers": {"a b": "c"}},
         {"statusCode": 200, "headers": {"a": "b\r\nc: d"}},

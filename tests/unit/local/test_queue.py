@@ -57,3 +57,28 @@ def test_record_is_what_a_function_gets() -> None:
         "eventSourceARN": "arn:q",
         "awsRegion": "eu-west-1",
     }
+
+
+def test_attributes_of_a_message_come_along() -> None:
+    """Bytes are base64 in an event; what SQS itself says of a message, and of its attributes, stays as it is."""
+    system = {"MessageGroupId": "g", "SentTimestamp": "1", "SenderId": "s", "AWSTraceHeader": "Root=1-0-0"}
+    message: Any = {
+        "MessageId": "m1",
+        "ReceiptHandle": "r",
+        "Body": "b",
+        "MD5OfBody": "md5",
+        "MD5OfMessageAttributes": "md6",
+        "Attributes": system,
+        "MessageAttributes": {
+            "bytes": {"DataType": "Binary.png", "BinaryValue": bytes([0, 255])},
+            "number": {"DataType": "Number", "StringValue": "1"},
+        },
+    }
+    shown = json.loads(json.dumps(record(message, "arn:q")))
+    assert shown["attributes"] == system
+    assert shown["md5OfMessageAttributes"] == "md6"
+    empty: Any = {"stringListValues": [], "binaryListValues": []}
+    assert shown["messageAttributes"] == {
+        "bytes": {"dataType": "Binary.png", "binaryValue": "AP8=", **empty},
+        "number": {"dataType": "Number", "stringValue": "1", **empty},
+    }

@@ -16,13 +16,18 @@ def answer(event: dict[str, Any]) -> Iterator[bytes]:  # noqa: PLR0912  one for 
             yield b"first"
             wait_for(Path(query["gate"]))
             yield b"second"
+        case "/glued":  # the same, but the first piece comes with the prelude
+            yield prelude() + b"first"
+            wait_for(Path(query["gate"]))
+            yield b"second"
         case "/drain":  # more than all buffers hold, then a sign
             yield prelude()
             for _ in range(256):
                 yield bytes(65536)
             Path(query["gate"]).touch()
         case "/status":
-            yield prelude(statusCode=int(query["code"]), headers={"content-length": query.get("length", "0")})
+            length = {"content-length": query["length"]} if "length" in query else {}
+            yield prelude(statusCode=int(query["code"]), headers=length)
         case "/exit":
             yield prelude()
             yield b"some"

@@ -1,5 +1,6 @@
-"""Passes each message on to a second queue, but fails as a message asks."""
+"""Passes each message on to a second queue, or its whole record, or fails: as the message asks."""
 
+import json
 import os
 from typing import Any
 
@@ -15,6 +16,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             raise RuntimeError("as asked")
         if record["body"] == "fail":
             failed.append({"itemIdentifier": record["messageId"]})
+        elif record["body"] == "show":
+            sqs.send_message(QueueUrl=os.environ["DONE_URL"], MessageBody=json.dumps(record))
         else:
             sqs.send_message(QueueUrl=os.environ["DONE_URL"], MessageBody=f"{record['eventSource']} {record['body']}")
     return {"batchItemFailures": failed}
