@@ -72,7 +72,7 @@ class Environment:
         """
         try:
             self._life = asyncio.create_task(self._live(*self._launch(await self._api.start())))
-        except (OSError, RuntimeError) as error:
+        except Exception as error:
             await self._api.close()
             if scarce(error):
                 raise Throttled(f"no environment can be started. {advice(error)}") from error
