@@ -556,7 +556,9 @@ def test_chaos(tmp_path: Path, seed: int) -> None:
             chaos.go_on()
             assert in_s3(chaos, services.s3)[0].keys() == versions.keys() - {*gone}
     assert chaos.faults == []
-    assert not any(hashing.due.values())
+    # One that is deleted meanwhile may end before anybody reads it.
+    large = {one.id for one in sent if one.plan.attacks and one.plan.fate == "kept"}
+    assert large <= {file_id for _, file_id, *_ in hashing.attacked}
     assert len([attack for attack, *_ in hashing.attacked if attack == "kill"]) >= ATTACKED // 2
     assert bursts.refused > 0
     assert {"api killed", "api stopped", "stream killed", "messages repeated"} <= chaos.done.keys()
