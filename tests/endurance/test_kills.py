@@ -145,17 +145,18 @@ class Queue:
         self.sqs = sqs
         self._chance = chance
 
-    def hurry(self) -> None:
+    def hurry(self, seconds: int = VISIBILITY_SECONDS) -> None:
         """Let messages come back soon; returns when no receive is under way that does not know of it."""
-        self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})
+        self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"VisibilityTimeout": str(seconds)})
         self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps({"Event": "s3:TestEvent"}))
         self.until_empty()
 
-    def repeat(self, event: dict[str, Any]) -> None:
-        """The event thrice, among those of two other versions, in any order and each at any time."""
+    def repeat(self, event: dict[str, Any], *, misleading: bool = True) -> None:
+        """The event thrice, each at any time; where its job has begun, among those of two other versions."""
         named = event["s3"]["object"]
         others = [{**named, "eTag": hashlib.md5(b"older").hexdigest()}, {**named, "versionId": "another"}]  # noqa: S324
-        told = [event] * 3 + [{**event, "s3": {**event["s3"], "object": other}} for other in others]
+        told = [event] * 3
+        told += [{**event, "s3": {**event["s3"], "object": other}} for other in others] if misleading else []
         for one in self._chance.sample(told, len(told)):
             body = json.dumps({"Records": [one]})
             delay = self._chance.randrange(LATEST_SECONDS)

@@ -29,7 +29,9 @@ def harsh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "LOCAL_STREAM_HOLDS_PRELUDE": "1",
     }
     template = str(TINY.with_name("harsh.yaml"))
-    with running(tmp_path_factory.mktemp("harsh") / "log", "--template", template, **switches) as up:
+    with running(
+        tmp_path_factory.mktemp("harsh") / "log", "--template", template, "--door", "stream=StreamingUrl", **switches
+    ) as up:
         yield up
 
 
