@@ -42,8 +42,6 @@ def arguments(api_port: int, stream_port: int, tokens: dict[str, str], data: str
         *("--door", f"stream=StreamFunctionUrl:{stream_port}"),
         *("--secret", f"AccessToken={json.dumps(kept)}"),
         *("--show", f"token={next(iter(tokens.values()))}"),
-        # moto loads the whole object for every range: one plain stream is what it can do.
-        *("--env", "READ_CONNECTIONS=1"),
         *keeping,
     ]
 

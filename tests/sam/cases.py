@@ -146,7 +146,7 @@ def _make(services: aws.Services) -> Seeded:
         doors={name: f"https://{name.lower()}.example" for name in doors},
         secrets={"AccessToken": json.dumps({OWNER: TOKEN}), "CapabilityKey": CAPABILITY_KEY},
     )
-    functions = declared(transformed, resolver, services.url, {"READ_CONNECTIONS": "1"})
+    functions = declared(transformed, resolver, services.url)
     bucket, table = resolver.refs["FilesBucket"], resolver.refs["FilesTable"]
     return seed(services, functions, bucket, table, token=TOKEN, capability_key=CAPABILITY_KEY)
 
