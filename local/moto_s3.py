@@ -62,6 +62,8 @@ def _keep_objects_on_disk(folder: Folder) -> None:
         return key._stored  # type: ignore[no-any-return]
 
     def set_value(key: Any, data: Stored | bytes | str) -> None:
+        if buffer := vars(key).pop("_value_buffer", None):
+            buffer.close()
         if isinstance(data, str):
             data = data.encode()
         key._stored = data if isinstance(data, Stored) else folder.stored(data)
@@ -73,7 +75,7 @@ def _keep_objects_on_disk(folder: Folder) -> None:
         return f'"{key._etag}"'
 
     def state(key: Any) -> dict[str, Any]:
-        return {name: value for name, value in vars(key).items() if name not in {"lock", "_value_buffer"}}
+        return {name: value for name, value in vars(key).items() if name != "lock"}
 
     def set_state(key: Any, state: dict[str, Any]) -> None:
         vars(key).update(state, lock=threading.Lock())
@@ -218,9 +220,8 @@ def _part(upload: FakeMultipart, named: _Named) -> Any:
     if part is None or part.etag.strip('"') != named.etag:
         raise InvalidPart
     algorithm = _algorithm(upload)
-    for name, value in named.checksums.items():
-        if name != algorithm or part.checksum_value != value:
-            raise InvalidPart
+    if any((part.checksum_algorithm, part.checksum_value) != told for told in named.checksums.items()):
+        raise InvalidPart
     if algorithm and _type(upload) == "COMPOSITE" and algorithm not in named.checksums:
         raise S3ClientError(
             "InvalidRequest",
@@ -326,7 +327,8 @@ def _keep_checksums() -> None:
             )
         answer = upload_part(self)
         if sent:
-            upload.parts[number].checksum_value = sent[1]
+            part = upload.parts[number]
+            part.checksum_algorithm, part.checksum_value = sent
             answer[1][PREFIX + sent[0].lower()] = sent[1]
         return answer
 
@@ -365,7 +367,7 @@ def _compute_checksums() -> None:
     def copied_part(self: Any, dest_bucket_name: str, multipart_id: str, *arguments: Any, **options: Any) -> Any:
         part: Any = copy_part(self, dest_bucket_name, multipart_id, *arguments, **options)
         if algorithm := _algorithm(self.get_bucket(dest_bucket_name).multiparts[multipart_id]):
-            part.checksum_value = part.value.checksum(algorithm)
+            part.checksum_algorithm, part.checksum_value = algorithm, part.value.checksum(algorithm)
         return part
 
     def copied(self: Any, src_key: Any, dest_bucket_name: str, dest_key_name: str, *rest: Any, **options: Any) -> None:
@@ -429,7 +431,7 @@ def _changed(response: Any, answer: Any, change: Any) -> Any:
     try:
         return answer(response)
     finally:
-        response.serialized = serialized
+        del response.serialized
 
 
 def _sent(headers: Any) -> tuple[str, str] | None:

@@ -118,7 +118,7 @@ class Writer:
         self._remove = remove
         self._running = {name: ALGORITHMS[name]() for name in {*algorithms, "MD5"}}
         self._file = path.open("xb", buffering=0)
-        self._blob: Blob | None = None
+        self._finished = False
 
     def write(self, data: Buffer) -> None:
         left = memoryview(data)
@@ -137,13 +137,13 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-        if self._blob is None:
+        if not self._finished:
             remove(self._path)
 
     def finish(self) -> Stored:
-        self._blob = Blob(self._path, self.size, self._remove)
+        self._finished = True
         known = {name: text(running) for name, running in self._running.items()}
-        return Stored([Slice(self._blob, 0, self.size)], known)
+        return Stored([Slice(Blob(self._path, self.size, self._remove), 0, self.size)], known)
 
 
 class Folder:

@@ -75,7 +75,10 @@ class S3:
                 return self._post(moto, request, source, bucket)(environ, start)
             signed = self._signatures.check(request, region)
             self._take(request, source, signed, key)
-            return moto(environ, start)
+            try:
+                return moto(environ, start)
+            finally:
+                environ.pop(STORED, None)  # what moto has not kept goes now, and not when its answer has been read
         except Refused as refusal:
             source.drain(DRAINED_BYTES)
             return _answer(request, refusal)(environ, start)
@@ -138,6 +141,7 @@ class S3:
             answer = Response.from_app(moto, put.environ)
         finally:
             posted.reset(token)
+            del put.environ[STORED]
         if answer.status_code == 200:
             _created(answer, request, form, bucket.name)
         return answer
@@ -157,8 +161,6 @@ def stand_before_moto(door: S3) -> None:
 
 def _is_s3(moto: DomainDispatcherApplication, environ: "WSGIEnvironment") -> bool:
     """Whether moto would have S3 answer. It reads a whole body, while all others wait, where it takes it for a form."""
-    if "X-Amz-Algorithm=" in environ.get("QUERY_STRING", ""):
-        return "%2Fs3%2Faws4_request" in environ["QUERY_STRING"] or "/s3/aws4_request" in environ["QUERY_STRING"]
     hidden = environ.get("CONTENT_TYPE", "")
     if environ["REQUEST_METHOD"] == "POST" and hidden.startswith(QUERY_FORM) and _length(environ) <= MEMORY_BYTES:
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(_length(environ)))

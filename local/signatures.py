@@ -114,6 +114,8 @@ class Signatures:
 
     def check_policy(self, fields: Mapping[str, str], region: str | None) -> None:
         """That the policy of a form is what somebody with these keys signed. Raises Refused."""
+        if "signature" in fields:
+            raise _unsupported()
         for name in ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"):
             if name not in fields:
                 raise Refused(

@@ -6,6 +6,7 @@ moto checks none. Of these none keeps every promise of S3; `promises` says which
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,8 +96,16 @@ def versitygw(folder: Path, port: int) -> Start:
     return Start([program("versitygw"), *options, "posix", *kept, made(folder, "objects")], {}, token=None)
 
 
+def moto(folder: Path, port: int) -> Start:
+    keys = [KEY, SECRET, TOKEN]
+    return Start(
+        [program("moto"), "-m", "tests.s3.moto", str(port), folder, *keys], {"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+
+
 SERVERS: dict[str, Callable[[Path, int], Start]] = {
     "ministack": ministack,
+    "moto": moto,
     "rclone": rclone,
     "versitygw": versitygw,
 }
@@ -104,7 +113,9 @@ NEEDS_GO = {"versitygw"}
 
 
 def program(name: str) -> Path:
-    """Where make has put the server. Raises NotHere."""
+    """Where make has put the server, or what runs it. Raises NotHere."""
+    if name == "moto":
+        return Path(sys.executable)
     found = sorted(TOOLS.glob(f"{name}-*/bin/{name}")) if name in NEEDS_GO else [ENVIRONMENT / name]
     if not found or not found[-1].exists():
         way = "builds it where Go is" if name in NEEDS_GO else "installs it"

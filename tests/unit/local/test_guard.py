@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +36,14 @@ def test_pipe_that_ends_ends_the_groups() -> None:
     finally:
         watched.kill()
         released.kill()
+
+
+def test_pipe_that_ends_removes_the_folders(tmp_path: Path) -> None:
+    """All that is in them goes as well, once the groups are dead."""
+    guard = Guard()
+    folder = tmp_path / "a folder"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "file").write_bytes(b"x")
+    guard.remove(folder)
+    guard.close()
+    assert not folder.exists()
