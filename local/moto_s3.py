@@ -98,7 +98,7 @@ def _take_bodies_from_the_door() -> None:
     def with_stored(self: Any, request: Any, *arguments: Any, **options: Any) -> None:
         set_up(self, request, *arguments, **options)
         if STORED in request.environ:
-            self.body = request.environ.pop(STORED)
+            self.body = request.environ[STORED]
 
     S3Response.setup_class = with_stored  # type: ignore[method-assign]
 

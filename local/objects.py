@@ -138,7 +138,7 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         if not self._finished:
-            self._remove(self._path)
+            remove(self._path)
 
     def finish(self) -> Stored:
         self._finished = True

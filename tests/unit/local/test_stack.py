@@ -1,9 +1,12 @@
 """Templates that moto is given, and those that are refused before."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from local import aws, stack
 from local.template import Template, TemplateError
@@ -81,3 +84,29 @@ def test_notifications_in_the_words_of_the_api() -> None:
     }
     with pytest.raises(TemplateError, match="EventBridgeConfiguration"):
         stack.notifications({"EventBridgeConfiguration": {"EventBridgeEnabled": True}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "form"),
+    [
+        ("AWS::DynamoDB::Table", {}, r"local-Thing-[0-9a-f]{12}"),
+        ("AWS::S3::Bucket", {}, r"local-thing-[0-9a-f]{12}"),
+        ("AWS::SQS::Queue", {}, r"local-Thing-[0-9a-f]{12}"),
+        ("AWS::SQS::Queue", {"FifoQueue": True}, r"local-Thing-[0-9a-f]{12}\.fifo"),
+    ],
+)
+def test_resource_is_named_after_its_logical_id(kind: str, properties: dict[str, Any], form: str) -> None:
+    """The same at each start, as what it holds is kept under that name."""
+    resource = {"Type": kind, "Properties": properties}
+    assert re.fullmatch(form, stack.physical_name("Thing", resource))
+    assert stack.physical_name("Thing", resource) == stack.physical_name("Thing", resource)
+
+
+@given(st.from_regex(r"[A-Za-z0-9]{1,255}", fullmatch=True), st.from_regex(r"[A-Za-z0-9]{1,255}", fullmatch=True))
+def test_names_are_valid_and_differ(one: str, other: str) -> None:
+    """However long the logical ids are, and where they differ only in what a bucket's name cannot have."""
+    bucket: dict[str, Any] = {"Type": "AWS::S3::Bucket"}
+    for pair in ((one, other), (one, one.swapcase())):
+        names = [stack.physical_name(name, bucket) for name in pair]
+        assert all(re.fullmatch(r"[a-z0-9-]{3,63}", name) for name in names)
+        assert (names[0] == names[1]) == (pair[0] == pair[1])
