@@ -85,7 +85,7 @@ async def start(listener: socket.socket, guard: Guard) -> asyncio.subprocess.Pro
 
 
 def make_like_aws() -> None:
-    """Let moto do in this process what AWS does and functions rely on: for the stack that people start, and for tests."""
+    """Let moto do what functions rely on AWS for, in this process: for the stack that people start, and for tests."""
     make_dynamodb_atomic()
     make_s3_check_checksums()
     make_missing_objects_missing()
