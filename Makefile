@@ -179,6 +179,7 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 .PHONY: clean
 clean: ## Remove everything that make made
 	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .local tests/integration/templates/*/.local
 	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 

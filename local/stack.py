@@ -118,9 +118,11 @@ SUFFIX_LENGTH = 12
 
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}",
+    "AWS::Events::Rule": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{{}}",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
     "AWS::S3::Bucket": "arn:aws:s3:::{}",
-    "AWS::SNS::Topic": "{}",
+    "AWS::SNS::Topic": "{}",  # its id is its ARN
+    "AWS::Scheduler::Schedule": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{{}}",
     "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{{}}",
 }
 
@@ -182,13 +184,10 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
             resolver.attributes[name, "Version"] = "1"
     for name in template.of_type("AWS::Lambda::LayerVersion"):
         resolver.refs[name] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{name}:1"
-    for name, resource in (
-        template.of_type("AWS::Events::Rule") | template.of_type("AWS::Scheduler::Schedule")
-    ).items():
-        kind = "events" if resource["Type"] == "AWS::Events::Rule" else "scheduler"
-        resolver.refs[name] = resolver(resource["Properties"].get("Name", f"{STACK}-{name}"))
-        path = f"rule/{resolver.refs[name]}" if kind == "events" else f"schedule/default/{resolver.refs[name]}"
-        resolver.attributes[name, "Arn"] = f"arn:aws:{kind}:{REGION}:{ACCOUNT}:{path}"
+    for kind in ("AWS::Events::Rule", "AWS::Scheduler::Schedule"):
+        for name, resource in template.of_type(kind).items():
+            resolver.refs[name] = resolver(resource["Properties"].get("Name", f"{STACK}-{name}"))
+            resolver.attributes[name, "Arn"] = ARNS[kind].format(resolver.refs[name])
     for name in template.of_type("AWS::Lambda::Url"):
         resolver.attributes[name, "FunctionUrl"] = f"{doors[name]}/"
     for name in [*template.of_type("AWS::ApiGatewayV2::Api"), *template.of_type("AWS::ApiGateway::RestApi")]:

@@ -203,6 +203,16 @@ def test_rest_stream_needs_a_prelude(rest: Running) -> None:
     assert "does not begin with a prelude" in rest.log.read_text()
 
 
+def test_rest_waits_no_longer_than_its_integration(rest: Running) -> None:
+    """A function that is late is a 504, and works on to its end."""
+    answer = ask(f"{rest.ready['ServerlessRestApi']}/slow")
+    assert (answer.status_code, answer.json()) == (504, {"message": "Endpoint request timed out"})
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while "[SlowFunction] worked on" not in rest.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_requirements_are_the_functions_own(rest: Running) -> None:
     """A function with a requirements.txt has those and boto3, and nothing of the stack's environment."""
     own = ask(f"{rest.ready['ServerlessRestApi']}/hello/own").json()

@@ -1,9 +1,11 @@
 """What `make up` knows of Sluice, and `python -m local` does not."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+import local
 from local.__main__ import read
 from local.tokens import hashed
 from local.up import TEMPLATE, arguments, owners_tokens
@@ -31,3 +33,13 @@ def test_the_stack_keeps_hashes() -> None:
     assert (settings.template, settings.shown) == (TEMPLATE, {"token": "one"})
     assert json.loads(settings.secrets["AccessToken"]) == {"a": [hashed("one")], "b": [hashed("two")]}
     assert [(plate.name, plate.port) for plate in settings.doors.values()] == [("api", 8080), ("stream", 0)]
+
+
+def test_nothing_else_in_local_knows_sluice() -> None:
+    """The rest runs any template: it does not name Sluice, and imports nothing that does."""
+    own = {"demo", "tokens", "up"}
+    for path in Path(local.__file__).parent.glob("*.py"):
+        if path.stem not in own:
+            text = path.read_text().lower()
+            assert "sluice" not in text, path
+            assert not any(f"local.{name}" in text for name in own), path
