@@ -153,7 +153,7 @@ doctor: $(DEV) $(SAM_ENV) ## Say what this machine has of what Sluice can use
 	@$(UV) --version
 	@$(SAM) --version
 	@docker version --format 'Docker engine {{.Server.Version}}' 2>/dev/null || \
-	  echo "no Docker engine answers; only \`make test-sam\` wants one, and starts its own as root"
+	  echo "no Docker engine answers; only \`sam local\` wants one, and \`make test-sam\` starts its own as root"
 
 # ---------------------------------------------------------------- keep it
 
