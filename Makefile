@@ -32,8 +32,17 @@ PAGE_IF_NPM := $(if $(shell command -v npm),$(PAGE))
 
 # The instruction set that `make build` builds for: x86_64 or arm64.
 ARCH ?= x86_64
-# The web origins that `make deploy` lets in, comma-separated; empty for the template's default.
+ARCH_GIVEN := $(filter-out file,$(origin ARCH))
+# The web origins that `make deploy` lets in, comma-separated.
 ORIGINS ?=
+# Any parameters of the template for `make deploy`: NAME=VALUE, with quotes as in a shell. What make makes of a $ is undone.
+PARAMS ?=
+override ORIGINS := $(value ORIGINS)
+override PARAMS := $(value PARAMS)
+# Where `make deploy` writes them for the SAM CLI.
+PARAMETERS := .aws-sam/parameters.yaml
+# A line that says $(MAKE) runs under `make -n` too, and the one that deploys must not.
+SELF := $(MAKE)
 # Whose access token `make token` makes.
 OWNER ?=
 # The file that `make demo` sends; empty for 64 MiB of random bytes.
@@ -63,7 +72,7 @@ export SAM_CLI_TELEMETRY := 0
 # What a shell says to Python, pip and `cd` is meant for other programs. With LC_ALL=C in a path with umlauts Python 3.11
 # does not start; without it Python takes a UTF-8 locale where LANG says C (PEP 538).
 unexport $(filter PYTHON%,$(.VARIABLES)) PIP_TARGET PIP_USER UV_PROJECT VIRTUAL_ENV CDPATH LC_ALL
-export FILE DATA ARCH WHOLE
+export FILE DATA ARCH WHOLE ORIGINS PARAMS
 
 .PHONY: help
 help: ## List the targets (this)
@@ -112,8 +121,10 @@ build: $(DEV) $(SAM_ENV) $(PAGE_IF_NPM) ## Build what `sam deploy` uploads (ARCH
 	@$(BIN)/python -m tests.sam.artifacts
 
 .PHONY: deploy
-deploy: build ## Deploy what was built to your AWS account (ORIGINS=https://your.page,...)
-	$(SAM) deploy --parameter-overrides "Architecture=$(ARCH)" $(if $(ORIGINS),"AllowedOrigins=$(ORIGINS)") $(ARGS)
+deploy: $(DEV) $(SAM_ENV) ## Build, and deploy to your AWS account (ORIGINS=https://your.page,... PARAMS="OwnerBytes=1000000 ...")
+	@architecture=$$($(BIN)/python -m local.deploy --write $(PARAMETERS) $(if $(ARCH_GIVEN),--arch "$(ARCH)") $(ARGS)) && \
+	  $(SELF) build ARCH="$$architecture" && \
+	  $(SAM) deploy --parameter-overrides "file://$(CURDIR)/$(PARAMETERS)" $(ARGS)
 
 .PHONY: token
 token: $(DEV) ## Make an access token for an owner of the deployed stack, and show it once (OWNER=name, ARGS="--stack name")
@@ -160,7 +171,7 @@ doctor: $(DEV) $(SAM_ENV) ## Say what this machine has of what Sluice can use
 	@$(UV) --version
 	@$(SAM) --version
 	@docker version --format 'Docker engine {{.Server.Version}}' 2>/dev/null || \
-	  echo "no Docker engine answers; only \`make test-sam\` wants one, and starts its own as root"
+	  echo "no Docker engine answers; only \`sam local\` wants one, and \`make test-sam\` starts its own as root"
 
 # ---------------------------------------------------------------- keep it
 

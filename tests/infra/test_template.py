@@ -321,6 +321,18 @@ def test_function_url_streams_and_is_open() -> None:
     assert len(permissions) == 2
 
 
+def test_parameters_are_documented() -> None:
+    """The table in docs/limits.md has each parameter with its default and its description, and no others."""
+    section = (
+        (ROOT / "docs/limits.md").read_text().partition("## Parameters of the template\n")[2].partition("\n## ")[0]
+    )
+    table = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", section, re.MULTILINE)
+    assert table == [
+        (name, f"`{said['Default']}`" if said["Default"] != "" else "none", said["Description"])
+        for name, said in SOURCE["Parameters"].items()
+    ]
+
+
 def test_large_numbers_are_written_as_text() -> None:
     """What CloudFormation takes for a number it may write with an exponent, and the settings take whole numbers."""
     for name, parameter in SOURCE["Parameters"].items():
