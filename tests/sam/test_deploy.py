@@ -24,6 +24,9 @@ from tests.sam.cases import ROOT
 
 SECONDS = 300
 
+# What `make test-sam` exports, and what would come from a person's own account.
+OF_MAKE = ("ARCH", "ARGS", "AWS_", "MAKE", "MFLAGS", "ORIGINS", "PARAMS")
+
 DECLARED = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
 RESOURCES = {"Topic": {"Type": "AWS::SNS::Topic"}}
 
@@ -39,7 +42,7 @@ def environment() -> Iterator[dict[str, str]]:
         host, port = listener.getsockname()
         process = runner.run(aws.start(listener, guard))
         # What a make gives to another one is nothing that a person's shell has.
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MAKE", "MFLAGS"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_MAKE)}
         here = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": REGION}
         try:
             yield {**kept, **aws.CREDENTIALS, **aws.NO_PROFILE, **here}
