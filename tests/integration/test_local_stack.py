@@ -172,7 +172,7 @@ def test_bucket_takes_forms_as_s3_does(
     bucket, _ = only(template, "AWS::S3::Bucket", names)
     fields = {"Content-Type": "text/plain", "success_action_status": "201"}
     conditions: list[Any] = [["content-length-range", 2, 4], *({name: fields[name]} for name in fields)]
-    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "eu-west-1"}
+    keys: Any = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "eu-west-1"}
     signer: Any = boto3.client("s3", endpoint_url=stack.aws, config=Config(signature_version="s3v4"), **keys)
     fields = signer.generate_presigned_post(bucket, "elsewhere/form", fields, conditions)["fields"]
     url, headers = f"{stack.aws}/{bucket}/", {"origin": ORIGINS[0]}
