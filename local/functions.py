@@ -132,7 +132,6 @@ def _of_this_machine(root: Path, layers: list[Path], endpoint: str) -> dict[str,
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": os.pathsep.join(map(str, (root, *layers))),
         "PYTHONUNBUFFERED": "1",  # so that what a crash prints last is seen
-        "READ_CONNECTIONS": "1",  # moto loads the whole object for every range: one plain stream is what it can do
     }
 
 

@@ -64,11 +64,11 @@ class S3:
         environ.setdefault("HTTP_HOST", f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
         asked = MotoRequest(environ)
         bucket, key = _target(asked)
+        if environ["REQUEST_METHOD"] == "OPTIONS":  # a preflight, which nobody signs and moto answers by the rules
+            return moto(environ, start_response)
         start = _with_cors(environ, bucket, start_response)
         source = Source(environ["wsgi.input"], _length(environ))
         request = Request(environ["REQUEST_METHOD"], asked.raw_path, environ.get("QUERY_STRING", ""), environ)
-        if request.method == "OPTIONS":
-            return moto(environ, start)
         try:
             region = bucket.region_name if bucket else None
             if request.method == "POST" and not key and forms.is_form(request.header("content-type") or ""):

@@ -1,11 +1,12 @@
 """What template.yaml says about its resources is in effect in moto."""
 
-import base64
 import json
 from typing import Any
 
+import boto3
 import httpx
 import pytest
+from botocore.config import Config
 
 from local import aws
 from local.aws import Services
@@ -169,13 +170,11 @@ def test_bucket_takes_forms_as_s3_does(
 ) -> None:
     """A browser's form is answered with what its page wants to read, unless the policy forbids the file's size."""
     bucket, _ = only(template, "AWS::S3::Bucket", names)
-    policy = {"conditions": [["content-length-range", 2, 4], {"key": "elsewhere/form"}]}
-    fields = {
-        "key": "elsewhere/form",
-        "Content-Type": "text/plain",
-        "success_action_status": "201",
-        "policy": base64.b64encode(json.dumps(policy).encode()).decode(),
-    }
+    fields = {"Content-Type": "text/plain", "success_action_status": "201"}
+    conditions: list[Any] = [["content-length-range", 2, 4], *({name: fields[name]} for name in fields)]
+    keys: Any = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "eu-west-1"}
+    signer: Any = boto3.client("s3", endpoint_url=stack.aws, config=Config(signature_version="s3v4"), **keys)
+    fields = signer.generate_presigned_post(bucket, "elsewhere/form", fields, conditions)["fields"]
     url, headers = f"{stack.aws}/{bucket}/", {"origin": ORIGINS[0]}
     for data, code in ((b"1", "EntityTooSmall"), (b"12345", "EntityTooLarge")):
         refused = httpx.post(url, data=fields, files={"file": data}, headers=headers, trust_env=False)

@@ -17,7 +17,7 @@ from tests.integration.conftest import Stack
 from tests.integration.journey import MIB
 from tests.integration.test_api import problem
 
-KEYS: Any = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+KEYS: Any = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 
 
 @pytest.fixture
