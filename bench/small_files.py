@@ -23,7 +23,9 @@ from bench.environment import BenchError
 from bench.report import number, processor, table
 from functions.api.schemas import CreateFile
 from functions.api.uploads import Uploads
+from local import scratch
 from local.aws import make_like_aws
+from local.signatures import Keys
 from sluice.capabilities import Caller
 from sluice.files import File, Files, Status
 from sluice.hashing import Job, Options
@@ -57,7 +59,7 @@ def bench(*, quick: bool, cpus: int, json_path: Path | None) -> None:
     """Measure, and print the table. `cpus` is the runtime bench's alone."""
     del cpus
     files, rounds = (QUICK_FILES, QUICK_ROUNDS) if quick else (FILES, ROUNDS)
-    make_like_aws()
+    make_like_aws(scratch.of_this_process(), Keys("bench", "bench"))
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     moto.start()
     try:
