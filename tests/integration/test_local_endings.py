@@ -134,7 +134,7 @@ def until(process: subprocess.Popen[str], word: str) -> None:
 @pytest.mark.parametrize(
     "moment",
     [
-        *(" local\n", " local.guard\n", " local.template\n", " local.doors\n", " local.tokens\n"),
+        *(" local\n", " local.guard\n", " local.template\n", " local.doors\n", " local.schedules\n"),
         *(" samtranslator.public.open_api\n", " encodings.idna\n", "[Api] is at"),
     ],
 )
