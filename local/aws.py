@@ -108,7 +108,7 @@ async def start(
 
 @cache
 def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = None) -> None:
-    """Let moto do in this process what Sluice relies on: the same for the stack that people start and for the tests.
+    """Let moto do in this process what functions rely on AWS for: in the stack that people start, and in tests.
 
     The bytes of objects are in `folder`, and S3 is open to who has `keys`. With `redelivery_s` (see `start`) all else
     is kept there as well.

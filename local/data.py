@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-# Of the records. Another number is not read: the folder says which Sluice wrote it.
+# Of the records. Another number is not read: the folder says which version wrote it.
 FORMAT = 1
 
 DATABASE = "state.db"
@@ -108,7 +108,7 @@ class Store:
     """The records of a folder. Whoever is in a `transaction` holds `lock`, and may hold it around more than that."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises `Unusable` where another version wrote the folder, or something else than Sluice."""
+        """Raises `Unusable` where another version wrote the folder, or something else than a stack."""
         self.lock = threading.RLock()
         self._depth = 0
         self._request = _Request()
@@ -131,7 +131,7 @@ class Store:
         (written,) = execute("PRAGMA user_version").fetchone()
         if written not in (0, FORMAT):
             raise Unusable(
-                f"{folder} was written in format {written}, and this version of Sluice knows format {FORMAT}."
+                f"{folder} was written in format {written}, and this version knows format {FORMAT}."
                 " Run the version that wrote it, or use another folder"
             )
         execute("PRAGMA auto_vacuum = FULL")  # before the first table: the file shrinks as records go

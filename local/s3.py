@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # Where the body of a request is that became an object's; moto gets an empty one.
-STORED = "sluice.stored"
+STORED = "local.stored"
 # Whether the object comes by a form, as its event says.
 posted: ContextVar[bool] = ContextVar("posted", default=False)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-PREFIX = "sluice-objects-"
+PREFIX = "local-objects-"
 LOCK = "lock"
 IN_MEMORY = {"tmpfs", "ramfs"}
 MOUNTS = Path("/proc/self/mounts")  # Linux's

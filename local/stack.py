@@ -109,6 +109,7 @@ NAMES = {
     "AWS::DynamoDB::Table": "TableName",
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
     "AWS::SQS::Queue": "QueueName",
 }
 
@@ -276,7 +277,8 @@ def _subscribe(said: Mapping[str, Any], template: Template, resolver: Resolver, 
 
 def physical_name(logical_id: str, resource: Resource) -> str:
     """A name for what the template gives none, of CloudFormation's form. The same at each start, as its data are."""
-    end = ".fifo" if resource.get("Properties", {}).get("FifoQueue") else ""
+    properties = resource.get("Properties", {})
+    end = ".fifo" if properties.get("FifoQueue") or properties.get("FifoTopic") else ""
     suffix = f"-{hashlib.sha256(logical_id.encode()).hexdigest()[:SUFFIX_LENGTH]}{end}"
     name = f"{STACK}-{logical_id}"[: NAME_LENGTH - len(suffix)] + suffix
     return name.lower() if resource["Type"] == "AWS::S3::Bucket" else name

@@ -103,7 +103,7 @@ def test_function_that_cannot_start_ends_the_stack(tmp_path: Path) -> None:
     assert "nothing_of_that_name" in ended.stderr.splitlines()[-1]
 
 
-LOCAL = (sys.executable, "-m", "local", "--template", str(TINY))
+LOCAL = (sys.executable, "-m", "local", *TINY_ARGUMENTS)
 
 
 @contextlib.contextmanager

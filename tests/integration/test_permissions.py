@@ -45,6 +45,7 @@ SOURCE = yaml_parse(TEMPLATE.read_text())
 FUNCTIONS = [name for name, one in SOURCE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
 # What the template's resources are called here, and the other way round.
 QUEUE = f"https://sqs.{REGION}.amazonaws.com/123456789012/the-queue"
+NOTHING = {"Ref": "AWS::NoValue"}  # a variable that does not exist on AWS
 NAMES = {
     "FilesTable": TABLE,
     "FilesBucket": BUCKET,
@@ -170,7 +171,7 @@ class Deployed:
         """This function, with its own environment; the first time without the secrets that another one has read."""
         properties = SOURCE["Resources"][name]["Properties"]
         declared = SOURCE["Globals"]["Function"]["Environment"]["Variables"] | properties["Environment"]["Variables"]
-        variables = {variable: valued(value) for variable, value in declared.items()}
+        variables = {variable: valued(value) for variable, value in declared.items() if value != NOTHING}
         variables |= {"STREAM_LIMIT_BYTES": str(STREAM_LIMIT), "POWERTOOLS_TRACE_DISABLED": "1"}
         variables |= {"READ_CONNECTIONS": "1"}  # what moto can do
         with environment(self.here.proxy.url, **variables):

@@ -265,7 +265,8 @@ def flipped_part(here: World, file: File, number: int) -> Iterator[None]:
     part = backend.get_bucket(here.near_objects.bucket).multiparts[str(file.upload_id)].parts[number]
     assert part.etag  # was computed of the right bytes
     flipped: Any = part  # mypy takes the setter for missing
-    flipped.value = bytes([part.value[0] ^ 1]) + part.value[1:]
+    whole = bytes(part.value)
+    flipped.value = bytes([whole[0] ^ 1]) + whole[1:]
     yield
 
 
