@@ -94,14 +94,12 @@ def test_pages_use_a_bucket_by_its_rules(tiny: Running, services: Services) -> N
     assert "access-control-allow-origin" not in send(signed("get_object", Key="key"), Origin=FOREIGN).headers
 
     document = b"<Delete><Object><Key>key</Key></Object></Delete>"
-    delete = signed("delete_objects", Delete={"Objects": [{"Key": "key"}]})
     for page in (FOREIGN, "null"):
-        assert send(delete, "POST", document, Origin=page, Content_Type="text/plain").status_code == 403
+        assert send(f"{url}?delete", "POST", document, Origin=page, Content_Type="text/plain").status_code == 403
         assert posted(page) == 403
     assert [one["Key"] for one in services.s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["key"]
     assert posted(PAGE) == 204
-    assert send(delete, "POST", document, Origin=PAGE, Content_Type="text/plain").status_code == 200
-    assert [one["Key"] for one in services.s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["form"]
+    assert {one["Key"] for one in services.s3.list_objects_v2(Bucket=bucket)["Contents"]} == {"form", "key"}
 
 
 def test_pages_use_the_doors_by_the_template(tiny: Running) -> None:

@@ -76,7 +76,8 @@ def test_connections_that_ask_for_nothing_are_outlived(up: Up) -> None:
                 assert not done
                 for _, writer in idle:
                     writer.close()
-                assert (await waiting).status_code in (200, 503)  # or the door does not know yet that they have left
+                # S3 answers 403 to who is nobody; 503 where the door does not know yet that they have left.
+                assert (await waiting).status_code in (200, 403, 503)
 
         asyncio.run(scenario(url, path))
     assert 1 <= up.log.read_text().count("new connections wait: Too many open files") <= 10
