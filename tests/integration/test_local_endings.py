@@ -191,10 +191,12 @@ def test_make_leaves_nothing(
         rf"^\t@exec \$\(BIN\)/python -m local\.{program} (?:.*\\\n)*.*$", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
     ports = "".join(f"{name}_PORT := 0\n" for name in ("API", "STREAM", "AWS"))
+    # Not what the `make` that runs the tests was told.
+    environ = {"TMPDIR": str(tmp_path), "MAKEFLAGS": "", "ARGS": ""}
     makefile.write_text(f"BIN := {Path(sys.executable).parent}\n{ports}{program}:\n{recipe}\n")
     with (
         (tmp_path / "log").open("w") as log,
-        started("make", "-f", str(makefile), program, stderr=log, env={"TMPDIR": str(tmp_path)}) as make,
+        started("make", "-f", str(makefile), program, stderr=log, env=environ) as make,
     ):
         pids: set[int] = set()
         deadline = time.monotonic() + START_SECONDS
