@@ -7,6 +7,7 @@ four, each connection one.
 import asyncio
 import errno
 import resource
+import selectors
 import sys
 import time
 from collections.abc import Callable
@@ -96,8 +97,11 @@ def handler(say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, 
 
 
 def patient(server: Any) -> Any:
-    """A `socketserver` that waits while there is no descriptor for the next connection, instead of spinning."""
-    accept = server.get_request
+    """A `socketserver` that waits while there is no descriptor for the next connection, instead of spinning.
+
+    A request that finds none is broken off with a line, and not with a traceback.
+    """
+    accept, handle_error = server.get_request, server.handle_error
     complaints = Complaints(lambda text: print(f"[aws] {text}", file=sys.stderr, flush=True))
 
     def get_request() -> Any:
@@ -109,5 +113,14 @@ def patient(server: Any) -> Any:
                 time.sleep(RETRY_S)
             raise
 
-    server.get_request = get_request
+    def handle(request: Any, client: Any) -> None:
+        error = sys.exc_info()[1]
+        if error is not None and scarce(error):
+            complaints.waiting(error)
+        else:
+            handle_error(request, client)
+
+    server.get_request, server.handle_error = get_request, handle
+    # werkzeug looks after each request whether more has come. epoll takes a descriptor for that, poll none.
+    vars(selectors)["DefaultSelector"] = selectors.PollSelector
     return server

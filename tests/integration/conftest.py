@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "unit" / "local" / "tiny" / "template.yaml"
 TINY_ARGUMENTS = ("--template", str(TINY), "--door", "api=Api", "--door", "stream=StreamingUrl")
 
+# Of what takes long, `make test` runs a part and `make test-endurance` all.
+thorough = pytest.mark.skipif(not os.environ.get("ENDURANCE"), reason="make test-endurance runs it")
+
 # A machine that is busy with other things imports moto, boto3 and FastAPI several times over.
 START_SECONDS = 120
 STOP_SECONDS = 30
@@ -57,7 +60,8 @@ def running(log: Path, *arguments: str, module: str = "local", **environ: str) -
     with (
         log.open("w") as stderr,
         subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            # Tests that are killed leave no stack.
+            [sys.executable, "-m", module, "--parent", str(os.getpid()), *arguments],
             cwd=ROOT,
             env={**os.environ, **environ},
             stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from local import aws
-from tests.integration.conftest import Running, running
+from tests.integration.conftest import Running, running, thorough
 
 TEMPLATES = Path(__file__).parent / "templates"
 PATIENCE_SECONDS = 60
@@ -297,6 +297,7 @@ def test_rules_take_events(events: Running, seen: Seen) -> None:
     assert (event["source"], event["detail-type"], event["detail"]) == ("shop", "Order", {"number": 1})
 
 
+@thorough
 def test_schedules_fire_by_themselves(seen: Seen) -> None:
     """A rate of a minute fires within the first two, with EventBridge's event or the one that the template gives."""
     told = [seen.first("OnTime", 2 * PATIENCE_SECONDS) for _ in range(2)]

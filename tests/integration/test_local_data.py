@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import aws
 from local.data import DATABASE, OBJECTS
 from local.template import REGION
-from tests.integration.conftest import ROOT, STOP_SECONDS, running
+from tests.integration.conftest import ROOT, STOP_SECONDS, running, thorough
 from tests.integration.journey import (
     MIB,
     PATIENCE_SECONDS,
@@ -479,7 +479,7 @@ def added_owner(up: Any, token: str) -> None:
     secrets.put_secret_value(SecretId="local-AccessToken", SecretString=json.dumps(owners))
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("end", [pytest.param(signal.SIGINT, marks=thorough), signal.SIGKILL])
 def test_stack_goes_on_where_it_was(tmp_path: Path, end: signal.Signals) -> None:
     """Files, half-sent uploads, links, tokens: after Ctrl-C and after SIGKILL a client sees no difference."""
     kept = ["--data", str(tmp_path / "my data")]
@@ -511,7 +511,7 @@ def test_stack_goes_on_where_it_was(tmp_path: Path, end: signal.Signals) -> None
             assert other.get("/files").json()["items"] == []
 
 
-@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("begun", [pytest.param(False, marks=thorough), True])
 def test_hashing_goes_on_after_a_kill(tmp_path: Path, begun: bool) -> None:
     """A file that was completed when the stack was killed becomes ready after the restart, soon."""
     kept = ["--data", str(tmp_path / "data")]

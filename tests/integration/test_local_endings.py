@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.conftest import ROOT, START_SECONDS, TINY, TINY_ARGUMENTS, Running, running
+from tests.integration.conftest import ROOT, START_SECONDS, TINY, TINY_ARGUMENTS, Running, running, thorough
 
 # "Within seconds", on a machine that is busy.
 END_SECONDS = 20
@@ -135,8 +135,12 @@ def until(process: subprocess.Popen[str], word: str) -> None:
 @pytest.mark.parametrize(
     "moment",
     [
-        *(" local\n", " local.guard\n", " local.template\n", " local.doors\n", " local.schedules\n"),
-        *(" samtranslator.public.open_api\n", " encodings.idna\n", "[Api] is at"),
+        *(" local\n", " local.template\n", "[Api] is at"),
+        *(
+            pytest.param(moment, marks=thorough)
+            for moment in (" local.guard", " local.doors", " local.schedules", " samtranslator.public.open_api")
+        ),
+        pytest.param(" encodings.idna\n", marks=thorough),
     ],
 )
 def test_ctrl_c_at_any_moment_of_the_start(moment: str) -> None:
@@ -177,8 +181,10 @@ def test_nohup_is_heeded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("send", "number"),
     [
-        *((os.kill, signal.SIGKILL), (os.kill, signal.SIGTERM)),
-        *((os.killpg, signal.SIGINT), (os.killpg, signal.SIGHUP)),  # Ctrl-C, and the terminal is closed
+        (os.kill, signal.SIGKILL),
+        (os.killpg, signal.SIGINT),  # Ctrl-C
+        pytest.param(os.kill, signal.SIGTERM, marks=thorough),
+        pytest.param(os.killpg, signal.SIGHUP, marks=thorough),  # the terminal is closed
     ],
 )
 @pytest.mark.parametrize("program", ["up", "demo"])
