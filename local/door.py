@@ -104,6 +104,15 @@ class Door:
     async def serve(self, request: Request, message: bytes, send: Send) -> None:
         raise NotImplementedError
 
+    async def serve_in_time(self, request: Request, message: bytes, send: Send, seconds: float) -> None:
+        """Answer with the whole of what the function says, or with a failure when that comes too late."""
+        try:
+            given = await in_time(self.buffered(request, message), seconds)
+        except FAILURES as error:
+            await self.fail(send, request, error)
+        else:
+            await self.reply(send, request, given)
+
     async def buffered(self, request: Request, message: bytes) -> Answer:
         return self.answer(request, await _collect(await self.pool.invoke(message)))
 

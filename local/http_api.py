@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from local import payload_v1
 from local.asgi import Send
-from local.door import FAILURES, Door, HeadTooLarge, TooLarge, TooManyRequests, Unrouted, error_answer, in_time
+from local.door import Door, HeadTooLarge, TooLarge, TooManyRequests, Unrouted, error_answer
 from local.environments import Throttled
 from local.payload import Answer, MalformedRequest, Request, event, is_text
 from local.rates import TokenBucket
@@ -89,9 +89,4 @@ class HttpApi(Door):
         return error_answer(500, "Internal Server Error")
 
     async def serve(self, request: Request, message: bytes, send: Send) -> None:
-        try:
-            given = await in_time(self.buffered(request, message), self.timeout)
-        except FAILURES as error:
-            await self.fail(send, request, error)
-        else:
-            await self.reply(send, request, given)
+        await self.serve_in_time(request, message, send, self.timeout)

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from local import payload_v1
 from local.asgi import Send
-from local.door import FAILURES, TooLarge, Unrouted, Unstaged, error_answer, in_time
+from local.door import TooLarge, Unrouted, Unstaged, error_answer
 from local.function_url import FunctionUrl, parted
 from local.payload import Answer, MalformedAnswer, MalformedRequest, Request
 from local.router import Stage
@@ -66,12 +66,7 @@ class RestApi(FunctionUrl):
         if self.streaming:
             await super().serve(request, message, send)
             return
-        try:
-            given = await in_time(self.buffered(request, message), self.timeout)
-        except FAILURES as error:
-            await self.fail(send, request, error)
-        else:
-            await self.reply(send, request, given)
+        await self.serve_in_time(request, message, send, self.timeout)
 
     async def begin(self, response: Response, pieces: AsyncIterator[bytes]) -> tuple[Answer, bytes]:
         """As of a Function URL, but that an answer without a prelude is none."""

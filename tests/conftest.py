@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from local.aws import NO_PROFILE
@@ -14,6 +15,14 @@ OF_THE_SHELL = re.compile(
 )
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 LOOPBACK = "127.0.0.1,localhost"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of what takes long, `make test` runs a part and `make test-endurance` all."""
+    if not os.environ.get("ENDURANCE"):
+        for item in items:
+            if item.get_closest_marker("thorough"):
+                item.add_marker(pytest.mark.skip(reason="make test-endurance runs it"))
 
 
 def pytest_configure() -> None:

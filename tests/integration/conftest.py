@@ -21,8 +21,7 @@ ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "unit" / "local" / "tiny" / "template.yaml"
 TINY_ARGUMENTS = ("--template", str(TINY), "--door", "api=Api", "--door", "stream=StreamingUrl")
 
-# Of what takes long, `make test` runs a part and `make test-endurance` all.
-thorough = pytest.mark.skipif(not os.environ.get("ENDURANCE"), reason="make test-endurance runs it")
+thorough = pytest.mark.thorough
 
 # A machine that is busy with other things imports moto, boto3 and FastAPI several times over.
 START_SECONDS = 120

@@ -187,6 +187,7 @@ def test_items_are_kept(services: Start) -> None:
     assert services(here).dynamodb.scan(TableName=TABLE)["Items"] == before
 
 
+@thorough
 def test_template_may_change(services: Start) -> None:
     """A table that is not made keeps its items until it is, one that is deleted does not; other keys are refused."""
     here = services()
@@ -244,6 +245,7 @@ def test_messages_are_kept(services: Start) -> None:
     assert (buried["Body"], buried["MessageId"]) == ("dead", dead["MessageId"])
 
 
+@thorough
 def test_message_in_flight_comes_back(services: Start) -> None:
     """Soon, however long it would have been invisible, and as if nobody had received it: its worker ended too."""
     here = services()
@@ -352,6 +354,7 @@ def test_secret_is_kept(services: Start) -> None:
     assert services(again).secrets.get_secret_value(SecretId=SECRET)["SecretString"] == "made up"
 
 
+@thorough
 def test_nothing_grows_with_what_is_gone(services: Start) -> None:
     """Files of objects, of overwritten parts and of bodies that were cut off go; so do records."""
     here = services()
@@ -397,7 +400,7 @@ def notify(here: Services) -> None:
     here.sqs.purge_queue(QueueUrl=here.queue)
 
 
-@pytest.mark.parametrize("writes_of_each", [1, 30])
+@pytest.mark.parametrize("writes_of_each", [pytest.param(1, marks=thorough), 30])
 def test_what_was_confirmed_survives_a_kill_at_any_moment(services: Start, writes_of_each: int) -> None:
     """Under load from several sides: items, messages, objects with their events, parts. The rest is there or is not."""
     here = services()
@@ -511,7 +514,8 @@ def test_stack_goes_on_where_it_was(tmp_path: Path, end: signal.Signals) -> None
             assert other.get("/files").json()["items"] == []
 
 
-@pytest.mark.parametrize("begun", [pytest.param(False, marks=thorough), True])
+@thorough
+@pytest.mark.parametrize("begun", [False, True])
 def test_hashing_goes_on_after_a_kill(tmp_path: Path, begun: bool) -> None:
     """A file that was completed when the stack was killed becomes ready after the restart, soon."""
     kept = ["--data", str(tmp_path / "data")]
@@ -535,6 +539,7 @@ def free_port() -> int:
         return port
 
 
+@thorough
 def test_stack_without_data_says_so(tmp_path: Path) -> None:
     """In words beside the ready line, with what to do about it."""
     with running(tmp_path / "log", module="local.up") as up:

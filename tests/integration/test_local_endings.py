@@ -87,6 +87,7 @@ def test_part_that_ends_ends_the_stack(busy: Running, program: str, words: str) 
     assert_gone(pids)
 
 
+@thorough
 def test_function_that_cannot_start_ends_the_stack(tmp_path: Path) -> None:
     """A function that does not come up keeps the stack from being ready, and its reason is the last word."""
     shutil.copytree(TINY.parent, tmp_path / "tiny")
@@ -155,6 +156,7 @@ def test_ctrl_c_at_any_moment_of_the_start(moment: str) -> None:
         assert_gone(pids)
 
 
+@thorough
 def test_ctrl_c_twice(busy: Running) -> None:
     """Somebody who cannot wait loses nothing by it."""
     pids = descendants(busy.process.pid)
@@ -167,6 +169,7 @@ def test_ctrl_c_twice(busy: Running) -> None:
     assert "Traceback" not in busy.log.read_text()
 
 
+@thorough
 def test_nohup_is_heeded(tmp_path: Path) -> None:
     """A stack that was started to outlive its terminal does; SIGTERM ends it."""
     with (tmp_path / "log").open("w") as log, started("nohup", *LOCAL, stderr=log) as stack:
@@ -187,7 +190,7 @@ def test_nohup_is_heeded(tmp_path: Path) -> None:
         pytest.param(os.killpg, signal.SIGHUP, marks=thorough),  # the terminal is closed
     ],
 )
-@pytest.mark.parametrize("program", ["up", "demo"])
+@pytest.mark.parametrize("program", ["up", pytest.param("demo", marks=thorough)])
 def test_make_leaves_nothing(
     tmp_path: Path, program: str, send: Callable[[int, int], None], number: signal.Signals
 ) -> None:
@@ -216,7 +219,7 @@ def test_make_leaves_nothing(
         assert_gone(pids)
 
 
-@pytest.mark.parametrize("part", ["local.demo", "-m local.up --parent"])
+@pytest.mark.parametrize("part", ["local.demo", pytest.param("-m local.up --parent", marks=thorough)])
 def test_killed_demo_leaves_nothing(part: str, tmp_path: Path) -> None:
     """SIGKILL to the demo or to its stack: all that it has started ends, the stack's own processes among it."""
     with (
@@ -235,6 +238,7 @@ def test_killed_demo_leaves_nothing(part: str, tmp_path: Path) -> None:
         assert_gone(pids)
 
 
+@thorough
 def test_killed_function_is_replaced(busy: Running) -> None:
     """SIGKILL to a function's process fails what it works on, and nothing else."""
     pids = alive(descendants(busy.process.pid))
@@ -287,6 +291,7 @@ def test_port_in_use_is_told() -> None:
     assert said.splitlines()[-1].startswith(f"[local] {why}")
 
 
+@thorough
 def test_ready_line_that_nobody_reads() -> None:
     """A pipe without a reader, and a closed stdout, end the stack: nobody knows where it is."""
     with started(*LOCAL) as stack:
@@ -302,6 +307,7 @@ def test_ready_line_that_nobody_reads() -> None:
     assert said.startswith("[local] stdout is closed")
 
 
+@thorough
 def test_log_that_nobody_reads_harms_nothing() -> None:
     """stderr may be a pipe without a reader or be closed: what would be said is lost, and nothing else."""
     for redirection in ("2>&1 >&3 3>&- | true", "3>&- 2>&-"):

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.integration.conftest import thorough
 from tests.integration.test_local_endings import END_SECONDS, LOCAL, started
 
 # Idle, a stack has 19 of them open in its largest process.
@@ -63,6 +64,7 @@ def test_too_many_requests_at_once_are_refused(up: Up) -> None:
     asyncio.run(scenario())
 
 
+@thorough
 def test_connections_that_ask_for_nothing_are_outlived(up: Up) -> None:
     """More of them than there are descriptors, at a door and at moto: who comes then waits until they leave."""
     for url, path in ((up.api, "/x"), (up.aws, "/")):

@@ -86,9 +86,16 @@ def test_a_threaded_server_waits_for_a_descriptor(
     def refuse() -> None:
         raise EMFILE
 
-    server = patient(SimpleNamespace(get_request=refuse))
+    failures: list[object] = []
+    server = patient(SimpleNamespace(get_request=refuse, handle_error=lambda *about: failures.append(about)))
     for _ in range(3):
         with pytest.raises(OSError, match="Too many open files"):
             server.get_request()
     assert pauses == [descriptors.RETRY_S] * 3
+    for error in (EMFILE, ValueError("a fault")):
+        try:
+            raise error
+        except (OSError, ValueError):
+            server.handle_error("request", "client")
+    assert failures == [("request", "client")]  # of the fault; the other is one line, and that has been said
     assert capfd.readouterr().err.count("new connections wait") == 1
