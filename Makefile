@@ -49,8 +49,8 @@ OWNER ?=
 FILE ?=
 # The folder in which `make up` keeps its data over a restart; empty for none.
 DATA ?=
-# A process for each core, and a module's tests in one: its stack starts once. More than four of those need much memory.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A module's tests in one process: its stack starts once. Each waits often, so that three keep two cores busy; more need much memory.
+PARALLEL := --numprocesses 3 --dist loadfile
 # The ports of `make up`; 0 is any that is free.
 API_PORT ?= 8080
 STREAM_PORT ?= 8081

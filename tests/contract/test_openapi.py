@@ -47,6 +47,10 @@ def known(api: httpx.Client, stack: Stack) -> dict[str, list[str]]:
     return {"/files/{id}": [one["id"] for one in files], "/drops/{id}": [drop["id"]]}
 
 
+# API Gateway's answer to a request line and headers of more than 10,240 bytes; the API never hears of such requests.
+GATEWAYS_OWN = 431
+
+
 def operations() -> list[Any]:
     loaded = schemathesis.openapi.from_dict(DOCUMENT)
     loaded.config.generation.update(modes=list(GenerationMode))
@@ -80,6 +84,8 @@ def test_nothing_happens_that_the_document_does_not_say(
         if ids and data.draw(st.booleans()):
             case.path_parameters["id"] = data.draw(st.sampled_from(ids))
         response = case.call(base_url=host, headers={"Authorization": f"Bearer {stack.token}"})
+        if response.status_code == GATEWAYS_OWN and response.json() == {"message": "Request Header Fields Too Large"}:
+            return
         case.validate_response(response, excluded_checks=excluded)
         is_a_documented_problem(operation, response)
 
