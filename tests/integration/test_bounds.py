@@ -1,6 +1,7 @@
 """Whatever anybody sends, over the real app and moto: an answer that says what is wrong, and never a 500."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -80,7 +81,9 @@ RIGHT: dict[str, dict[str, Any]] = {
     "{companion}/multipart": {"filename": "a", "type": "a/b", "metadata": {"size": 1}},
     "{companion}/multipart/{id}/complete?key={key}": {"parts": [{"PartNumber": 1, "ETag": "a"}]},
 }
-often = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+often = settings(
+    max_examples=150 if os.environ.get("ENDURANCE") else 60, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @pytest.fixture(scope="module")

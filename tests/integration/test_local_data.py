@@ -210,6 +210,7 @@ def test_template_may_change(services: Start) -> None:
     assert services(again).dynamodb.scan(TableName=TABLE)["Count"] == 0
 
 
+@thorough
 def test_messages_are_kept(services: Start) -> None:
     """With all that belongs to them, until they are deleted; dead letters too."""
     here = services()
@@ -342,6 +343,7 @@ def test_upload_goes_on_after_a_restart(services: Start) -> None:
     assert "Uploads" not in last.s3.list_multipart_uploads(Bucket=BUCKET)
 
 
+@thorough
 def test_secret_is_kept(services: Start) -> None:
     """Its value and its ARN, whatever the template would make up."""
     here = services()
