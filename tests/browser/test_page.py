@@ -191,6 +191,7 @@ def reads(page: Page) -> JSHandle:
 
 def through(page: Page, stack: Stack, network: proxy.Proxy) -> None:
     """What the page sends to S3 goes over this network."""
+    network.host = urlsplit(stack.aws).netloc
 
     def reroute(route: Route) -> None:
         route.continue_(url=route.request.url.replace(stack.aws, network.url))

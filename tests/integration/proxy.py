@@ -73,7 +73,8 @@ class Exchange(BaseHTTPRequestHandler):
         """What the services answer."""
         upstream = HTTPConnection(*self.server.upstream)
         try:
-            upstream.request(self.command, self.path, self.request_read.body, self.request_read.headers)
+            headers_sent = self.request_read.headers | ({"host": self.server.host} if self.server.host else {})
+            upstream.request(self.command, self.path, self.request_read.body, headers_sent)
             response = upstream.getresponse()
             headers = [(name, value) for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP]
             length = response.getheader("Content-Length", "0")
@@ -113,6 +114,7 @@ class Proxy(ThreadingHTTPServer):
     def __init__(self, upstream: tuple[str, int]) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)
         self.upstream = upstream
+        self.host: str | None = None  # that the services are told: where a URL was signed for them, and not for this
         self.forget()
 
     @property
