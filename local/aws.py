@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # people who use the services themselves need none.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
 KEYS = Keys("local", "local", (None, "local"))
+# What `sam local` gives to a function where a person has no keys (samcli/local/lambdafn/env_vars.py).
+SAMS_KEYS = Keys("defaultkey", "defaultsecret")
 
 # Files that do not exist: neither a function nor the stack may read the profile of the person whose machine this is.
 NO_PROFILE = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
@@ -130,7 +132,7 @@ def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = No
     if redelivery_s is None:  # who keeps the queues has a lock around them
         make_sqs_atomic()
     moto_s3.mend(objects)
-    s3.stand_before_moto(s3.S3(objects, Signatures.of(keys)))
+    s3.stand_before_moto(s3.S3(objects, Signatures.of(keys, SAMS_KEYS)))
 
 
 @cache
