@@ -58,6 +58,9 @@ def guard() -> Iterator[Guard]:
 
 @pytest.fixture(scope="session")
 def running(guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Running:
+    # A shell that starts the tests in the background lets them ignore Ctrl-C, and so what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     @contextmanager
     def run(line: str, ready: Callable[[str], bool]) -> Iterator[str]:
         """Starts a line in a terminal of its own, so to say; its output once it is ready. Ctrl-C ends it."""
