@@ -233,8 +233,9 @@ def _holds(pid: int, port: int) -> bool:
 
 
 def processes(stack: int, function: str) -> list[int]:
-    """The environments of a function."""
-    return sorted(pid for pid, text in alive(descendants(stack)).items() if f"functions.{function}" in text)
+    """The environments of a function. That of the stream function is known by its runtime, which hides the handler."""
+    mark = "streaming_runtime" if function == "stream" else f"functions.{function}"
+    return sorted(pid for pid, text in alive(descendants(stack)).items() if mark in text)
 
 
 def within(seconds: float, holds: Callable[[], bool]) -> bool:
