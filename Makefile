@@ -204,7 +204,7 @@ $(UV):
 	    "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v "$$name" && break; \
 	  done); \
 	  test -n "$$python" || { echo "Sluice needs Python 3.11 or newer, and python3 here is: $$(python3 --version 2>&1)" >&2; exit 1; }; \
-	  "$$python" -m venv $(TOOLS)
+	  "$$python" -m venv $(TOOLS) 2>/dev/null || "$$python" -m venv $(TOOLS) # another make may be at it
 	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
 
 $(DEV): uv.lock pyproject.toml | $(UV)
