@@ -194,15 +194,7 @@ def answer(payload: bytes, *, default_type: str) -> Answer:
     document = parsed(payload)
     if not isinstance(document, dict) or "statusCode" not in document:
         return Answer(200, [(b"content-type", b"application/json")], payload)
-    body = document.get("body")
-    if body is None:
-        body = ""
-    if not isinstance(body, str):
-        raise MalformedAnswer(f"its body is a {type(body).__name__}, not a string")
-    try:
-        content = base64.b64decode(body, validate=True) if document.get("isBase64Encoded") else body.encode()
-    except (binascii.Error, UnicodeEncodeError) as error:
-        raise MalformedAnswer(f"its body is not what isBase64Encoded says: {error}") from error
+    content = content_of(document, decoded=bool(document.get("isBase64Encoded")))
     return Answer(status_of(document), headers_of(document, default_type), content)
 
 
@@ -219,6 +211,19 @@ def parsed(payload: bytes) -> Any:
         return json.loads(payload)
     except ValueError as error:
         raise MalformedAnswer(f"it is not JSON: {payload[:80]!r}") from error
+
+
+def content_of(document: Mapping[str, Any], *, decoded: bool) -> bytes:
+    """The body that an answer says, `decoded` from base64 or as it is. Raises `MalformedAnswer`."""
+    body = document.get("body")
+    if body is None:
+        body = ""
+    if not isinstance(body, str):
+        raise MalformedAnswer(f"its body is a {type(body).__name__}, not a string")
+    try:
+        return base64.b64decode(body, validate=True) if decoded else body.encode()
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise MalformedAnswer(f"its body is not what isBase64Encoded says: {error}") from error
 
 
 def status_of(document: Mapping[str, Any]) -> int:

@@ -4,14 +4,13 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy
 """
 
 import base64
-import binascii
 import json
 import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.payload import Answer, Headers, MalformedAnswer, Request, headers_of, parsed, status_of
+from local.payload import Answer, Headers, MalformedAnswer, Request, content_of, headers_of, parsed, status_of
 from local.router import Stage
 from local.template import ACCOUNT
 
@@ -105,16 +104,7 @@ def answer(payload: bytes, *, default_type: str, decoded: bool) -> Answer:
         raise MalformedAnswer("it is no object with a statusCode, headers and a body")
     if unknown := document.keys() - KNOWN:
         raise MalformedAnswer(f"it says {', '.join(sorted(unknown))}, which no answer may")
-    body = document.get("body")
-    if body is None:
-        body = ""
-    if not isinstance(body, str):
-        raise MalformedAnswer(f"its body is a {type(body).__name__}, not a string")
-    try:
-        as_it_is = not (decoded and document.get("isBase64Encoded"))
-        content = body.encode() if as_it_is else base64.b64decode(body, validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
-        raise MalformedAnswer(f"its body is not what isBase64Encoded says: {error}") from error
+    content = content_of(document, decoded=bool(decoded and document.get("isBase64Encoded")))
     return Answer(status_of({"statusCode": 200, **document}), headers(document, default_type), content)
 
 
