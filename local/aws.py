@@ -120,6 +120,7 @@ def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = No
     from local.objects import Folder  # noqa: PLC0415
 
     objects = Folder(folder / data.OBJECTS)
+    queues = threading.RLock()
     if redelivery_s is not None:
         from local.persistence import persist_records  # noqa: PLC0415
         from local.persistence_s3 import persist_objects  # noqa: PLC0415
@@ -128,9 +129,9 @@ def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = No
         store = data.Store(folder)
         persist_records(store, redelivery_s)
         persist_objects(store, objects)
+        queues = store.lock  # a request of S3's holds it already when it sends its event
     make_dynamodb_atomic()
-    if redelivery_s is None:  # who keeps the queues has a lock around them
-        make_sqs_atomic()
+    make_sqs_atomic(queues)
     moto_s3.mend(objects)
     s3.stand_before_moto(s3.S3(objects, Signatures.of(keys, SAMS_KEYS)))
 
@@ -153,8 +154,7 @@ def make_dynamodb_atomic() -> None:
     DynamoHandler.call_action = alone  # type: ignore[method-assign]
 
 
-@cache
-def make_sqs_atomic() -> None:
+def make_sqs_atomic(lock: "threading.RLock") -> None:
     """Let moto do one operation of SQS at a time in this process, but for the time in which a receive waits.
 
     It deletes a message by making a list of the others, and loses what is sent while it does; two receives at once trip
@@ -162,7 +162,7 @@ def make_sqs_atomic() -> None:
     """
     from moto.sqs.models import Queue, SQSBackend  # noqa: PLC0415 - as below
 
-    lock = threading.RLock()  # a batch calls the operation of one
+    from local.persistence import MESSAGE_OPERATIONS  # noqa: PLC0415
 
     def alone(operation: Callable[..., Any]) -> Callable[..., Any]:
         def locked(*arguments: Any, **named: Any) -> Any:
@@ -172,19 +172,16 @@ def make_sqs_atomic() -> None:
         return locked
 
     # S3 sends its events past the handler of requests, so the backend's own operations are those to hold.
-    operations = ("send_message", "receive_message", "delete_message", "change_message_visibility")
-    for name in operations:
+    for name in MESSAGE_OPERATIONS:
         setattr(SQSBackend, name, alone(getattr(SQSBackend, name)))
-    wait = Queue.wait_for_messages
+    begin = Queue.__init__
 
-    def wait_without_the_lock(queue: Queue, timeout: int) -> None:
-        lock.release()
-        try:
-            wait(queue, timeout)
-        finally:
-            lock.acquire()
+    def begun(queue: Queue, *arguments: Any, **named: Any) -> None:
+        begin(queue, *arguments, **named)
+        # Whoever waits for messages lets go of the lock meanwhile, however often it is held.
+        queue._messages_lock = threading.Condition(lock)
 
-    Queue.wait_for_messages = wait_without_the_lock  # type: ignore[assignment, method-assign]
+    Queue.__init__ = begun  # type: ignore[assignment, method-assign]
 
 
 def serve(fd: int, folder: Path, keys: Keys = KEYS, redelivery_s: int | None = None) -> None:

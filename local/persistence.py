@@ -8,7 +8,6 @@ the store until it does so again. What changes is written before the answer goes
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from threading import Condition
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -170,7 +169,7 @@ def _put(table: Table, attributes: dict[str, Any]) -> None:
 
 
 def persist_queues(store: Store, redelivery_s: int) -> None:
-    """Queues share the store's lock: moto loses a message that is sent while another one is being deleted."""
+    """Call this before `make_sqs_atomic`, which gets the store's lock and so holds it around the writing as well."""
     written: dict[tuple[str, str], tuple[Any, ...]] = {}
 
     def write_changes(backend: SQSBackend) -> None:
@@ -191,20 +190,13 @@ def persist_queues(store: Store, redelivery_s: int) -> None:
             del written[key]
         written.update({key: _state(now[key]) for key in changed})
 
-    def locked(operation: Callable[..., Any], backend: SQSBackend, *args: Any, **kwargs: Any) -> Any:
-        with store.lock:
-            answer = operation(backend, *args, **kwargs)
-            write_changes(backend)
-            return answer
+    def written_down(operation: Callable[..., Any], backend: SQSBackend, *args: Any, **kwargs: Any) -> Any:
+        answer = operation(backend, *args, **kwargs)
+        write_changes(backend)
+        return answer
 
     for name in MESSAGE_OPERATIONS:
-        around(SQSBackend, name)(locked)
-
-    @around(Queue, "__init__")
-    def init(begin: Callable[..., None], queue: Queue, *args: Any, **kwargs: Any) -> None:
-        begin(queue, *args, **kwargs)
-        # Whoever waits for messages lets go of the lock meanwhile, however often it is held.
-        queue._messages_lock = Condition(store.lock)
+        around(SQSBackend, name)(written_down)
 
     @around(SQSBackend, "create_queue")
     def create_queue(make: Callable[..., Queue], backend: SQSBackend, name: str, *tags: Any, **given: Any) -> Queue:
