@@ -6,10 +6,12 @@ from functions.api.uploads import Uploads
 from sluice import settings
 from sluice.drops import Drops
 from sluice.files import Files
+from sluice.listing import Listing
 from sluice.objects import Objects
 from sluice.queue import Queue
 
 files = Files.connect()
+listing = Listing(files)
 drops = Drops(*files.connection)
 idempotency_keys = IdempotencyKeys(*files.connection)
 objects = Objects.connect()

@@ -38,7 +38,7 @@ def allowed(use: Use) -> Callable[[str, str], File]:
 
     def file(file_id: Annotated[str, Path(alias="id")], capability: str = "") -> File:
         key = secrets.read(settings.CAPABILITY_KEY_SECRET)
-        owner = capabilities.owner_of(capability, key, file_id, use)
+        owner = capabilities.holder_of(capability, key, file_id, use).owner
         if not tokens.is_owner(owner, secrets.read(settings.ACCESS_TOKEN_SECRET)):
             raise InvalidCapability("Its owner has no access any more.")
         return files.get(owner, file_id)

@@ -38,7 +38,13 @@ READ_TWICE = 0.05
 # Bytes a second. What is lost with a process is what came since its last checkpoint, and moto takes some 20 ms for one.
 PACE = 30_000_000
 PIECE = 64 * KIB
-SETTINGS = {"READ_PART_BYTES": str(PIECE), "CHECKPOINT_SECONDS": "0.01", "LEASE_SECONDS": "2"}
+# One connection, as what was read is told by its bytes; the chaos runs kill those that read over several.
+SETTINGS = {
+    "READ_CONNECTIONS": "1",
+    "READ_PART_BYTES": str(PIECE),
+    "CHECKPOINT_SECONDS": "0.01",
+    "LEASE_SECONDS": "2",
+}
 # Longer than a process lives here and its lease together, as the template's is; and nobody waits a quarter of an hour.
 VISIBILITY_SECONDS = 10
 LATEST_SECONDS = 5  # a repeated message is on its way for less

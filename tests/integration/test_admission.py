@@ -27,6 +27,7 @@ from sluice.drops import Drop, Drops
 from sluice.errors import Busy, DropFull, DropNotFound, Problem, QuotaExceeded
 from sluice.files import File, Status, _to_item, new_id
 from sluice.limits import MIB
+from sluice.listing import Listing
 from sluice.queue import Queue
 from tests.integration import proxy as network
 from tests.integration.world import BUCKET, TABLE, World, content, put, run, world
@@ -90,7 +91,7 @@ def together(begin: Callable[[], File]) -> tuple[list[File], Counter[str]]:
 
 
 def listed(here: World, owner: str) -> list[File]:
-    found, _ = here.near_files.page(owner, 100, None, None)
+    found, _ = Listing(here.near_files).page(owner, 100)
     return found
 
 

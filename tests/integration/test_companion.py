@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 
 from functions.hasher import excess
 from sluice import capabilities
-from sluice.capabilities import Use
+from sluice.capabilities import Holder, Use
 from sluice.files import File, Status, new_id
 from sluice.limits import GIB, MAX_OBJECT_BYTES, MAX_POST_BYTES, MIB, MIN_PART_BYTES, UNTOLD_POST_BYTES
 from sluice.objects import UploadMissing
@@ -430,7 +430,7 @@ def test_body_that_is_no_json(uppy: Uppy) -> None:
 
 def test_capabilities_of_other_kinds(uppy: Uppy, api: TestClient) -> None:
     """A capability that is altered, over, for a link, or of a drop that has ended opens nothing."""
-    link = capabilities.issue(CAPABILITY_KEY, "alice", "0" * 26, Use.CONTENT, 60)
+    link = capabilities.issue(CAPABILITY_KEY, Holder("alice"), "0" * 26, Use.CONTENT, 60)
     for capability, status, code in [
         (uppy.capability[:-2], 403, "invalid_capability"),
         (link, 403, "invalid_capability"),

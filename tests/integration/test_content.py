@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from sluice import capabilities
-from sluice.capabilities import Use
+from sluice.capabilities import Holder, Use
 from sluice.files import File, Status, _to_item
 from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
 from sluice.reader import Unreadable
@@ -85,7 +85,7 @@ def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def link(dynamodb: Stubber, file: File) -> str:
     """The path that the API would hand out, and the record that it leads to."""
     dynamodb.add_response("get_item", {"Item": _to_item(file)})
-    capability = capabilities.issue(CAPABILITY_KEY, file.owner, file.id, Use.CONTENT, 60)
+    capability = capabilities.issue(CAPABILITY_KEY, Holder(file.owner), file.id, Use.CONTENT, 60)
     return f"/files/{file.id}/content?capability={capability}"
 
 

@@ -118,7 +118,8 @@ class Call:
                     yield f"dynamodb:{kind}Item", arn(one["TableName"])
             case "dynamodb":
                 index = f"/index/{told['IndexName']}" if "IndexName" in told else ""
-                yield f"dynamodb:{action}", arn(told["TableName"]) + index
+                for table in told.get("RequestItems") or [told["TableName"]]:
+                    yield f"dynamodb:{action}", arn(table) + index
             case "sqs":
                 yield f"sqs:{action}", arn(told["QueueUrl"])
             case "secretsmanager":
@@ -341,6 +342,8 @@ def upload_all_ways(deployed: Deployed) -> None:
     assert len(deployed.api("GET", "/files?limit=2", 200)["items"]) == 2
     failed = deployed.api("GET", "/files?status=failed", 200)["items"]
     assert [file["id"] for file in failed] == [gone["id"]]
+    for wanted in ("folder=", "q=A.", "drop=" + drop["id"]):
+        assert deployed.api("GET", f"/files?{wanted}", 200)["items"]
     deployed.api("GET", f"/files/{gone['id']}", 200)
 
 

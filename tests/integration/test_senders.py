@@ -34,6 +34,7 @@ from sluice.drops import Drop
 from sluice.errors import DigestsDiffer, FileNotFound, Problem
 from sluice.files import ENDED, File, Status, in_days, new_id
 from sluice.hashing import Reason
+from sluice.listing import Listing
 from sluice.objects import ObjectMissing, Version
 from tests.integration import proxy as network
 from tests.integration.world import World, content, digests, put, ready, run, small_parts, world
@@ -282,7 +283,7 @@ def test_ten_at_once_with_one_fingerprint_make_one_upload(here: World) -> None:
     with ThreadPoolExecutor(10) as threads:
         ids = set(threads.map(one, range(10)))
     assert len(ids) == 1
-    assert len(here.near_files.page(owner.owner, 100, None, None)[0]) == 1
+    assert len(Listing(here.near_files).page(owner.owner, 100)[0]) == 1
     uploads = here.near_s3.list_multipart_uploads(Bucket=here.near_objects.bucket).get("Uploads", [])
     assert len([one for one in uploads if one["Key"].startswith(f"files/{owner.owner}/")]) == 1
 

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from sluice import capabilities
-from sluice.capabilities import Use
+from sluice.capabilities import Holder, Use
 from sluice.files import File, Status
 from tests.integration.proxy import Answer, Exchange, Fault
 from tests.integration.test_content import counted
@@ -62,7 +62,7 @@ def kept(here: World, data: bytes, storage: Any = "STANDARD", **changes: Any) ->
 
 
 def asked(stream: TestClient, file: File, method: str = "GET", more: str = "") -> httpx.Response:
-    capability = capabilities.issue(CAPABILITY_KEY, file.owner, file.id, Use.CONTENT, 60)
+    capability = capabilities.issue(CAPABILITY_KEY, Holder(file.owner), file.id, Use.CONTENT, 60)
     answer: httpx.Response = stream.request(method, f"/files/{file.id}/content?capability={capability}{more}")
     return answer
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from sluice import capabilities
-from sluice.capabilities import Use
+from sluice.capabilities import Holder, Use
 from tests.integration import journey
 from tests.integration.conftest import Stack
 from tests.integration.journey import MIB
@@ -132,13 +132,16 @@ def test_capability_is_for_one_file_one_use_and_a_time(stack: Stack, api: httpx.
     key = secrets.get_secret_value(SecretId=names[0])["SecretString"]
     base, _, good = ready.url.partition("?capability=")
     file_id = ready.file["id"]
-    assert get(f"{base}?capability={capabilities.issue(key, 'default', file_id, Use.CONTENT, 60)}").status_code == 200
+    assert (
+        get(f"{base}?capability={capabilities.issue(key, Holder('default'), file_id, Use.CONTENT, 60)}").status_code
+        == 200
+    )
 
-    expired = capabilities.issue(key, "default", file_id, Use.CONTENT, -1)
+    expired = capabilities.issue(key, Holder("default"), file_id, Use.CONTENT, -1)
     problem(get(f"{base}?capability={expired}"), 403, "expired_capability")
     head, claims, signature = good.split(".")
     altered = f"{head}.{claims}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
-    forged = capabilities.issue("another key, long enough for HS256!!", "default", file_id, Use.CONTENT, 60)
+    forged = capabilities.issue("another key, long enough for HS256!!", Holder("default"), file_id, Use.CONTENT, 60)
     for_events = ready.file["links"]["events"].partition("?capability=")[2]
     for_other = journey.create(api, 1)["links"]["content"].partition("?capability=")[2]
     for wrong in ("", "nonsense", altered, forged, for_events, for_other):

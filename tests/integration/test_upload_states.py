@@ -37,6 +37,7 @@ from hypothesis.stateful import (
 from sluice.errors import FileNotFound
 from sluice.files import KEY_PREFIX, File, Status, owner_and_id
 from sluice.limits import UNFINISHED_DAYS
+from sluice.listing import Listing
 from tests.integration import proxy as network
 from tests.integration.test_permissions import fresh
 from tests.integration.world import (
@@ -525,7 +526,7 @@ class Clients(RuleBasedStateMachine):
             return None
 
     def records(self, owner: str) -> list[File]:
-        return self.here.near_files.page(owner, 1000, None, None)[0]
+        return Listing(self.here.near_files).page(owner, 1000)[0]
 
 
 def announcement(version: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sluice.capabilities import Caller
 from sluice.errors import Busy, Conflict, DigestsNeeded, FileNotFound, PartsMissing, WrongState
 from sluice.files import File, Status, new_id
 from sluice.hashing import Reason
+from sluice.listing import Filter, Listing
 from sluice.objects import ObjectMissing, Undecided, Version
 from sluice.queue import upload_to_complete
 from tests.integration import proxy as network
@@ -576,7 +577,7 @@ def test_a_list_shows_expired_uploads_as_aborted(here: World, monkeypatch: pytes
     ):
         later(monkeypatch, moment)
         for status, ids in ((Status.UPLOADING, open_ones), (Status.ABORTED, ended)):
-            page, _ = here.files.page("lister", 20, None, status)
+            page, _ = Listing(here.files).page("lister", 20, None, Filter(status=status))
             assert [(file.id, file.status) for file in page] == [(one, status) for one in ids]
 
 

@@ -159,7 +159,7 @@ def world() -> Iterator[World]:
         near = f"http://127.0.0.1:{address[1]}"
         send(urllib.request.Request(f"{near}/moto-api/reset", method="POST"))  # the process remembers former worlds
         properties = yaml_parse(TEMPLATE.read_text())["Resources"]["FilesTable"]["Properties"]
-        schema = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema")}
+        schema = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")}
         dynamodb = boto3.client("dynamodb", endpoint_url=near, **KEYS)
         dynamodb.create_table(TableName=TABLE, BillingMode="PAY_PER_REQUEST", **schema)
         s3 = boto3.client("s3", endpoint_url=near, **KEYS)

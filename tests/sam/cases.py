@@ -19,7 +19,7 @@ from local.environments import Pool
 from local.functions import Function, declared
 from local.guard import Guard
 from sluice import capabilities, limits
-from sluice.capabilities import Use
+from sluice.capabilities import Holder, Use
 from sluice.files import File, Files, Mode, Status
 from sluice.objects import Objects
 
@@ -193,7 +193,7 @@ def _file(file_id: str, content: bytes) -> File:
 
 
 def _capability(key: str, use: Use) -> str:
-    return capabilities.issue(key, OWNER, READY, use, CAPABILITY_SECONDS)
+    return capabilities.issue(key, Holder(OWNER), READY, use, CAPABILITY_SECONDS)
 
 
 def _put(services: aws.Services, bucket: str, file: File, content: bytes) -> str:

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from functions.api import openapi
 from functions.api.auth import CurrentCaller, OwnerOnly, OwnFile
 from functions.api.bodies import Route
-from functions.api.connections import files, uploads
+from functions.api.connections import listing, uploads
 from functions.api.parts import FIRST_PARTS, MAX_NUMBERS_CHARACTERS, check_part_numbers, part_numbers
 from functions.api.routes.links import serialize
 from functions.api.schemas import CompleteFile, CreateFile, SignParts
 from sluice.files import File, Status
+from sluice.limits import MAX_FILENAME_CHARACTERS, MAX_FOLDER_BYTES, MAX_ID_CHARACTERS
+from sluice.listing import Filter
 from sluice.objects import Part
 
 MAX_PAGE = 100  # files in one page of the list: about 100 KB of answer
@@ -48,16 +50,25 @@ def create(request: Request, response: Response, caller: CurrentCaller, wanted: 
     return answer
 
 
+def wanted_files(
+    status: Status | None = None,
+    folder: Annotated[str | None, Query(max_length=MAX_FOLDER_BYTES)] = None,
+    drop: Annotated[str | None, Query(max_length=MAX_ID_CHARACTERS)] = None,
+    q: Annotated[str | None, Query(min_length=1, max_length=MAX_FILENAME_CHARACTERS)] = None,
+) -> Filter:
+    return Filter(status=status, folder=folder, drop=drop, q=q)
+
+
 @router.get("/files", **openapi.INDEX)
 def index(
     request: Request,
     caller: OwnerOnly,
+    wanted: Annotated[Filter, Depends(wanted_files)],
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: str | None = None,
-    status: Status | None = None,
 ) -> dict[str, Any]:
-    """The caller's files, newest first."""
-    page, following = files.page(caller.owner, limit, cursor, status)
+    """The caller's files, newest first; by a folder or a part of the name, folder by folder."""
+    page, following = listing.page(caller.owner, limit, cursor, wanted)
     return {"items": [serialize(request, caller, file) for file in page], "next": following}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Request
 
 from sluice import capabilities, secrets, settings
-from sluice.capabilities import Caller, Use
+from sluice.capabilities import Caller, Holder, Use
 from sluice.files import File, rfc3339
 
 stream_url = settings.STREAM_URL.read()
@@ -22,11 +22,11 @@ def serialize(request: Request, caller: Caller, file: File) -> dict[str, Any]:
     key = secrets.read(settings.CAPABILITY_KEY_SECRET)
     links = {"self": f"{base_url(request)}/files/{file.id}"}
     for use in capabilities.LINKS if caller.in_person else (Use.EVENTS,):
-        capability = capabilities.issue(key, file.owner, file.id, use, capability_seconds)
+        capability = capabilities.issue(key, Holder(file.owner), file.id, use, capability_seconds)
         links[use] = f"{stream_url}/files/{file.id}/{use}?capability={capability}"
     if Use.CONTENT in links:
         links["direct"] = f"{links[Use.CONTENT]}&direct=1"
-    return file.public() | {"links": links}
+    return file.public(to_owner=caller.in_person) | {"links": links}
 
 
 def upload_capability(owner: str, expires_at: int, drop: str | None = None) -> tuple[str, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Text that carries its own permission: a JWT (RFC 7519, HS256) bound to an owner, one use and a time.
 
-A link's capability is bound to one file as well; one for uploads lets in whoever cannot send an access token: an Uppy
+A link's capability is bound to one record as well; one for uploads lets in whoever cannot send an access token: an Uppy
 page of the owner's own, or through a drop people without an account.
 """
 
@@ -39,9 +39,20 @@ class Caller:
 LINKS = (Use.CONTENT, Use.EVENTS)  # the uses of one file, each of which has a link
 
 
-def issue(key: str, owner: str, file_id: str, use: Use, seconds: int) -> str:
-    """A capability that ends in `seconds`."""
-    claims = {"sub": owner, "file": file_id, "use": use, "exp": int(time.time()) + seconds}
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a link: in whose name, through which share, where it was one, and by which opening of that."""
+
+    owner: str
+    share: str | None = None  # the id of the share, with which the link ends
+    opening: str | None = None  # what tells the links of one opening from those of another
+
+
+def issue(key: str, holder: Holder, record_id: str, use: Use, seconds: int) -> str:
+    """A capability for this use of this record that ends in `seconds`."""
+    claims = {"sub": holder.owner, "record": record_id, "use": use, "exp": int(time.time()) + seconds}
+    if holder.share and holder.opening:
+        claims |= {"share": holder.share, "jti": holder.opening}
     return jwt.encode(claims, key, algorithm="HS256")
 
 
@@ -54,12 +65,15 @@ def issue_upload(key: str, owner: str, expires_at: int, drop: str | None = None)
     return jwt.encode(claims, key, algorithm="HS256")
 
 
-def owner_of(capability: str, key: str, file_id: str, use: Use) -> str:
-    """The owner in whose name this use of this file is allowed. Raises InvalidCapability, ExpiredCapability."""
-    claims = _claims(capability, key, "file")
-    if claims["file"] != file_id or claims["use"] != use:
-        raise InvalidCapability("The capability is for another file or another use.")
-    return str(claims["sub"])
+def holder_of(capability: str, key: str, record_id: str, use: Use) -> Holder:
+    """In whose name, and by which way, this use of this record is allowed.
+
+    Raises InvalidCapability, ExpiredCapability.
+    """
+    claims = _claims(capability, key, "record")
+    if claims["record"] != record_id or claims["use"] != use:
+        raise InvalidCapability("The capability is for something else, or for another use.")
+    return Holder(str(claims["sub"]), claims.get("share"), claims.get("jti"))
 
 
 def uploader(capability: str, key: str) -> Caller:
@@ -67,7 +81,7 @@ def uploader(capability: str, key: str) -> Caller:
     claims = _claims(capability, key)
     ways = {name: claims[name] for name in ("drop", "jti") if name in claims}
     named = len(ways) == 1 and all(isinstance(way, str) and way for way in ways.values())
-    if claims["use"] != Use.UPLOAD or "file" in claims or not named:
+    if claims["use"] != Use.UPLOAD or "record" in claims or not named:
         raise InvalidCapability("The capability is for another use.")
     return Caller(str(claims["sub"]), ways.get("drop"), ways.get("jti"))
 

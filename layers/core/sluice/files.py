@@ -1,13 +1,15 @@
 """The file: its record, its states, and the DynamoDB table that keeps it.
 
-IAM actions: dynamodb:GetItem (get, was_deleted), dynamodb:PutItem (create, save, delete), dynamodb:DeleteItem (delete),
-for the claims of a transaction (create) what they do, dynamodb:Query (page).
+IAM actions: dynamodb:GetItem (get, was_deleted), dynamodb:BatchGetItem (several), dynamodb:PutItem (create, save,
+delete), dynamodb:DeleteItem (delete), for the claims of a transaction (create) what they do. `listing` and `feed` ask
+the indexes for what is written here.
 """
 
 import os
+import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +20,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
 from sluice import limits, settings
-from sluice.errors import Conflict, FileNotFound, InvalidCursor, WrongState
+from sluice.errors import Busy, Conflict, FileNotFound, WrongState
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -89,6 +91,8 @@ class File:
     status: Status = Status.UPLOADING
     revision: int = 1
     filename: str
+    folder: str | None = None  # where its sender has it: `a/b`, checked by the API
+    metadata: dict[str, str] | None = None  # whatever its sender or its owner notes about it
     size: int
     content_type: str
     mode: Mode
@@ -98,6 +102,7 @@ class File:
     declared: dict[str, str] = field(default_factory=dict)  # digests that the client says the file has
     digests: dict[str, str] = field(default_factory=dict)  # digests that the hasher found
     verified: bool = False  # the sender's own digest, of the whole or of every part, was compared and held
+    crc32: str | None = None  # of all bytes, in hex: a ZIP needs it before the first of them
     mismatch: dict[str, str] | None = None  # what contradicts it, where it failed so: name, expected, found
     received_bytes: int = 0
     hashed_bytes: int = 0
@@ -144,9 +149,11 @@ class File:
             return max(1, self.own_parts)
         return limits.part_count(self.size, self.part_size)
 
-    def public(self) -> dict[str, Any]:
-        """What the file's owner may see: the HTTP contract's file without its links."""
+    def public(self, *, to_owner: bool = False) -> dict[str, Any]:
+        """The HTTP contract's file without its links. Through which drop it came is told to its owner alone."""
         shown: dict[str, Any] = {name: getattr(self, name) for name in _PUBLIC}
+        if not to_owner:
+            shown["drop"] = None
         if self.size_limit is not None:
             shown["size"] = None
         if self.own_parts is not None:
@@ -168,17 +175,15 @@ OWNER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.@=-]{1,128}")
 TOMBSTONES = "deleted/"  # and the owner: a partition of what was deleted; no owner has a slash
 # Longer than a URL that was given out can still be used, and its event can wait in the queue.
 TOMBSTONE_DAYS = 15
-PAGE_READS = 10  # of the table for one answer
-FILTERED_READ = 100  # records looked at in one read of a filtered list: about 100 KB, 13 read units
-# What _seen() shows as another state than is written.
-FILTERS = {
-    Status.UPLOADING: "#status = :status AND expires_at > :now",
-    Status.ABORTED: "#status = :status OR (#status = :uploading AND expires_at <= :now)",
-}
+# Keys in one BatchGetItem, https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+BATCH_KEYS = 100
+BATCH_ATTEMPTS = 8  # at the keys that DynamoDB was too busy for: with these pauses about 6 s
+# Of the folder in the key of an index, which has 1,024 bytes: an id and a slash come behind it.
+PLACE_BYTES = 960
 EXPIRED = "expired"  # why an upload is aborted that nobody finished in time
 UPLOAD_MISSING = "upload_missing"  # why a file failed that S3 knows neither an upload nor an object of
 _PRIVATE = {
-    *("owner", "declared", "forget_at", "upload_id", "size_limit", "own_parts", "drop", "capability"),
+    *("owner", "declared", "forget_at", "upload_id", "size_limit", "own_parts", "capability", "crc32"),
     *("composite", "resumed", "lease_holder", "lease_until", "digest_states", "attempts", "rereads"),
 }
 # What DynamoDB gives back as Decimal.
@@ -237,7 +242,7 @@ class Files:
             item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         if item is None:
             raise FileNotFound("You have no file with this id.", id=file_id[:40])
-        return _seen(_from_item(item))
+        return seen(from_item(item))
 
     def save(self, file: File, claims: Sequence["TransactWriteItemTypeDef"] = (), /, **changes: Any) -> File:
         """Write `file` with `changes` if nobody wrote since it was read; the revision goes up by one.
@@ -257,6 +262,7 @@ class Files:
     def delete(self, file: File) -> None:
         """Forget the file, but not that it was deleted: a URL that was given out before may still bring its bytes."""
         tombstone = _tombstone(file.owner, file.id) | {"forget_at": {"N": str(in_days(TOMBSTONE_DAYS))}}
+        tombstone |= changed(file.owner, now())
         self._client.put_item(TableName=self._table, Item=tombstone)
         self._client.delete_item(TableName=self._table, Key={"owner": {"S": file.owner}, "id": {"S": file.id}})
 
@@ -265,45 +271,27 @@ class Files:
         key = _tombstone(owner, file_id)
         return "Item" in self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
 
-    def page(self, owner: str, limit: int, cursor: str | None, status: Status | None) -> tuple[list[File], str | None]:
-        """At most `limit` of the owner's files, newest first, and the cursor of the next page. Raises InvalidCursor.
+    def several(self, owner: str, ids: Iterable[str]) -> list[File]:
+        """The records of these ids as last written, in this order, without those that are not there (any more).
 
-        With a `status` a page may be short, or even empty, and still have a next one: an answer reads PAGE_READS times.
+        Raises Busy where DynamoDB does not give all of them.
         """
-        found: list[File] = []
-        after = cursor
-        if after is not None and not ID.fullmatch(after):
-            raise InvalidCursor("Take `next` of the page before as it is.")
-        query: dict[str, Any] = {
-            "TableName": self._table,
-            "KeyConditionExpression": "#owner = :owner",
-            "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": {":owner": {"S": owner}},
-            "ScanIndexForward": False,
-            "Limit": limit,
-        }
-        if status:
-            query["FilterExpression"] = FILTERS.get(status, "#status = :status")
-            query["ExpressionAttributeNames"]["#status"] = "status"
-            query["ExpressionAttributeValues"][":status"] = {"S": status}
-            if status in FILTERS:
-                query["ExpressionAttributeValues"][":now"] = {"N": str(int(time.time()))}
-            if status is Status.ABORTED:
-                query["ExpressionAttributeValues"][":uploading"] = {"S": Status.UPLOADING}
-            # DynamoDB applies a filter after its limit: such a page is gathered from several larger reads.
-            query["Limit"] = max(limit, FILTERED_READ)
-        for _ in range(PAGE_READS):
-            if after:
-                query["ExclusiveStartKey"] = {"owner": {"S": owner}, "id": {"S": after}}
-            answer = self._client.query(**query)
-            found += map(_seen, map(_from_item, answer["Items"]))
-            after = answer.get("LastEvaluatedKey", {}).get("id", {}).get("S")
-            if len(found) > limit:
-                found = found[:limit]
-                after = found[-1].id
-            if after is None or len(found) == limit:
-                break
-        return found, after
+        wanted = list(dict.fromkeys(ids))
+        found: dict[str, File] = {}
+        for start in range(0, len(wanted), BATCH_KEYS):
+            keys: list[Any] = [{"owner": {"S": owner}, "id": {"S": one}} for one in wanted[start : start + BATCH_KEYS]]
+            for attempt in range(BATCH_ATTEMPTS):
+                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+                for item in answer["Responses"].get(self._table, []):
+                    file = seen(from_item(item))
+                    found[file.id] = file
+                if not (left := answer.get("UnprocessedKeys", {}).get(self._table)):
+                    break
+                keys = list(left["Keys"])
+                time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
+            else:
+                raise Busy("The table has more to do than it can; ask again.")
+        return [found[one] for one in wanted if one in found]
 
     def _put(
         self, file: File, condition: str, values: dict[str, Any], claims: Sequence["TransactWriteItemTypeDef"]
@@ -341,7 +329,7 @@ class Files:
             raise Conflict("Others write at this moment; ask again.", id=file.id) from None
 
 
-def _seen(file: File) -> File:
+def seen(file: File) -> File:
     """The file as it stands now: an upload whose time is over has been aborted, without anybody who writes that.
 
     S3 aborts the upload by the bucket's lifecycle rule, and DynamoDB forgets the record.
@@ -357,16 +345,35 @@ def _tombstone(owner: str, file_id: str) -> dict[str, Any]:
     return {"owner": {"S": TOMBSTONES + owner}, "id": {"S": file_id}}
 
 
+def changed(owner: str, moment: str) -> dict[str, Any]:
+    """What puts an item into the index `changes`, from which the owner's feed is read; `moment` as `now` says it."""
+    return {"feed": {"S": owner}, "changed": {"S": moment}}
+
+
+def place(folder: str | None, file_id: str = "") -> str:
+    """Where a file stands in the index `places`; without an id, what everything in and below the folder begins with.
+
+    Files without a folder stand behind a slash alone, as no folder begins with one. Of a very long folder only the
+    beginning fits, so whoever asks for one has to look at the records.
+    """
+    text = f"{folder or ''}/"
+    if len(text.encode()) > PLACE_BYTES:
+        text = text.encode()[:PLACE_BYTES].decode(errors="ignore")
+    return text + file_id
+
+
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
 
 def _to_item(file: File) -> dict[str, Any]:
     values = {f.name: getattr(file, f.name) for f in fields(File)}
-    return {name: _serialize(value) for name, value in values.items() if value is not None}
+    item: dict[str, Any] = {name: _serialize(value) for name, value in values.items() if value is not None}
+    places = {"place": {"S": place(file.folder, file.id)}, "folded": {"S": file.filename.casefold()}}
+    return item | places | changed(file.owner, file.updated_at)
 
 
-def _from_item(item: Mapping[str, Any]) -> File:
+def from_item(item: Mapping[str, Any]) -> File:
     known = {f.name for f in fields(File)}
     values: dict[str, Any] = {name: _deserialize(value) for name, value in item.items() if name in known}
     for name in _NUMBERS & values.keys():

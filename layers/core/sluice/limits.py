@@ -37,6 +37,10 @@ UNTOLD_POST_BYTES = 100 * MIB
 # than a thousandth of that is a connection that is broken or misused, and a new one helps more than patience.
 LEAST_READ_RATE = 32 * KIB
 MAX_FILENAME_CHARACTERS = 255  # what common file systems take
+MAX_FOLDER_BYTES = 1_024  # of UTF-8: what S3 takes for a whole key
+MAX_METADATA = 20  # strings of one file
+MAX_METADATA_BYTES = 2_048  # of their names and texts together, as S3 takes of an object's own
+MAX_ID_CHARACTERS = 26
 MAX_FINGERPRINT_BYTES = 1_024  # a DynamoDB sort key, which it is in the index of unfinished uploads
 MAX_CONTENT_TYPES = 50  # media ranges and extensions in one drop
 MAX_MEDIA_RANGE_CHARACTERS = 255  # RFC 6838, section 4.2: two names of at most 127 characters

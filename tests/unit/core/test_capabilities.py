@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice import capabilities
-from sluice.capabilities import Use
+from sluice.capabilities import Holder, Use
 from sluice.errors import ExpiredCapability, InvalidCapability
 
 KEY = "k" * 64
@@ -17,7 +17,7 @@ BASE64URL = string.ascii_letters + string.digits + "-_"
 
 
 def issued(use: Use = Use.CONTENT, seconds: int = 60) -> str:
-    return capabilities.issue(KEY, "alice", FILE, use, seconds)
+    return capabilities.issue(KEY, Holder("alice"), FILE, use, seconds)
 
 
 def uploading(expires_in: int = 60, drop: str | None = None) -> str:
@@ -25,13 +25,13 @@ def uploading(expires_in: int = 60, drop: str | None = None) -> str:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    return {"sub": "alice", "file": FILE, "use": "content", "exp": int(time.time()) + 60} | changes
+    return {"sub": "alice", "record": FILE, "use": "content", "exp": int(time.time()) + 60} | changes
 
 
 @pytest.mark.parametrize("use", capabilities.LINKS)
 def test_a_capability_names_its_owner(use: Use) -> None:
     """For its own file and use it says in whose name."""
-    assert capabilities.owner_of(issued(use), KEY, FILE, use) == "alice"
+    assert capabilities.holder_of(issued(use), KEY, FILE, use).owner == "alice"
 
 
 def test_a_capability_fits_into_a_link() -> None:
@@ -43,20 +43,20 @@ def test_a_capability_fits_into_a_link() -> None:
 def test_a_capability_ends() -> None:
     """Past its time it is told from an invalid one, so that a page knows to ask for fresh links."""
     with pytest.raises(ExpiredCapability):
-        capabilities.owner_of(issued(seconds=-1), KEY, FILE, Use.CONTENT)
+        capabilities.holder_of(issued(seconds=-1), KEY, FILE, Use.CONTENT)
 
 
 def test_a_capability_is_for_one_file() -> None:
     """The same owner's other file is refused."""
     with pytest.raises(InvalidCapability):
-        capabilities.owner_of(issued(), KEY, FILE[::-1], Use.CONTENT)
+        capabilities.holder_of(issued(), KEY, FILE[::-1], Use.CONTENT)
 
 
 @pytest.mark.parametrize(("use", "other"), [(Use.CONTENT, Use.EVENTS), (Use.EVENTS, Use.CONTENT)])
 def test_a_capability_is_for_one_use(use: Use, other: Use) -> None:
     """Who may watch may not read, nor the other way round."""
     with pytest.raises(InvalidCapability):
-        capabilities.owner_of(issued(use), KEY, FILE, other)
+        capabilities.holder_of(issued(use), KEY, FILE, other)
 
 
 def test_no_byte_can_be_altered() -> None:
@@ -65,7 +65,7 @@ def test_no_byte_can_be_altered() -> None:
     for at, was in enumerate(good):
         for character in set(BASE64URL + ".=% é\n") - {was}:
             with pytest.raises(InvalidCapability):
-                capabilities.owner_of(good[:at] + character + good[at + 1 :], KEY, FILE, Use.CONTENT)
+                capabilities.holder_of(good[:at] + character + good[at + 1 :], KEY, FILE, Use.CONTENT)
 
 
 def test_no_byte_can_be_left_out() -> None:
@@ -74,20 +74,20 @@ def test_no_byte_can_be_left_out() -> None:
     for at in range(len(good)):
         for altered in (good[:at] + good[at + 1 :], good[:at]):
             with pytest.raises(InvalidCapability):
-                capabilities.owner_of(altered, KEY, FILE, Use.CONTENT)
+                capabilities.holder_of(altered, KEY, FILE, Use.CONTENT)
 
 
 @given(st.text(max_size=80))
 def test_nonsense_is_invalid_and_nothing_worse(text: str) -> None:
     """Whatever a client puts there, the answer is a 403, never a crash."""
     with pytest.raises(InvalidCapability):
-        capabilities.owner_of(text, KEY, FILE, Use.CONTENT)
+        capabilities.holder_of(text, KEY, FILE, Use.CONTENT)
 
 
 def test_another_key_is_refused() -> None:
     """Replacing the key ends all links."""
     with pytest.raises(InvalidCapability):
-        capabilities.owner_of(issued(), "j" * 64, FILE, Use.CONTENT)
+        capabilities.holder_of(issued(), "j" * 64, FILE, Use.CONTENT)
 
 
 @pytest.mark.parametrize(("algorithm", "key"), [("none", ""), ("HS384", KEY), ("HS512", KEY)])
@@ -95,23 +95,23 @@ def test_only_the_one_algorithm_counts(algorithm: str, key: str) -> None:
     """`none` and even a correct signature of another algorithm are refused (RFC 8725, 3.1)."""
     forged = jwt.encode(claims(), key, algorithm=algorithm)
     with pytest.raises(InvalidCapability):
-        capabilities.owner_of(forged, KEY, FILE, Use.CONTENT)
+        capabilities.holder_of(forged, KEY, FILE, Use.CONTENT)
 
 
-@pytest.mark.parametrize("missing", ["sub", "file", "use", "exp"])
+@pytest.mark.parametrize("missing", ["sub", "record", "use", "exp"])
 def test_every_claim_is_required(missing: str) -> None:
     """A token without an end, an owner, a file or a use is no capability, even when rightly signed."""
     partial = claims()
     del partial[missing]
     with pytest.raises(InvalidCapability):
-        capabilities.owner_of(jwt.encode(partial, KEY, algorithm="HS256"), KEY, FILE, Use.CONTENT)
+        capabilities.holder_of(jwt.encode(partial, KEY, algorithm="HS256"), KEY, FILE, Use.CONTENT)
 
 
-@pytest.mark.parametrize("change", [{"sub": 7}, {"file": [FILE]}, {"use": None}, {"exp": "never"}])
+@pytest.mark.parametrize("change", [{"sub": 7}, {"record": [FILE]}, {"use": None}, {"exp": "never"}])
 def test_claims_of_another_type_are_refused(change: dict[str, Any]) -> None:
     """A rightly signed token that another program made with the same key is still no capability."""
     with pytest.raises(InvalidCapability):
-        capabilities.owner_of(jwt.encode(claims(**change), KEY, algorithm="HS256"), KEY, FILE, Use.CONTENT)
+        capabilities.holder_of(jwt.encode(claims(**change), KEY, algorithm="HS256"), KEY, FILE, Use.CONTENT)
 
 
 @pytest.mark.parametrize("drop", [None, FILE])
@@ -142,7 +142,7 @@ def test_a_link_lets_nobody_upload(use: Use) -> None:
 def test_who_may_upload_may_not_read(use: Use, drop: str | None) -> None:
     """It names no file."""
     with pytest.raises(InvalidCapability):
-        capabilities.owner_of(uploading(drop=drop), KEY, FILE, use)
+        capabilities.holder_of(uploading(drop=drop), KEY, FILE, use)
 
 
 def test_no_byte_of_a_way_in_can_be_altered() -> None:
@@ -158,7 +158,7 @@ def test_no_byte_of_a_way_in_can_be_altered() -> None:
 def test_every_claim_of_a_way_in_is_required(missing: str) -> None:
     """Only the drop may be missing: then it is the owner's own."""
     partial = claims(use="upload", drop=FILE)
-    del partial["file"], partial[missing]
+    del partial["record"], partial[missing]
     with pytest.raises(InvalidCapability):
         capabilities.uploader(jwt.encode(partial, KEY, algorithm="HS256"), KEY)
 
@@ -167,6 +167,6 @@ def test_every_claim_of_a_way_in_is_required(missing: str) -> None:
 def test_a_drop_of_another_type_is_refused(drop: Any) -> None:
     """It must never pass for the owner, who has none."""
     odd = claims(use="upload", drop=drop)
-    del odd["file"]
+    del odd["record"]
     with pytest.raises(InvalidCapability):
         capabilities.uploader(jwt.encode(odd, KEY, algorithm="HS256"), KEY)

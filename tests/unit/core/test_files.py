@@ -1,21 +1,17 @@
-import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import unquote_plus
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.stub import ANY, Stubber
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sluice import files
 from sluice.digests import Digests
-from sluice.errors import Conflict, FileNotFound, InvalidCursor, WrongState
+from sluice.errors import Conflict, FileNotFound, WrongState
 from sluice.files import ENDED, File, Files, Mode, Status, new_id, owner_and_id
 from sluice.limits import MAX_OBJECT_BYTES
 from tests.unit.core.records import a_file, client
@@ -230,124 +226,6 @@ def test_an_unknown_id_is_not_found(dynamodb: Stubber, table: Files) -> None:
         table.get("alice", file_id)
 
 
-@pytest.mark.parametrize("cursor", ["", "!", "x" * 5000, "0" * 25])
-def test_a_cursor_of_ones_own_making_is_refused(table: Files, cursor: str) -> None:
-    """A cursor is the last id of the page before; anything else never reaches DynamoDB."""
-    with pytest.raises(InvalidCursor):
-        table.page("default", 10, cursor, None)
-
-
-def answering(query: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """As a `with`: every Query is answered by this function of its parameters."""
-
-    def answer(params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
-        return AWSResponse("", 200, HTTPHeaders(), None), query(json.loads(params["body"]))
-
-    @contextmanager
-    def registered() -> Iterator[None]:
-        DYNAMODB.meta.events.register("before-call.dynamodb.Query", answer)
-        try:
-            yield
-        finally:
-            DYNAMODB.meta.events.unregister("before-call.dynamodb.Query", answer)
-
-    return registered()
-
-
-@dataclass
-class Owned:
-    """One owner's files, oldest first, listed as DynamoDB does: the limit counts what is read, the filter follows."""
-
-    records: list[File]
-    limits: list[int]  # of the reads so far
-
-    @classmethod
-    def of(cls, *statuses: Status) -> "Owned":
-        return cls([a_file(id=f"{number:026}", status=status) for number, status in enumerate(statuses)], [])
-
-    def query(self, params: dict[str, Any]) -> dict[str, Any]:
-        assert params["ScanIndexForward"] is False
-        self.limits.append(params["Limit"])
-        last = params.get("ExclusiveStartKey", {}).get("id", {}).get("S", "z")
-        after = [file for file in reversed(self.records) if file.id < last]
-        read = after[: params["Limit"]]
-        wanted = params["ExpressionAttributeValues"].get(":status", {}).get("S")
-        answer: dict[str, Any] = {"Items": [files._to_item(one) for one in read if wanted in (None, one.status)]}
-        if len(read) == params["Limit"]:  # also where it was the last one: DynamoDB does not look further
-            answer["LastEvaluatedKey"] = {"owner": {"S": "default"}, "id": {"S": read[-1].id}}
-        return answer
-
-
-@given(
-    statuses=st.lists(st.sampled_from([Status.READY, Status.FAILED, Status.HASHING]), max_size=40),
-    wanted=st.none() | st.just(Status.READY),
-    limit=st.integers(1, 12),
-    filtered_read=st.integers(1, 12),
-    reads=st.integers(1, 3),
-)
-def test_pages_are_the_list_whatever_is_filtered(
-    statuses: list[Status], wanted: Status | None, limit: int, filtered_read: int, reads: int
-) -> None:
-    """Page by page each file of the wanted state comes once, newest first, and no answer is too long or too dear."""
-    owned, table = Owned.of(*statuses), Files(DYNAMODB, "the-table")
-    walked: list[File] = []
-    cursor: str | None = None
-    with answering(owned.query), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "FILTERED_READ", filtered_read)
-        patch.setattr(files, "PAGE_READS", reads)
-        for _ in range(len(statuses) + 2):
-            before = len(owned.limits)
-            page, cursor = table.page("default", limit, cursor, wanted)
-            assert len(page) <= limit
-            assert 1 <= len(owned.limits) - before <= reads
-            walked += page
-            if cursor is None:
-                break
-    assert cursor is None
-    assert walked == [file for file in reversed(owned.records) if wanted in (None, file.status)]
-
-
-def test_a_plain_page_reads_what_it_shows(table: Files) -> None:
-    """One read of `limit` records; nothing is paid for that nobody sees."""
-    owned = Owned.of(*[Status.READY] * 9)
-    with answering(owned.query):
-        page, cursor = table.page("default", 3, None, None)
-    assert [file.id for file in page] == [file.id for file in owned.records[:5:-1]]
-    assert (cursor, owned.limits) == (page[-1].id, [3])
-
-
-def test_a_filtered_page_reads_many_records_at_once(table: Files) -> None:
-    """A wanted one among a hundred is found by one read, and the next page goes on behind the last one shown."""
-    statuses = [Status.FAILED, Status.FAILED, *[Status.READY] * 98]
-    owned = Owned.of(*statuses)
-    with answering(owned.query):
-        first, cursor = table.page("default", 1, None, Status.FAILED)
-        second, _ = table.page("default", 1, cursor, Status.FAILED)
-    assert [file.id for file in first + second] == [owned.records[1].id, owned.records[0].id]
-    assert owned.limits[0] == files.FILTERED_READ == 100
-
-
-def test_a_filtered_page_is_cut_where_it_is_full(table: Files) -> None:
-    """One read may find more than a page: the rest comes with the next page, and none of it is lost."""
-    owned = Owned.of(*[Status.READY] * 5)
-    with answering(owned.query):
-        first, cursor = table.page("default", 2, None, Status.READY)
-        second, last = table.page("default", 3, cursor, Status.READY)
-    assert [len(first), len(second)] == [2, 3]
-    assert first + second == owned.records[::-1]
-    assert (cursor, last) == (first[-1].id, None)
-
-
-def test_a_filtered_page_gives_up_in_time(table: Files) -> None:
-    """After ten reads without a find the page is empty and has a cursor: no answer reads a whole table."""
-    owned = Owned.of(Status.FAILED, *[Status.READY] * (files.PAGE_READS * files.FILTERED_READ))
-    with answering(owned.query):
-        page, cursor = table.page("default", 20, None, Status.FAILED)
-        assert (page, cursor, len(owned.limits)) == ([], owned.records[1].id, files.PAGE_READS)
-        page, cursor = table.page("default", 20, cursor, Status.FAILED)
-    assert (page, cursor) == ([owned.records[0]], None)
-
-
 @given(st.lists(st.integers(0, 2**47), min_size=2, max_size=2, unique=True))
 def test_later_ids_sort_after_earlier_ones(moments: list[int]) -> None:
     """Whatever the random half, a later millisecond sorts behind: a list by id is a list by age."""
@@ -408,10 +286,11 @@ def test_what_an_owner_sees_has_no_internals() -> None:
     assert set(shown) == {
         *("id", "status", "revision", "filename", "size", "content_type", "mode", "part_size", "part_count"),
         *("received_bytes", "hashed_bytes", "resumes", "digests", "mismatch", "etag", "version_id", "reason"),
-        *("fingerprint", "part_digest", "verified"),
+        *("fingerprint", "part_digest", "verified", "folder", "metadata", "drop"),
         *("created_at", "updated_at", "expires_at"),
     }
     assert shown["etag"] is None
+    assert (a_file(drop="d").public()["drop"], a_file(drop="d").public(to_owner=True)["drop"]) == (None, "d")
     assert shown["part_count"] == 3
     assert shown["expires_at"] == "2096-10-02T07:06:40Z"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", shown["created_at"])

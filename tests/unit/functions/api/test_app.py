@@ -161,7 +161,7 @@ def test_a_small_file_is_one_put(client: TestClient, dynamodb: Stubber) -> None:
         link = urlsplit(file["links"][use])
         assert link.geturl().startswith(f"https://stream.example/files/{file['id']}/{use}?")
         (capability,) = parse_qs(link.query)["capability"]
-        assert capabilities.owner_of(capability, CAPABILITY_KEY, file["id"], use) == "alice"
+        assert capabilities.holder_of(capability, CAPABILITY_KEY, file["id"], use).owner == "alice"
 
 
 def test_a_large_file_is_many_parts(client: TestClient, dynamodb: Stubber, s3: Stubber) -> None:

@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.testclient import TestClient
 
 from sluice import capabilities
-from sluice.capabilities import Use
+from sluice.capabilities import Holder, Use
 from sluice.files import File, Status, _to_item
 from tests.unit.core.records import a_file
 from tests.unit.functions.modules import CAPABILITY_KEY, imported
@@ -64,7 +64,9 @@ def link(dynamodb: Stubber, file: File, use: Use = Use.CONTENT) -> str:
     key = {"owner": {"S": file.owner}, "id": {"S": file.id}}
     expected = {"TableName": "the-table", "Key": key, "ConsistentRead": True}
     dynamodb.add_response("get_item", {"Item": _to_item(file)}, expected)
-    return f"/files/{file.id}/{use}?capability={capabilities.issue(CAPABILITY_KEY, file.owner, file.id, use, 60)}"
+    return (
+        f"/files/{file.id}/{use}?capability={capabilities.issue(CAPABILITY_KEY, Holder(file.owner), file.id, use, 60)}"
+    )
 
 
 def there(s3: Stubber, file: File, **changes: Any) -> None:
@@ -233,17 +235,17 @@ def test_no_link_without_a_capability(client: TestClient, use: Use, query: str) 
 def test_a_capability_opens_nothing_else(client: TestClient) -> None:
     """Neither another file, nor another use, nor anything when its time is over."""
     mine, other = "0" * 26, "1" * 26
-    capability = capabilities.issue(CAPABILITY_KEY, "alice", mine, Use.EVENTS, 60)
+    capability = capabilities.issue(CAPABILITY_KEY, Holder("alice"), mine, Use.EVENTS, 60)
     for path in (f"/files/{other}/events", f"/files/{mine}/content"):
         assert client.get(f"{path}?capability={capability}").json()["code"] == "invalid_capability"
-    old = capabilities.issue(CAPABILITY_KEY, "alice", mine, Use.EVENTS, -1)
+    old = capabilities.issue(CAPABILITY_KEY, Holder("alice"), mine, Use.EVENTS, -1)
     assert client.get(f"/files/{mine}/events?capability={old}").json()["code"] == "expired_capability"
 
 
 def test_a_deleted_files_link_is_a_404(client: TestClient, dynamodb: Stubber) -> None:
     """A capability outlives its file, and then opens nothing."""
     dynamodb.add_response("get_item", {})
-    capability = capabilities.issue(CAPABILITY_KEY, "alice", "0" * 26, Use.CONTENT, 60)
+    capability = capabilities.issue(CAPABILITY_KEY, Holder("alice"), "0" * 26, Use.CONTENT, 60)
     assert client.get(f"/files/{'0' * 26}/content?capability={capability}").status_code == 404
 
 
