@@ -153,7 +153,8 @@ test-browser: $(BROWSER_ENV) ## Use the page, and real Uppy, in a real Chromium 
 
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at every byte, more seeds
-	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 tests/endurance tests/integration/test_runtime_conformance.py \
+	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 --numprocesses 2 --dist loadfile \
+	  tests/endurance tests/integration/test_runtime_conformance.py \
 	  tests/integration/test_reader_faults.py tests/integration/test_resuming.py tests/integration/test_upload_states.py \
 	  tests/integration/test_senders.py tests/integration/test_bounds.py $(ARGS) || \
 	  test $$? = 5 # pytest's word for none, by ARGS

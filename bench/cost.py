@@ -96,7 +96,7 @@ def tables(cpu_s_per_gb: float, slowest_cpu_s_per_gb: float, mb_per_s: float) ->
 
 
 STREAM_MB = 1024  # of the stream function in the template
-STREAM_SECONDS = 60  # after which a stream of events ends: functions/stream/app.py
+STREAM_SECONDS = 60  # after which a stream of events ends: functions/stream/routes/events.py
 
 
 class Watching(NamedTuple):

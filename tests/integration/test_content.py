@@ -40,13 +40,13 @@ def served() -> Iterator[tuple[Origin, Objects]]:
 def stream(served: tuple[Origin, Objects]) -> Iterator[ModuleType]:
     """The function, whose bucket is the origin."""
     with imported("functions.stream.app") as module, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "objects", served[1])
+        patch.setattr(module.contents.connections, "objects", served[1])
         yield module
 
 
 @pytest.fixture
 def dynamodb(stream: ModuleType) -> Iterator[Stubber]:
-    with Stubber(stream.files._client) as stubber:
+    with Stubber(stream.contents.connections.files._client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -129,7 +129,7 @@ def test_other_bytes_than_the_hashed_ones_break_the_transfer(
 ) -> None:
     """A mismatch is an error of the transfer itself: it cannot end as if all were well. It is counted for the alarm."""
     file = a_ready_file(served[0].hold(data))
-    with pytest.raises(stream.content.DigestMismatch):
+    with pytest.raises(stream.contents.content.DigestMismatch):
         client.get(link(dynamodb, file))
     assert counted(capsys) == ["Contradictions"]
 
@@ -157,9 +157,11 @@ def test_what_s3_refuses_in_the_middle_breaks_the_transfer(
     metrics: list[str],
 ) -> None:
     """The answer has begun: it can only break. A file that is lost is counted, a network that is down is not."""
-    monkeypatch.setattr(stream.stored, "BUFFER_BYTES", 10)
+    monkeypatch.setattr(stream.contents.stored, "BUFFER_BYTES", 10)
     monkeypatch.setattr(
-        stream.stored, "PATIENCE", replace(stream.stored.PATIENCE, attempts=2, first_pause_seconds=0.001)
+        stream.contents.stored,
+        "PATIENCE",
+        replace(stream.contents.stored.PATIENCE, attempts=2, first_pause_seconds=0.001),
     )
     data = content(500)
     file = a_ready_file(served[0].hold(data, then=origin.from_byte(100, then, threading.Event())), data)
@@ -180,8 +182,8 @@ def test_who_goes_away_leaves_nothing_behind(
     then: Fault,
 ) -> None:
     """No thread and no connection to S3 waits for a client that is gone, or for a garbage collector."""
-    monkeypatch.setattr(stream.stored, "BUFFER_BYTES", 10)
-    monkeypatch.setattr(stream, "stream_limit", 10_000)
+    monkeypatch.setattr(stream.contents.stored, "BUFFER_BYTES", 10)
+    monkeypatch.setattr(stream.contents.connections, "stream_limit", 10_000)
     data = content(5000)
     file = a_ready_file(served[0].hold(data, then=origin.from_byte(100, then, threading.Event())), data)
     path, _, query = link(dynamodb, file).partition("?")

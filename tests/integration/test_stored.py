@@ -48,8 +48,8 @@ def module() -> Iterator[ModuleType]:
 @pytest.fixture
 def stream(module: ModuleType, here: World, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """The function, whose table and bucket are behind the network."""
-    monkeypatch.setattr(module, "files", here.files)
-    monkeypatch.setattr(module, "objects", here.objects)
+    monkeypatch.setattr(module.contents.connections, "files", here.files)
+    monkeypatch.setattr(module.contents.connections, "objects", here.objects)
     return TestClient(module.app, follow_redirects=False)
 
 
@@ -191,7 +191,7 @@ def test_a_bucket_that_does_not_answer(
     more: str,
 ) -> None:
     """503 with Retry-After long before the reader loses its patience; nothing is lost, and nobody alarmed."""
-    monkeypatch.setattr(module.stored, "FIRST_BYTE_SECONDS", 0.2)
+    monkeypatch.setattr(module.contents.stored, "FIRST_BYTE_SECONDS", 0.2)
     file = kept(here, content(size))
     for operation in ("GetObject", "HeadObject"):
         here.proxy.fail_always(operation, fault)
@@ -206,7 +206,7 @@ def test_a_bucket_that_says_nothing(
     module: ModuleType, stream: TestClient, here: World, monkeypatch: pytest.MonkeyPatch, more: str
 ) -> None:
     """A connection that hangs is not waited for to the end of a socket's time-out."""
-    monkeypatch.setattr(module.stored, "FIRST_BYTE_SECONDS", 0.2)
+    monkeypatch.setattr(module.contents.stored, "FIRST_BYTE_SECONDS", 0.2)
     answered = Event()
 
     def silent(exchange: Exchange) -> None:

@@ -29,14 +29,14 @@ def stream() -> Iterator[ModuleType]:
 
 @pytest.fixture
 def dynamodb(stream: ModuleType) -> Iterator[Stubber]:
-    with Stubber(stream.files._client) as stubber:
+    with Stubber(stream.contents.connections.files._client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
 
 @pytest.fixture
 def s3(stream: ModuleType) -> Iterator[Stubber]:
-    with Stubber(stream.objects._client) as stubber:
+    with Stubber(stream.contents.connections.objects._client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -283,7 +283,7 @@ def test_a_stream_of_events_ends_after_a_minute(
 ) -> None:
     """In order and without a verdict, however long the invocation may last: whoever has left is not noticed."""
     moments = iter([1000.0, 1059.9, 1060.1])
-    monkeypatch.setattr(stream, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(stream.events, "monotonic", lambda: next(moments))
     file = a_ready_file(status=Status.HASHING)
     path = link(dynamodb, file, Use.EVENTS)
     dynamodb.add_response("get_item", {"Item": _to_item(file)})
@@ -295,8 +295,8 @@ def test_a_stream_of_events_ends_after_a_minute(
 def test_the_time_left_is_the_invocations(stream: ModuleType) -> None:
     """The streaming runtime says it in the scope; without one there is no end."""
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 4_500)
-    assert stream.seconds_left(Request({"type": "http", "aws.context": context})) == 4.5
-    assert stream.seconds_left(Request({"type": "http"})) == float("inf")
+    assert stream.contents.seconds_left(Request({"type": "http", "aws.context": context})) == 4.5
+    assert stream.contents.seconds_left(Request({"type": "http"})) == float("inf")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
