@@ -1,6 +1,6 @@
 """The presigned upload protocol: begin, sign, resume, complete, give up."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from functions.api.admission import Admission, FingerprintTaken
 from functions.api.fingerprints import Fingerprints
 from functions.api.parts import lock, part_bytes, right, vouched_for, whole
-from functions.api.schemas import CompletedPart, CreateFile, check_filename
+from functions.api.schemas import CompletedPart, CreateFile, check_filename, check_folder
 from sluice import composites, limits
 from sluice.capabilities import Caller
 from sluice.drops import Drop
@@ -64,9 +64,10 @@ class Uploads:
     def begin(self, caller: Caller, wanted: CreateFile) -> tuple[File, bool]:
         """A new file, or the unfinished one that the fingerprint means; and whether it is new.
 
-        Raises InvalidFilename, TooLarge, ContentTypeRefused, QuotaExceeded, DropNotFound, DropFull, Busy.
+        Raises InvalidFilename, InvalidFolder, TooLarge, ContentTypeRefused, QuotaExceeded, DropNotFound, DropFull,
+        Busy.
         """
-        check_filename(wanted.filename)
+        _check_names(wanted.filename, wanted.folder)
         drop = self._admission.check(caller, wanted)
         if wanted.fingerprint is None:
             return self._create(self._promised(caller, wanted), drop), True
@@ -97,6 +98,8 @@ class Uploads:
         return File(
             owner=caller.owner,
             filename=wanted.filename,
+            folder=wanted.folder,
+            metadata=wanted.metadata,
             size=wanted.size,
             content_type=wanted.content_type,
             mode=Mode.SINGLE if single else Mode.MULTIPART,
@@ -114,7 +117,7 @@ class Uploads:
         Unless it is `sized`, nobody knows its size yet. Of what then comes in one POST the quota promises the most that
         it may be, because S3 asks nobody; parts are counted when they are made one object.
         """
-        check_filename(wanted.filename)
+        _check_names(wanted.filename, wanted.folder)
         drop = self._admission.check(caller, wanted)
         size, size_limit = wanted.size, None
         if not sized:
@@ -126,6 +129,8 @@ class Uploads:
         file = File(
             owner=caller.owner,
             filename=wanted.filename,
+            folder=wanted.folder,
+            metadata=wanted.metadata,
             size=size,
             size_limit=size_limit,
             content_type=wanted.content_type,
@@ -152,7 +157,9 @@ class Uploads:
             raise WrongState("Only the client that began this upload knows its parts.", state=file.status)
         if file.mode is Mode.SINGLE and file.part_digest and digests:  # that of its one part is that of the file
             lock(file, digests[1])
-            file = self._declare(file, {file.part_digest: digests[1]})
+            declared = {file.part_digest: digests[1]}
+            file = self._persistently(file, lambda now: self._declare(now, declared))
+            _expect_uploading(file)
         return [self._sign_one(file, number, (digests or {}).get(number)) for number in numbers]
 
     def sign_as_cut(self, file: File, number: int) -> Signed:
@@ -243,11 +250,22 @@ class Uploads:
         A file that is left `assembling` gets on from here by itself: the hasher sees to it. Raises PartsMissing,
         PartsDiffer, DigestsDiffer, DigestsNeeded, WrongState, Busy.
         """
-        for _ in range(ATTEMPTS):
-            with suppress(Conflict):  # another call, S3's event or the hasher was faster: go on from where it is now
-                return self._complete(file, listed, digests or {})
-            file = self._files.get(file.owner, file.id)
-        raise Busy("The file is being changed at this moment; ask again.")
+        return self._persistently(file, lambda now: self._complete(now, listed, digests or {}))
+
+    def change(self, file: File, changes: Mapping[str, Any]) -> File:
+        """The file under another `filename`, in another `folder`, with other `metadata`; its bytes stay what they are.
+
+        Raises InvalidFilename, InvalidFolder, WrongState where nothing is left to be named, Busy.
+        """
+        _check_names(changes.get("filename"), changes.get("folder"))
+
+        def save(now: File) -> File:
+            if now.status in (Status.FAILED, Status.ABORTED):
+                raise WrongState(f"A file that is {now.status} is not changed any more.", state=now.status)
+            new = {name: value for name, value in changes.items() if getattr(now, name) != value}
+            return self._files.save(now, **new) if new else now
+
+        return self._persistently(file, save)
 
     def delete(self, file: File) -> None:
         """Give an upload up, or delete the file and its object."""
@@ -255,6 +273,14 @@ class Uploads:
             self._delete(file)
         except Conflict:
             self._delete(self._files.get(file.owner, file.id))
+
+    def _persistently(self, file: File, attempt: Callable[[File], File]) -> File:
+        """What `attempt` makes of the file, or of what others made of it at the same time. Raises Busy."""
+        for _ in range(ATTEMPTS):
+            with suppress(Conflict):  # another call, S3's event or the hasher was faster: go on from where it is now
+                return attempt(file)
+            file = self._files.get(file.owner, file.id)
+        raise Busy("The file is being changed at this moment; ask again.")
 
     def _complete(self, file: File, listed: Sequence[CompletedPart] | None, digests: Mapping[str, str]) -> File:
         _refuse_aborted(file)
@@ -429,6 +455,14 @@ class Uploads:
         except ObjectMissing:
             return self._ended(fresh, Status.FAILED, UPLOAD_MISSING)
         return fresh
+
+
+def _check_names(filename: str | None, folder: str | None) -> None:
+    """Raises InvalidFilename, InvalidFolder."""
+    if filename is not None:
+        check_filename(filename)
+    if folder is not None:
+        check_folder(folder)
 
 
 def _expect_uploading(file: File) -> None:

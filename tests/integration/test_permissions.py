@@ -345,6 +345,7 @@ def upload_all_ways(deployed: Deployed) -> None:
     for wanted in ("folder=", "q=A.", "drop=" + drop["id"]):
         assert deployed.api("GET", f"/files?{wanted}", 200)["items"]
     deployed.api("GET", f"/files/{gone['id']}", 200)
+    deployed.api("PATCH", f"/files/{single['id']}", 200, {"folder": "a"})
 
 
 def hash_and_stream_all_ways(deployed: Deployed) -> None:

@@ -1,4 +1,4 @@
-"""Files: begin, show, list, sign, complete, delete."""
+"""Files: begin, show, list, change, sign, complete, delete."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -11,9 +11,9 @@ from functions.api.bodies import Route
 from functions.api.connections import listing, uploads
 from functions.api.parts import FIRST_PARTS, MAX_NUMBERS_CHARACTERS, check_part_numbers, part_numbers
 from functions.api.routes.links import serialize
-from functions.api.schemas import CompleteFile, CreateFile, SignParts
+from functions.api.schemas import ChangeFile, CompleteFile, CreateFile, SignParts, check_folder
 from sluice.files import File, Status
-from sluice.limits import MAX_FILENAME_CHARACTERS, MAX_FOLDER_BYTES, MAX_ID_CHARACTERS
+from sluice.limits import MAX_FILENAME_CHARACTERS, MAX_ID_CHARACTERS
 from sluice.listing import Filter
 from sluice.objects import Part
 
@@ -52,10 +52,12 @@ def create(request: Request, response: Response, caller: CurrentCaller, wanted: 
 
 def wanted_files(
     status: Status | None = None,
-    folder: Annotated[str | None, Query(max_length=MAX_FOLDER_BYTES)] = None,
-    drop: Annotated[str | None, Query(max_length=MAX_ID_CHARACTERS)] = None,
+    folder: str | None = None,
+    drop: Annotated[str | None, Query(min_length=1, max_length=MAX_ID_CHARACTERS)] = None,
     q: Annotated[str | None, Query(min_length=1, max_length=MAX_FILENAME_CHARACTERS)] = None,
 ) -> Filter:
+    if folder:
+        check_folder(folder)
     return Filter(status=status, folder=folder, drop=drop, q=q)
 
 
@@ -76,6 +78,12 @@ def index(
 def show(request: Request, caller: CurrentCaller, file: OwnFile) -> dict[str, Any]:
     """The file with fresh links."""
     return serialize(request, caller, file)
+
+
+@router.patch("/files/{id}", **openapi.CHANGE)
+def change(request: Request, caller: OwnerOnly, file: OwnFile, wanted: ChangeFile) -> dict[str, Any]:
+    """Another name, folder or metadata, while it is uploaded, hashed, or ready."""
+    return serialize(request, caller, uploads.change(file, wanted.model_dump(exclude_unset=True)))
 
 
 @router.get("/files/{id}/parts", **openapi.PARTS)
