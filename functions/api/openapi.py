@@ -104,11 +104,14 @@ class FileInfo(Shown):
 
 
 class Part(Shown):
-    """PUT exactly these `size` bytes of the file, from `offset` on, to `url` with `headers`, before `expires_at`."""
+    """PUT exactly these `size` bytes of the file, from `offset` on, to `url` with `headers`, before `expires_at`.
+
+    Where both are `null` the client cuts the file: every part but the last has at least 5 MiB.
+    """
 
     number: Number
-    offset: Bytes
-    size: Bytes
+    offset: Bytes | None
+    size: Bytes | None
     url: str
     headers: dict[str, str]
     expires_at: Moment
@@ -284,13 +287,14 @@ PARTS = describe(
     "files",
     {200: PartList},
     *(*ANYONE, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.PartDigestNeeded),
-    errors.InvalidRequest,
+    *(errors.InvalidRequest, errors.TooLarge, errors.Conflict),
 )
 LOCKED_PARTS = describe(
     "signParts",
     "files",
     {200: PartList},
     *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.InvalidPartDigest),
+    *(errors.TooLarge, errors.Conflict),
 )
 COMPLETE = describe(
     "completeFile",

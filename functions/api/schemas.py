@@ -176,7 +176,7 @@ class CreateFile(Strict):
     """The promise to upload a file."""
 
     filename: str
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[Annotated[int, Field(ge=0)] | None, Field(description="`null` where nobody knows it yet.")]
     content_type: _ContentType = ""
     fingerprint: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_fingerprint)] | None = None
     digests: Digests = Field(default_factory=dict)
@@ -241,9 +241,10 @@ class CompletedPart(Strict):
 
 
 class CompleteFile(Strict):
-    """Which parts make the file, and which digests it has; without `parts` the server asks S3."""
+    """Which parts make the file, its size, and which digests it has; without `parts` the server asks S3."""
 
     max_bytes: ClassVar = MAX_PARTS * PART_JSON_BYTES
 
     parts: Annotated[list[CompletedPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
+    size: Annotated[int, Field(ge=0)] | None = None
     digests: Digests = Field(default_factory=dict)

@@ -404,7 +404,7 @@ def complete_in_all_ways(deployed: Deployed) -> None:
     assert deployed.api("POST", f"/files/{lost['id']}/complete", 202)["status"] == "assembling"
 
     excess = deployed.here.near_uploads.begin_as_cut(
-        Caller("default"), CreateFile(filename="a", size=1), Mode.MULTIPART, sized=True
+        Caller("default"), CreateFile(filename="a", size=1), Mode.MULTIPART
     )
     part = {"Key": excess.key, "UploadId": str(excess.upload_id), "PartNumber": 1}
     deployed.here.near_s3.upload_part(Bucket=BUCKET, Body=SMALL, **part)

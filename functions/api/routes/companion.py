@@ -131,18 +131,13 @@ def one_post(
     """A form for the whole file. Nobody says when it has been sent: S3's event does."""
     members = [(MEMBER.fullmatch(name), value) for name, value in request.query_params.items()]
     metadata = {match[1]: value for match, value in members if match}
-    size = _size(metadata.get("size"))
-    wanted = _described(filename, kind, metadata)
-    form = uploads.sign_post(uploads.begin_as_cut(asking, wanted, Mode.SINGLE, sized=size is not None))
+    form = uploads.sign_post(uploads.begin_as_cut(asking, _described(filename, kind, metadata), Mode.SINGLE))
     return {"method": "POST", "url": form.url, "fields": form.fields, "expires": _seconds_until(form.expires_at)}
 
 
 @router.post("/multipart")
 def begin(asking: Guest, new: NewUpload) -> dict[str, str]:
-    metadata = new.metadata or {}
-    size = _size(metadata.get("size"))
-    wanted = _described(new.filename, new.type, metadata)
-    file = uploads.begin_as_cut(asking, wanted, Mode.MULTIPART, sized=size is not None)
+    file = uploads.begin_as_cut(asking, _described(new.filename, new.type, new.metadata or {}), Mode.MULTIPART)
     return {"key": file.key, "uploadId": file.id, "bucket": bucket}
 
 
@@ -199,7 +194,7 @@ def _described(filename: str, kind: str | None, metadata: Mapping[str, Any]) -> 
 
     Then the browser says nothing, Uppy `application/octet-stream`, and Uppy 5 may say "undefined".
     """
-    told: dict[str, Any] = {"filename": filename, "size": _size(metadata.get("size")) or 0}
+    told: dict[str, Any] = {"filename": filename, "size": _size(metadata.get("size"))}
     told |= {"folder": folder(metadata.get("relativePath")), "metadata": kept(metadata)}
     known = "" if kind == media_types.UNKNOWN else kind or ""
     try:

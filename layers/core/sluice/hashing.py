@@ -287,7 +287,9 @@ class Job:
     def _composite(self, head: Head) -> tuple[str, int] | None:
         """The digest and the size of the parts to see through, where S3 or the sender has a digest of theirs."""
         name = head.composite.name if head.composite else self._file.part_digest
-        if self._file.own_parts is not None or not name or not available(name):
+        # Where a client has cut the file as it likes, only parts of one size are vouched for: the record has that.
+        as_cut = self._file.own_parts is not None and not self._file.composite
+        if as_cut or not name or not available(name):
             return None
         return (name, self._file.part_size) if head.composite or self._file.composite else None
 
