@@ -20,8 +20,8 @@ OWNER = (*ANYONE, errors.OwnerOnly)
 BODY = (errors.InvalidJson, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge)
 # Of every file that is begun.
 ADMISSION = (
-    *(errors.InvalidFilename, errors.TooLarge, errors.ContentTypeRefused, errors.QuotaExceeded),
-    *(errors.DropFull, errors.Conflict),
+    *(errors.InvalidFilename, errors.InvalidFolder, errors.TooLarge, errors.ContentTypeRefused),
+    *(errors.QuotaExceeded, errors.DropFull, errors.Conflict),
 )
 
 SUMMARY = "Files of any size straight into S3, hashed as they arrive."
@@ -73,6 +73,8 @@ class FileInfo(Shown):
     status: Status
     revision: Annotated[int, Field(ge=1)]
     filename: Annotated[str, Field(examples=["holiday.mov"])]
+    folder: Annotated[str | None, Field(examples=["2026/summer"], description="A relative path.")]
+    metadata: Annotated[dict[str, str] | None, Field(description="What its sender or its owner notes about it.")]
     size: Annotated[Bytes | None, Field(examples=[314_572_800], description="`null` while only its client knows it.")]
     content_type: Annotated[str, Field(examples=["video/quicktime"])]
     mode: Mode
@@ -94,6 +96,7 @@ class FileInfo(Shown):
     ]
     reason: Annotated[str | None, Field(description="Why it failed or was aborted.")]
     fingerprint: str | None
+    drop: Annotated[str | None, Field(description="The drop that it came through, for the owner alone.")]
     created_at: Moment
     updated_at: Moment
     expires_at: Annotated[Moment | None, Field(description="When an upload that nobody completes goes away.")]
@@ -101,11 +104,14 @@ class FileInfo(Shown):
 
 
 class Part(Shown):
-    """PUT exactly these `size` bytes of the file, from `offset` on, to `url` with `headers`, before `expires_at`."""
+    """PUT exactly these `size` bytes of the file, from `offset` on, to `url` with `headers`, before `expires_at`.
+
+    Where both are `null` the client cuts the file: every part but the last has at least 5 MiB.
+    """
 
     number: Number
-    offset: Bytes
-    size: Bytes
+    offset: Bytes | None
+    size: Bytes | None
     url: str
     headers: dict[str, str]
     expires_at: Moment
@@ -263,20 +269,32 @@ BYTES = {
 
 HEALTH = describe("getHealth", "health", {200: Health})
 CREATE = describe("createFile", "files", {200: CreatedFile, 201: CreatedFile}, *ANYONE, *BODY, *ADMISSION)
-INDEX = describe("listFiles", "files", {200: FileList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+INDEX = describe(
+    "listFiles",
+    "files",
+    {200: FileList},
+    *(*OWNER, errors.InvalidRequest, errors.InvalidCursor, errors.InvalidFolder),
+)
+CHANGE = describe(
+    "changeFile",
+    "files",
+    {200: FileInfo},
+    *(*OWNER, *BODY, errors.FileNotFound, errors.WrongState, errors.InvalidFilename, errors.InvalidFolder),
+)
 SHOW = describe("getFile", "files", {200: FileInfo}, *ANYONE, errors.FileNotFound)
 PARTS = describe(
     "listParts",
     "files",
     {200: PartList},
     *(*ANYONE, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.PartDigestNeeded),
-    errors.InvalidRequest,
+    *(errors.InvalidRequest, errors.TooLarge, errors.Conflict),
 )
 LOCKED_PARTS = describe(
     "signParts",
     "files",
     {200: PartList},
     *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.InvalidPartDigest),
+    *(errors.TooLarge, errors.Conflict),
 )
 COMPLETE = describe(
     "completeFile",
