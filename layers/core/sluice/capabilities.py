@@ -20,6 +20,8 @@ class Use(StrEnum):
     CONTENT = "content"
     EVENTS = "events"
     UPLOAD = "upload"
+    SHARE = "share"  # of a share's holder, to open it
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)
