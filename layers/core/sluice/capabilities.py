@@ -78,6 +78,14 @@ def holder_of(capability: str, key: str, record_id: str, use: Use) -> Holder:
     return Holder(str(claims["sub"]), claims.get("share"), claims.get("jti"))
 
 
+def share_of(capability: str, key: str) -> tuple[str, str]:
+    """The owner and the id of the share that its holder may open. Raises InvalidCapability, ExpiredCapability."""
+    claims = _claims(capability, key, "record")
+    if claims["use"] != Use.SHARE:
+        raise InvalidCapability("The capability is for another use.")
+    return str(claims["sub"]), str(claims["record"])
+
+
 def uploader(capability: str, key: str) -> Caller:
     """In whose name, and through which drop, uploads are allowed. Raises InvalidCapability, ExpiredCapability."""
     claims = _claims(capability, key)

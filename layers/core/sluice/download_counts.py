@@ -54,7 +54,7 @@ class DownloadCounts:
     def check(self, share: Share, opening: str, record_id: str) -> None:
         """Whether a request by this link would be answered; nothing is counted. Raises ShareUsedUp."""
         if share.used_up and not self._link(_link_key(share, opening, record_id)).counted:
-            raise _used_up(share)
+            raise used_up(share)
 
     def begin(self, share: Share, opening: str, record_id: str, whole: bool) -> None:
         """Count what a request takes: the whole, or a range. Raises ShareUsedUp, ShareNotFound, Busy."""
@@ -100,7 +100,7 @@ class DownloadCounts:
         if codes and codes[0] == "ConditionalCheckFailed" and codes[1] == "None":
             item = self._client.get_item(TableName=self._table, Key=record, ConsistentRead=True).get("Item")
             ended = item is None or int(item["expires_at"]["N"]) <= time.time()
-            raise not_found(share.id) if ended else _used_up(share)
+            raise not_found(share.id) if ended else used_up(share)
         return not codes
 
     def _keep(self, key: dict[str, Any]) -> bool:
@@ -178,7 +178,8 @@ class Taking:
             logger.warning("the count of a broken download stays", share=self.share.id, error=str(error))
 
 
-def _used_up(share: Share) -> ShareUsedUp:
+def used_up(share: Share) -> ShareUsedUp:
+    """What its holder is told."""
     return ShareUsedUp(f"This share allows {share.max_downloads} downloads, and they were made.")
 
 
