@@ -219,7 +219,7 @@ def _check_password(password: SecretStr) -> SecretStr:
 Title = Annotated[str, StringConstraints(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_title)]
 Message = Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_message)]
 Password = Annotated[SecretStr, AfterValidator(_check_password)]
-_Id = Annotated[str, StringConstraints(max_length=MAX_ID_CHARACTERS)]
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS)]
 ID_JSON_BYTES = MAX_ID_CHARACTERS + 6  # with quotes, a comma and whitespace
 
 
