@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     StringConstraints,
     WithJsonSchema,
     model_validator,
@@ -26,11 +27,19 @@ from sluice.limits import (
     MAX_FILENAME_CHARACTERS,
     MAX_FINGERPRINT_BYTES,
     MAX_FOLDER_BYTES,
+    MAX_ID_CHARACTERS,
+    MAX_JSON_BYTES,
+    MAX_MESSAGE_CHARACTERS,
     MAX_METADATA,
     MAX_METADATA_BYTES,
     MAX_OBJECT_BYTES,
     MAX_PARTS,
     MAX_PARTS_PER_ANSWER,
+    MAX_PASSWORD_BYTES,
+    MAX_SHARE_DOWNLOADS,
+    MAX_SHARE_SECONDS,
+    MAX_SHARED_FILES,
+    MAX_TITLE_CHARACTERS,
     PART_JSON_BYTES,
 )
 
@@ -224,6 +233,65 @@ class CreateDrop(Strict):
     max_file_bytes: Annotated[int, Field(ge=1, le=MAX_OBJECT_BYTES)] | None = None
     content_types: _Ranges | None = None
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
+
+
+def _check_title(text: str) -> str:
+    if not text.strip() or "\n" in text:
+        raise ValueError("should be one line that says something")
+    return _check_message(text)
+
+
+def _check_message(text: str) -> str:
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text if character not in "\n\r\t"):
+        raise ValueError("should have no control characters but line breaks and tabs, and no lone surrogates")
+    if _REORDERING.search(text):
+        raise ValueError("should have no characters that reorder the ones around them")
+    return text
+
+
+def _check_password(password: SecretStr) -> SecretStr:
+    """No word of it in what is said about it."""
+    text = password.get_secret_value()
+    if any(unicodedata.category(character) == "Cs" for character in text):
+        raise ValueError("should have no lone surrogates")
+    if not 0 < len(text.encode()) <= MAX_PASSWORD_BYTES:
+        raise ValueError(f"should have 1 to {MAX_PASSWORD_BYTES} bytes of UTF-8")
+    return password
+
+
+Title = Annotated[str, StringConstraints(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_title)]
+Message = Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_message)]
+Password = Annotated[SecretStr, AfterValidator(_check_password)]
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS)]
+ID_JSON_BYTES = MAX_ID_CHARACTERS + 6  # with quotes, a comma and whitespace
+
+
+class CreateShare(Strict):
+    """The wish to let people without an account take files out: exactly one of `files`, `folder` and `drop`."""
+
+    max_bytes: ClassVar = MAX_JSON_BYTES + MAX_SHARED_FILES * ID_JSON_BYTES
+
+    files: Annotated[list[_Id], Field(min_length=1, max_length=MAX_SHARED_FILES, fail_fast=True)] | None = None
+    folder: Annotated[str, StringConstraints(max_length=MAX_FOLDER_BYTES)] | None = None
+    drop: _Id | None = None
+    title: Title | None = None
+    message: Message | None = None
+    expires_in: Annotated[int, Field(ge=1, le=MAX_SHARE_SECONDS)]
+    max_downloads: Annotated[int, Field(ge=1, le=MAX_SHARE_DOWNLOADS)] | None = None
+    password: Password | None = None
+
+    @model_validator(mode="after")
+    def _names_files_in_one_way(self) -> Self:
+        if [self.files, self.folder, self.drop].count(None) != 2:
+            raise ValueError("a share is made of exactly one of `files`, `folder` and `drop`")
+        return self
+
+
+class OpenShare(Strict):
+    """The wish to see what is in a share, at most 1,000 files at a time."""
+
+    password: Password | None = None
+    cursor: Annotated[str, StringConstraints(max_length=MAX_ID_CHARACTERS)] | None = None
 
 
 class CompletedPart(Strict):

@@ -28,7 +28,8 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    received, event, found, downloaded, pipe, small, digests, page, folder, holiday, code = ran.stdout.splitlines()
+    received, event, found, downloaded, pipe, small, digests, page, *more = ran.stdout.splitlines()
+    share, taken, folder, holiday, code = more
     assert received == '{"received":2,"missing":0}'
     assert event == "event: ready"
     assert downloaded.split()[0] == found
@@ -36,4 +37,6 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     assert '"sha-256":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"' in digests
     assert page.startswith(f"{stack.api}/#drop=")
     assert (pipe, folder, holiday) == ("13", "2026/summer", "holiday.mov")
+    assert share.startswith(f"{stack.api}/#share=")
+    assert taken.split()[0] == found
     assert code == "file_not_found"
