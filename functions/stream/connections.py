@@ -1,9 +1,13 @@
 """The table and the bucket that every route works on, connected once for each environment of the function."""
 
 from sluice import settings
+from sluice.downloads import Downloads
 from sluice.files import Files
+from sluice.listing import Listing
 from sluice.objects import Objects
 
 files = Files.connect()
+listing = Listing(files)
+downloads = Downloads.connect()
 objects = Objects.connect()
 stream_limit = settings.STREAM_LIMIT_BYTES.read()

@@ -20,6 +20,8 @@ class Use(StrEnum):
     CONTENT = "content"
     EVENTS = "events"
     UPLOAD = "upload"
+    FEED = "feed"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Caller:
 
 
 LINKS = (Use.CONTENT, Use.EVENTS)  # the uses of one file, each of which has a link
+ALL_FILES = "files"  # the record of what is about all of an owner's files: the feed and the exports
 
 
 @dataclass(frozen=True, slots=True)
