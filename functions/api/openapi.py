@@ -129,11 +129,21 @@ class CreatedFile(FileInfo, PartList):
     """A file with the first of its parts that are missing, and those that S3 has."""
 
 
+class ListLinks(Shown):
+    """Absolute URLs with capabilities of six hours; the exports have the files that the list was asked for."""
+
+    events: Annotated[str, Field(description="What happens to all files, from the moment of this list on.")]
+    jsonl: str
+    csv: str
+    sha256sum: Annotated[str, Field(description="For `sha256sum -c`.")]
+
+
 class FileList(Shown):
     """The caller's files, newest first; `next` is the cursor of the page that follows."""
 
     items: list[FileInfo]
     next: str | None
+    links: ListLinks
 
 
 class Health(Shown):
