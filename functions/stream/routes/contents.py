@@ -7,12 +7,15 @@ from typing import Annotated
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
 from functions.stream import connections, content, stored
 from functions.stream.auth import allowed
 from functions.stream.invocation import seconds_left
+from functions.stream.transfers import Transfer
 from sluice.capabilities import Use
+from sluice.downloads import Download
 from sluice.errors import NotReady
 from sluice.files import File
 
@@ -43,7 +46,14 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))],
     if start == stop or stop - start > connections.stream_limit:
         source.check()
         return redirect(request, file, source)
-    return Body(source.chunks(start, stop, partial(seconds_left, request)), status, headers)
+    transfer = transfer_of(file.owner, file.id, stop - start)
+    return Body(source.chunks(start, stop, partial(seconds_left, request)), status, headers, transfer)
+
+
+def transfer_of(owner: str, record_id: str, size: int, share: str | None = None) -> Transfer:
+    """So many bytes of a file or an archive, which the owner's feed tells of."""
+    download = Download(owner=owner, record=record_id, size=size, share=share)
+    return Transfer(connections.downloads, download)
 
 
 def redirect(request: Request, file: File, source: stored.Stored) -> Response:
@@ -52,7 +62,9 @@ def redirect(request: Request, file: File, source: stored.Stored) -> Response:
     signed = connections.objects.sign_get(source.version, file.content_type, disposition, request.method)
     # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
     headers = {"Location": signed.url, "Cache-Control": "no-store"}
-    return PlainTextResponse("The file is at the address in Location.\n", 307, headers)
+    # Told after the answer, which does not wait for it. Who asks for the head downloads nothing.
+    told = BackgroundTask(transfer_of(file.owner, file.id, file.size).redirected) if request.method == "GET" else None
+    return PlainTextResponse("The file is at the address in Location.\n", 307, headers, background=told)
 
 
 class Body(StreamingResponse):
@@ -62,13 +74,21 @@ class Body(StreamingResponse):
     S3 behind.
     """
 
-    def __init__(self, chunks: Generator[bytes, None, None], status_code: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        chunks: Generator[bytes, None, None],
+        status_code: int,
+        headers: Mapping[str, str],
+        transfer: Transfer,
+    ) -> None:
         super().__init__(chunks, status_code, headers)
         self._chunks = chunks
+        self._transfer = transfer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await run_sync(next, self._chunks)  # the empty chunk
-            await super().__call__(scope, receive, send)
+            async with self._transfer.counted(send) as counting:
+                await super().__call__(scope, receive, counting)
         finally:
             self._chunks.close()

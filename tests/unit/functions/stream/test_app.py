@@ -18,7 +18,7 @@ from sluice.capabilities import Holder, Use
 from sluice.feed import _earlier
 from sluice.files import File, Status, _to_item, now, rfc3339
 from tests.unit.core.records import a_file
-from tests.unit.functions.modules import CAPABILITY_KEY, imported
+from tests.unit.functions.modules import CAPABILITY_KEY, imported, noted_downloads
 
 DATA = b"The quick brown fox."
 LIMIT = 1000  # the STREAM_LIMIT_BYTES of the tests
@@ -45,7 +45,19 @@ def s3(stream: ModuleType) -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def client(stream: ModuleType, dynamodb: Stubber, s3: Stubber) -> TestClient:  # noqa: ARG001 - nothing is reached unseen
+def downloads(stream: ModuleType) -> Iterator[list[dict[str, Any]]]:
+    """What is written of downloads."""
+    with noted_downloads(stream) as written:
+        yield written
+
+
+@pytest.fixture
+def client(
+    stream: ModuleType,
+    dynamodb: Stubber,  # noqa: ARG001 - nothing is reached unseen
+    s3: Stubber,  # noqa: ARG001
+    downloads: list[Any],  # noqa: ARG001
+) -> TestClient:
     return TestClient(stream.app, raise_server_exceptions=False, follow_redirects=False)
 
 
@@ -358,3 +370,24 @@ def test_nobody_elses_feed(client: TestClient) -> None:
     for path in wrong:
         assert problem(client.get(path)) == (403, "invalid_capability")
     assert problem(client.get(feed_link(seconds=-1))) == (403, "expired_capability")
+
+
+def test_a_redirect_is_told_of_to_the_owner(
+    client: TestClient, dynamodb: Stubber, s3: Stubber, downloads: list[dict[str, Any]]
+) -> None:
+    """A day long, in his feed; a redirect of HEAD is no download."""
+    file = a_ready_file(size=LIMIT + 1)
+    there(s3, file)
+    assert redirects(client.get(link(dynamodb, file)))
+    there(s3, file)
+    assert redirects(client.head(f"{link(dynamodb, file)}&direct=1"))
+    (item,) = downloads
+    assert 86_300 < int(item["forget_at"]["N"]) - time.time() <= 86_400
+    shown = {name: item[name].get("S", item[name].get("N")) for name in ("owner", "feed", "record", "size", "ended")}
+    assert shown == {
+        "owner": f"downloads/{file.owner}",
+        "feed": file.owner,
+        "record": file.id,
+        "size": str(LIMIT + 1),
+        "ended": "redirected",
+    }
