@@ -13,6 +13,7 @@ OPERATIONS = {
     *("createFile", "listFiles", "getFile", "listParts", "signParts", "completeFile", "deleteFile", "putSmallFile"),
     *("digestBody", "createCapability", "createDrop", "getDrop", "deleteDrop", "getHealth"),
     *("getContent", "headContent", "getEvents"),
+    *("getFeed", "exportJsonLines", "exportCsv", "exportSha256Sums"),
 }
 
 
