@@ -135,11 +135,21 @@ class CreatedFile(FileInfo, PartList):
     """A file with the first of its parts that are missing, and those that S3 has."""
 
 
+class ListLinks(Shown):
+    """Absolute URLs with capabilities of six hours; the exports have the files that the list was asked for."""
+
+    events: Annotated[str, Field(description="What happens to all files, from the moment of this list on.")]
+    jsonl: str
+    csv: str
+    sha256sum: Annotated[str, Field(description="For `sha256sum -c`.")]
+
+
 class FileList(Shown):
     """The caller's files, newest first; `next` is the cursor of the page that follows."""
 
     items: list[FileInfo]
     next: str | None
+    links: ListLinks
 
 
 class Health(Shown):
@@ -478,14 +488,67 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
             },
         },
         "/files/{id}/events": {"servers": servers, "get": events},
+        **all_files_paths(servers),
+    }
+
+
+def all_files_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The feed and the exports: the links of a list."""
+    refused = (errors.InvalidCapability, errors.ExpiredCapability, errors.Busy, errors.InvalidRequest)
+    feed = {
+        "operationId": "getFeed",
+        "summary": "Feed",
+        "tags": ["content"],
+        "description": (
+            "Server-sent events of all files: `file`, `deleted`, `download`. "
+            "Needs no token: take `links.events` of a list."
+        ),
+        "parameters": [
+            CAPABILITY_PARAMETER,
+            query("cursor", "Where to begin; `Last-Event-ID` says more.", TEXT),
+            optional("Last-Event-ID"),
+        ],
+        "responses": {
+            "200": {"description": "What happens, as it happens.", "content": {"text/event-stream": {"schema": TEXT}}},
+            **{str(status): told for status, told in failures((*refused, errors.InvalidCursor)).items()},
+        },
+        "security": [],
+    }
+    return {"/events": {"servers": servers, "get": feed}} | {
+        f"/files.{name}": {
+            "servers": servers,
+            "get": {
+                "operationId": operation,
+                "summary": f"Files as {words}",
+                "tags": ["content"],
+                "description": "Files as the list has them. Needs no token: take the link of a list.",
+                "parameters": [
+                    CAPABILITY_PARAMETER,
+                    query("status", "In this state.", {"type": "string", "enum": [*Status]}),
+                    query("folder", "In and below this folder.", TEXT),
+                    query("drop", "Through this drop.", TEXT),
+                    query("q", "With this in their name.", {"type": "string", "minLength": 1}),
+                    query("after", "Go on behind the file with this id.", TEXT),
+                    optional("Accept-Encoding"),
+                ],
+                "responses": {
+                    "200": {"description": "A line for each file.", "content": {media_type: {"schema": TEXT}}},
+                    **{str(status): told for status, told in failures((*refused, errors.FileNotFound)).items()},
+                },
+                "security": [],
+            },
+        }
+        for name, operation, words, media_type in (
+            ("jsonl", "exportJsonLines", "JSON Lines", "application/jsonl"),
+            ("csv", "exportCsv", "CSV", "text/csv"),
+            ("sha256", "exportSha256Sums", "lines for `sha256sum -c`", "text/plain"),
+        )
     }
 
 
 TEXT = {"type": "string"}
-LINK_PARAMETERS = [
-    {"name": "id", "in": "path", "required": True, "schema": TEXT},
-    {"name": "capability", "in": "query", "required": True, "schema": TEXT},
-]
+CAPABILITY_PARAMETER = {"name": "capability", "in": "query", "required": True, "schema": TEXT}
+LINK_PARAMETERS = [{"name": "id", "in": "path", "required": True, "schema": TEXT}, CAPABILITY_PARAMETER]
 
 
 def optional(name: str) -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 from sluice import settings
 from sluice.download_counts import DownloadCounts
+from sluice.downloads import Downloads
 from sluice.files import Files
+from sluice.listing import Listing
 from sluice.objects import Objects
 from sluice.shares import Shares
 
 files = Files.connect()
 shares = Shares(*files.connection)
 download_counts = DownloadCounts(*files.connection)
+listing = Listing(files)
+downloads = Downloads.connect()
 objects = Objects.connect()
 stream_limit = settings.STREAM_LIMIT_BYTES.read()

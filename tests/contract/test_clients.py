@@ -108,7 +108,10 @@ def whole_upload(client: Callable[..., Any], stack: Stack, models: Any, types: A
     full = called("files.create_file", client=guest, body=models.CreateFile(filename="a", size=1))
     assert (type(full).__name__, full.code) == ("Problem", "drop_full")
 
-    assert file.id in [one.id for one in called("files.list_files", client=owner, limit=100).items]
+    listed = called("files.list_files", client=owner, limit=100)
+    assert file.id in [one.id for one in listed.items]
+    table = called("content.export_csv", client=reader, capability=capability(listed.links.csv))
+    assert file.id in table
     assert import_module(f"{PACKAGE}.api.files.delete_file").sync(client=owner, id=file.id) is None
     assert called("files.get_file", client=owner, id=file.id).code == "file_not_found"
 
@@ -138,6 +141,6 @@ def test_typescript(programs: Path, stack: Stack, name: str) -> None:
 def test_the_document_names_the_stream_host(stack: Stack) -> None:
     """Of the deployment that serves it."""
     document = httpx.get(f"{stack.api}/openapi.json", trust_env=False).raise_for_status().json()
-    for path in ("/files/{id}/content", "/files/{id}/events"):
+    for path in ("/files/{id}/content", "/files/{id}/events", "/events", "/files.jsonl", "/files.csv", "/files.sha256"):
         (server,) = document["paths"][path]["servers"]
         assert server["url"] == stack.stream

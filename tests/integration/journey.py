@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -25,7 +25,7 @@ class Event:
     id: str
 
 
-def events(url: str, **headers: str) -> Iterator[Event]:
+def events(url: str, **headers: str) -> Generator[Event, None, None]:
     """The server-sent events at `url`, until the server ends the stream."""
     with httpx.stream("GET", url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False) as answer:
         assert answer.status_code == 200, answer.read()

@@ -24,7 +24,7 @@ from tests.integration.origin import Origin
 from tests.integration.proxy import Fault
 from tests.integration.world import content
 from tests.unit.core.records import a_file
-from tests.unit.functions.modules import CAPABILITY_KEY, imported
+from tests.unit.functions.modules import CAPABILITY_KEY, imported, noted_downloads
 
 DATA = b"The quick brown fox."
 LIMIT = 1000  # the STREAM_LIMIT_BYTES of the tests
@@ -41,7 +41,8 @@ def stream(served: tuple[Origin, Objects]) -> Iterator[ModuleType]:
     """The function, whose bucket is the origin."""
     with imported("functions.stream.app") as module, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module.contents.connections, "objects", served[1])
-        yield module
+        with noted_downloads(module):
+            yield module
 
 
 @pytest.fixture

@@ -376,6 +376,8 @@ def hash_and_stream_all_ways(deployed: Deployed) -> None:
             deployed.stream(f"{link}&direct=1", 307, method)
         assert "event: ready" in deployed.stream(ready["links"]["events"], 200).text
 
+    feed_and_export(deployed)
+
     hashing = deployed.arrived(SMALL)
     deployed.here.near_files.save(deployed.record(hashing), status=Status.HASHING)
     assert "event: progress" in deployed.stream(hashing["links"]["events"], 200).text
@@ -391,6 +393,18 @@ def hash_and_stream_all_ways(deployed: Deployed) -> None:
     deployed.here.near_objects.delete(version.key)
     deployed.hash(version)
     assert deployed.record(missing).reason == "object_missing"
+
+
+def feed_and_export(deployed: Deployed) -> None:
+    """What has happened so far, downloads among it; all files, and those of a folder and of a drop."""
+    links = deployed.api("GET", "/files", 200)["links"]
+    told = deployed.stream(links["events"], 200).text
+    assert "event: file" in told
+    assert "event: download" in told
+    for wanted in ("", "?folder=", "?drop=" + "0" * 26):
+        links = deployed.api("GET", f"/files{wanted}", 200)["links"]
+        for name in ("jsonl", "csv", "sha256sum"):
+            assert deployed.stream(links[name], 200).content
 
 
 def complete_in_all_ways(deployed: Deployed) -> None:

@@ -17,7 +17,7 @@ from tests.integration.proxy import Answer, Exchange, Fault
 from tests.integration.test_content import counted
 from tests.integration.world import BUCKET, World, content, digests, world
 from tests.unit.core.records import a_file
-from tests.unit.functions.modules import CAPABILITY_KEY, imported
+from tests.unit.functions.modules import CAPABILITY_KEY, imported, noted_downloads
 
 LIMIT = 1000  # the STREAM_LIMIT_BYTES of the tests
 # The ways in which something is asked before the first byte: method, bytes of the file, and what is added to its link.
@@ -41,7 +41,7 @@ def here(everything: World) -> World:
 
 @pytest.fixture(scope="module")
 def module() -> Iterator[ModuleType]:
-    with imported("functions.stream.app") as stream:
+    with imported("functions.stream.app") as stream, noted_downloads(stream):
         yield stream
 
 

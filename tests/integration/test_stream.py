@@ -223,11 +223,11 @@ def test_parts_that_arrive_while_nobody_watches_are_told(api: httpx.Client) -> N
     file = journey.create(api, len(data))
     stream = journey.events(file["links"]["events"])
     seen = next(stream).id
-    stream.close()  # type: ignore[attr-defined]  # an iterator made by a generator function
+    stream.close()
     journey.put_parts(file["parts"][:2], data)
     again = journey.events(file["links"]["events"], **{"Last-Event-ID": seen})
     assert next(again).data["received_bytes"] == 16 * MIB
-    again.close()  # type: ignore[attr-defined]  # as above
+    again.close()
 
 
 def test_events_resume_after_the_last_one_seen(api: httpx.Client) -> None:
@@ -235,7 +235,7 @@ def test_events_resume_after_the_last_one_seen(api: httpx.Client) -> None:
     file = journey.create(api, 9 * MIB)
     stream = journey.events(file["links"]["events"])
     seen = next(stream).id
-    stream.close()  # type: ignore[attr-defined]  # an iterator made by a generator function
+    stream.close()
     again = journey.events(file["links"]["events"], **{"Last-Event-ID": seen})
     api.delete(f"/files/{file['id']}")
     (last,) = again

@@ -10,9 +10,9 @@ from functions.api.auth import CurrentCaller, OwnerOnly, OwnFile
 from functions.api.bodies import Route
 from functions.api.connections import listing, uploads
 from functions.api.parts import FIRST_PARTS, MAX_NUMBERS_CHARACTERS, check_part_numbers, lock, most_parts, part_numbers
-from functions.api.routes.links import serialize
+from functions.api.routes.links import list_links, serialize
 from functions.api.schemas import ChangeFile, CompleteFile, CreateFile, SignParts, check_folder
-from sluice.files import File, Status
+from sluice.files import File, Status, now
 from sluice.limits import MAX_FILENAME_CHARACTERS, MAX_ID_CHARACTERS
 from sluice.listing import Filter
 from sluice.objects import Part
@@ -70,8 +70,10 @@ def index(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """The caller's files, newest first; by a folder or a part of the name, folder by folder."""
+    began = now()  # before the list is read: the feed has whatever happens from here on
     page, following = listing.page(caller.owner, limit, cursor, wanted)
-    return {"items": [serialize(request, caller, file) for file in page], "next": following}
+    items = [serialize(request, caller, file) for file in page]
+    return {"items": items, "next": following, "links": list_links(caller.owner, began, wanted)}
 
 
 @router.get("/files/{id}", **openapi.SHOW)

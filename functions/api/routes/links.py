@@ -1,12 +1,14 @@
 """A file as the contract shows it: with links that carry their own permission."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request
 
 from sluice import capabilities, secrets, settings
-from sluice.capabilities import Caller, Holder, Use
+from sluice.capabilities import ALL_FILES, Caller, Holder, Use
 from sluice.files import File, rfc3339
+from sluice.listing import Filter
 
 stream_url = settings.STREAM_URL.read()
 capability_seconds = settings.CAPABILITY_SECONDS.read()
@@ -27,6 +29,24 @@ def serialize(request: Request, caller: Caller, file: File) -> dict[str, Any]:
     if Use.CONTENT in links:
         links["direct"] = f"{links[Use.CONTENT]}&direct=1"
     return file.public(to_owner=caller.in_person) | {"links": links}
+
+
+def list_links(owner: str, cursor: str, wanted: Filter) -> dict[str, str]:
+    """The feed from this cursor on, of all files; and the exports of those that the list was asked for."""
+    key = secrets.read(settings.CAPABILITY_KEY_SECRET)
+
+    def link(path: str, use: Use, **query: str | None) -> str:
+        capability = capabilities.issue(key, Holder(owner), ALL_FILES, use, capability_seconds)
+        given = {name: value for name, value in query.items() if value is not None}
+        return f"{stream_url}/{path}?{urlencode({'capability': capability, **given})}"
+
+    filters = {name: getattr(wanted, name) for name in ("status", "folder", "drop", "q")}
+    return {
+        "events": link("events", Use.FEED, cursor=cursor),
+        "jsonl": link("files.jsonl", Use.EXPORT, **filters),
+        "csv": link("files.csv", Use.EXPORT, **filters),
+        "sha256sum": link("files.sha256", Use.EXPORT, **filters),
+    }
 
 
 def upload_capability(owner: str, expires_at: int, drop: str | None = None) -> tuple[str, dict[str, Any]]:

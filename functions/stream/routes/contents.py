@@ -8,12 +8,15 @@ from anyio import CancelScope
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
 from functions.stream import connections, content, stored
 from functions.stream.auth import Linked, linked
 from functions.stream.invocation import seconds_left
+from functions.stream.transfers import Transfer
 from sluice.download_counts import Taking
+from sluice.downloads import Download
 from sluice.errors import NotReady
 from sluice.files import File
 
@@ -54,7 +57,13 @@ def send(request: Request, link: Annotated[Linked, Depends(linked)], direct: boo
     chunks = source.chunks(start, stop, partial(seconds_left, request))
     if taking:
         chunks = taking.counted(chunks, whole=(start, stop) == (0, file.size))
-    return Body(chunks, status, headers)
+    return Body(chunks, status, headers, transfer_of(file.owner, file.id, stop - start, taking))
+
+
+def transfer_of(owner: str, record_id: str, size: int, taking: Taking | None) -> Transfer:
+    """So many bytes of a file or an archive, which the owner's feed tells of."""
+    share = taking.share.id if taking else None
+    return Transfer(connections.downloads, Download(owner=owner, record=record_id, size=size, share=share))
 
 
 def redirect(request: Request, file: File, source: stored.Stored, taking: Taking | None) -> Response:
@@ -70,7 +79,10 @@ def redirect(request: Request, file: File, source: stored.Stored, taking: Taking
     signed = connections.objects.sign_get(source.version, file.content_type, disposition, request.method, seconds)
     # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
     headers = {"Location": signed.url, "Cache-Control": "no-store"}
-    return PlainTextResponse("The file is at the address in Location.\n", 307, headers)
+    # Told after the answer, which does not wait for it. Who asks for the head downloads nothing.
+    transfer = transfer_of(file.owner, file.id, file.size, taking)
+    told = BackgroundTask(transfer.redirected) if request.method == "GET" else None
+    return PlainTextResponse("The file is at the address in Location.\n", 307, headers, background=told)
 
 
 class Body(StreamingResponse):
@@ -80,14 +92,22 @@ class Body(StreamingResponse):
     S3 behind.
     """
 
-    def __init__(self, chunks: Generator[bytes, None, None], status_code: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        chunks: Generator[bytes, None, None],
+        status_code: int,
+        headers: Mapping[str, str],
+        transfer: Transfer,
+    ) -> None:
         super().__init__(chunks, status_code, headers)
         self._chunks = chunks
+        self._transfer = transfer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await run_sync(next, self._chunks)  # the empty chunk
-            await super().__call__(scope, receive, send)
+            async with self._transfer.counted(send) as counting:
+                await super().__call__(scope, receive, counting)
         finally:
             # Not on the event loop: it waits for threads, and may give a count back. And to its end, come what may.
             with CancelScope(shield=True):

@@ -22,6 +22,8 @@ class Use(StrEnum):
     UPLOAD = "upload"
     SHARE = "share"  # of a share's holder, to open it
     ARCHIVE = "archive"
+    FEED = "feed"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Caller:
 
 
 LINKS = (Use.CONTENT, Use.EVENTS)  # the uses of one file, each of which has a link
+ALL_FILES = "files"  # the record of what is about all of an owner's files: the feed and the exports
 
 
 @dataclass(frozen=True, slots=True)

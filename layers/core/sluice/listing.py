@@ -75,12 +75,23 @@ class Listing:
 
     def walk(self, owner: str, wanted: Filter = Filter()) -> Iterator[File]:
         """All of them, in the order of `page`; in memory is one page at a time. Raises Busy."""
-        cursor = None
+        for page in self.pages(owner, wanted):
+            yield from page
+
+    def pages(self, owner: str, wanted: Filter = Filter(), after: str | None = None) -> Iterator[list[File]]:
+        """All of them, or those behind the file with the id `after`, page by page. Raises FileNotFound, Busy."""
+        cursor = None if after is None else self._cursor_at(owner, after, wanted)
         while True:
             page, cursor = self.page(owner, WALKED, cursor, wanted)
-            yield from page
+            yield page
             if cursor is None:
                 return
+
+    def _cursor_at(self, owner: str, file_id: str, wanted: Filter) -> str:
+        """Where a list goes on behind this file, which has to be there still where its place is by its folder."""
+        if wanted.drop is None and (wanted.folder is not None or wanted.q is not None):
+            return place(self._files.get(owner, file_id).folder, file_id)
+        return file_id
 
     def _from_table(
         self, owner: str, limit: int, cursor: str | None, status: Status | None

@@ -1,15 +1,19 @@
 """A function's module as Lambda imports it: with the environment of the template, fresh, and gone again afterwards."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 from unittest.mock import patch as replace_value
 
 import pytest
 from aws_lambda_powertools.utilities import parameters
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from tests.unit.core.records import aws_environment
 
@@ -50,3 +54,20 @@ def evicted(package: str) -> dict[str, ModuleType]:
     """The package and its modules that were imported, which are imported anew by the next who needs them."""
     names = [name for name in sys.modules if name == package or name.startswith(f"{package}.")]
     return {name: sys.modules.pop(name) for name in names}
+
+
+@contextmanager
+def noted_downloads(stream: ModuleType) -> Iterator[list[dict[str, Any]]]:
+    """What the stream function writes of downloads: the items of each PutItem."""
+    written: list[dict[str, Any]] = []
+
+    def answer(params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        written.append(json.loads(params["body"])["Item"])
+        return AWSResponse("", 200, HTTPHeaders(), None), {}
+
+    events = stream.contents.connections.downloads._client.meta.events
+    events.register("before-call.dynamodb.PutItem", answer)
+    try:
+        yield written
+    finally:
+        events.unregister("before-call.dynamodb.PutItem", answer)

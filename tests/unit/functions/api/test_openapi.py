@@ -15,6 +15,7 @@ OPERATIONS = {
     *("digestBody", "createCapability", "createDrop", "getDrop", "deleteDrop", "getHealth"),
     *("createShare", "listShares", "getShare", "deleteShare", "openShare"),
     *("getContent", "headContent", "getEvents"),
+    *("getFeed", "exportJsonLines", "exportCsv", "exportSha256Sums"),
 }
 
 

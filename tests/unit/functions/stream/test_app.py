@@ -1,8 +1,10 @@
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -13,9 +15,10 @@ from fastapi.testclient import TestClient
 
 from sluice import capabilities
 from sluice.capabilities import Holder, Use
-from sluice.files import File, Status, _to_item
+from sluice.feed import _earlier
+from sluice.files import File, Status, _to_item, now, rfc3339
 from tests.unit.core.records import a_file
-from tests.unit.functions.modules import CAPABILITY_KEY, imported
+from tests.unit.functions.modules import CAPABILITY_KEY, imported, noted_downloads
 
 DATA = b"The quick brown fox."
 LIMIT = 1000  # the STREAM_LIMIT_BYTES of the tests
@@ -42,7 +45,19 @@ def s3(stream: ModuleType) -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def client(stream: ModuleType, dynamodb: Stubber, s3: Stubber) -> TestClient:  # noqa: ARG001 - nothing is reached unseen
+def downloads(stream: ModuleType) -> Iterator[list[dict[str, Any]]]:
+    """What is written of downloads."""
+    with noted_downloads(stream) as written:
+        yield written
+
+
+@pytest.fixture
+def client(
+    stream: ModuleType,
+    dynamodb: Stubber,  # noqa: ARG001 - nothing is reached unseen
+    s3: Stubber,  # noqa: ARG001
+    downloads: list[Any],  # noqa: ARG001
+) -> TestClient:
     return TestClient(stream.app, raise_server_exceptions=False, follow_redirects=False)
 
 
@@ -304,3 +319,75 @@ def test_streams_are_only_read(client: TestClient, method: str) -> None:
     """405 as a problem."""
     answer = client.request(method, f"/files/{'0' * 26}/content")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+
+
+def feed_link(
+    use: Use = Use.FEED, owner: str = "alice", record: str = capabilities.ALL_FILES, seconds: int = 60
+) -> str:
+    return f"/events?capability={capabilities.issue(CAPABILITY_KEY, Holder(owner), record, use, seconds)}"
+
+
+def no_longer(stream: ModuleType, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    """The stream of a feed has time for so many looks."""
+    moments = iter([1000.0, *[1299.9] * looks, 1300.1])
+    monkeypatch.setattr(stream.feed, "monotonic", lambda: next(moments))
+
+
+@pytest.mark.parametrize("by", ["cursor", "header", "both"])
+def test_the_feed_begins_where_the_watcher_is(
+    stream: ModuleType, client: TestClient, dynamodb: Stubber, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """At the cursor of the link, and, of an EventSource that comes back by that link, at the last id; less a minute."""
+    no_longer(stream, monkeypatch, 1)
+    here, old = now(), rfc3339(int(time.time()) - 3600).replace("Z", ".000Z")
+    path = feed_link() + {"cursor": f"&cursor={here}", "header": "", "both": f"&cursor={old}"}[by]
+    expected = {
+        "TableName": "the-table",
+        "IndexName": "changes",
+        "KeyConditionExpression": ANY,
+        "ExpressionAttributeValues": {":owner": {"S": "alice"}, ":since": {"S": _earlier(here)}},
+        "Limit": ANY,
+    }
+    dynamodb.add_response("query", {"Items": []}, expected)
+    answer = client.get(path, headers={} if by == "cursor" else {"Last-Event-ID": here})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    lines = answer.text.splitlines()
+    assert lines[:3] == [": following", f"id: {here}", "retry: 1000"]
+    assert lines[-2].startswith("id: ")
+
+
+@pytest.mark.parametrize("cursor", ["x", "2020-01-01T00:00:00.000Z"])
+def test_a_feed_cannot_begin_where_its_past_is_forgotten(client: TestClient, cursor: str) -> None:
+    """422 instead of a gap that nobody sees."""
+    assert problem(client.get(f"{feed_link()}&cursor={cursor}")) == (422, "invalid_cursor")
+    assert problem(client.get(feed_link(), headers={"Last-Event-ID": cursor})) == (422, "invalid_cursor")
+
+
+def test_nobody_elses_feed(client: TestClient) -> None:
+    """Neither without a capability, nor with one for something else, an expired one, or of an owner who is gone."""
+    assert problem(client.get("/events")) == (403, "invalid_capability")
+    wrong = (feed_link(Use.EXPORT), feed_link(Use.EVENTS), feed_link(record="0" * 26), feed_link(owner="gone"))
+    for path in wrong:
+        assert problem(client.get(path)) == (403, "invalid_capability")
+    assert problem(client.get(feed_link(seconds=-1))) == (403, "expired_capability")
+
+
+def test_a_redirect_is_told_of_to_the_owner(
+    client: TestClient, dynamodb: Stubber, s3: Stubber, downloads: list[dict[str, Any]]
+) -> None:
+    """A day long, in his feed; a redirect of HEAD is no download."""
+    file = a_ready_file(size=LIMIT + 1)
+    there(s3, file)
+    assert redirects(client.get(link(dynamodb, file)))
+    there(s3, file)
+    assert redirects(client.head(f"{link(dynamodb, file)}&direct=1"))
+    (item,) = downloads
+    assert 86_300 < int(item["forget_at"]["N"]) - time.time() <= 86_400
+    shown = {name: item[name].get("S", item[name].get("N")) for name in ("owner", "feed", "record", "size", "ended")}
+    assert shown == {
+        "owner": f"downloads/{file.owner}",
+        "feed": file.owner,
+        "record": file.id,
+        "size": str(LIMIT + 1),
+        "ended": "redirected",
+    }

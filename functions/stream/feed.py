@@ -1,0 +1,72 @@
+"""The feed as server-sent events, until nothing happens any more or the stream must end.
+
+A watcher has a thread only while it looks. An environment that carries many lets LOOKS of them look at once, so that
+there are threads left for downloads, and no more connections to the table than its client keeps open.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from time import monotonic
+
+from anyio import CapacityLimiter, sleep
+from anyio.to_thread import run_sync
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi.sse import ServerSentEvent
+
+from sluice import problems
+from sluice.errors import Busy, ExpiredCapability, InvalidCapability
+from sluice.feed import Change, Feed
+
+RETRY_MILLISECONDS = 1_000  # what a client waits before it comes back when we end first
+# Between two looks: short after a change, since others follow then, and longer while nothing changes, but so that a
+# change is told within a second.
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH = 0.2, 0.8, 1.5
+LOOKS = 10  # at once: what botocore keeps open by default
+
+logger = Logger()
+_looks = CapacityLimiter(LOOKS)
+
+
+async def follow(
+    feed: Feed, check_access: Callable[[], object], quiet_seconds: float, out_of_time: Callable[[], bool]
+) -> AsyncIterator[ServerSentEvent]:
+    """Every change, each with the cursor to go on from; the last thing sent is the cursor at the end.
+
+    It ends when nothing happened for so long, when time is out, and when the link or its owner's access has ended.
+    """
+    yield ServerSentEvent(comment="following", retry=RETRY_MILLISECONDS, id=feed.cursor)
+    pause = SHORTEST_PAUSE_SECONDS
+    quiet_since = monotonic()
+
+    while not out_of_time() and monotonic() - quiet_since < quiet_seconds:
+        try:
+            changes = await run_sync(_looked, feed, check_access, limiter=_looks)
+        except (InvalidCapability, ExpiredCapability):
+            return
+        for change in changes:
+            yield ServerSentEvent(event=change.kind, data=change.data, id=change.cursor)
+        if changes:
+            pause = SHORTEST_PAUSE_SECONDS
+            quiet_since = monotonic()
+        if not changes or not feed.behind:
+            await sleep(pause)
+            pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
+    # An id without data is no event, but an EventSource keeps it: whoever comes back is not told again.
+    yield ServerSentEvent(id=feed.cursor)
+
+
+def _looked(feed: Feed, check_access: Callable[[], object]) -> list[Change]:
+    """What is new; nothing while AWS refuses for now, and the next look comes soon."""
+    try:
+        check_access()
+        return feed.look()
+    except Busy:
+        return []
+    except GetParameterError as error:  # nobody knows who has access
+        logger.warning("AWS refused", error=str(error))
+        return []
+    except (BotoCoreError, ClientError) as error:
+        if problems.of_aws(error) is None:
+            raise
+        return []

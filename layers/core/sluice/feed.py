@@ -1,0 +1,165 @@
+"""The feed: what happened to an owner's files, in the order of time, from the index `changes`.
+
+The index has one entry for each file, each deletion and each download: when it changed last. So a look costs what has
+changed since the look before, not what there is; the records of what is new are then read consistently.
+
+The index follows the table with a delay, and the times in it are those of the writers' clocks. So each look goes back
+OVERLAP_SECONDS behind the cursor and leaves out what it has seen. Nothing is missed as long as a write is in the index
+within that time of the moment that it carries: an attempt that the SDK repeats to its end may land 40 s late (five of
+5 s, with pauses of 15 s in all), and 20 s are left for the index (usually less than one) and for clocks (milliseconds).
+
+Nobody writes when an upload expires: the feed does not tell it, `expires_at` does. When a record is forgotten by its
+TTL, the feed says nothing either.
+
+IAM actions: dynamodb:Query (of the index), dynamodb:BatchGetItem.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sluice.downloads import DOWNLOADS, Downloads
+from sluice.errors import InvalidCursor
+from sluice.files import BATCH_KEYS, TOMBSTONE_DAYS, TOMBSTONES, Files, now
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+OVERLAP_SECONDS = 60
+# Entries of the index in one read: 130 KB and 16 read units at most. A minute of an owner has at most 60,000 of them:
+# 1,000 writes a second are what one key of an index takes.
+PAGE_ENTRIES = 1_000
+CURSOR = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+# Behind this deletions are forgotten, and with them that anything was missed.
+OLDEST_CURSOR = timedelta(days=TOMBSTONE_DAYS - 1)
+
+
+class Kind(StrEnum):
+    FILE = "file"
+    DELETED = "deleted"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event of the feed; who has it goes on from `cursor`."""
+
+    kind: Kind
+    data: dict[str, Any]
+    cursor: str
+
+
+class Entry(NamedTuple):
+    """One of the index: `partition` is the owner, with what tells the kind."""
+
+    changed: str
+    partition: str
+    id: str
+
+
+def cursor_of(text: str) -> str:
+    """Where a watcher goes on, who sends back what he got. Raises InvalidCursor."""
+    try:
+        moment = datetime.fromisoformat(text) if CURSOR.fullmatch(text) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise InvalidCursor("Take the `id` of an event, or links.events of GET /files, as it is.")
+    if datetime.now(UTC) - moment > OLDEST_CURSOR:
+        raise InvalidCursor(f"After {OLDEST_CURSOR.days} days deletions are forgotten: read GET /files anew.")
+    return min(text, now())
+
+
+class Feed:
+    """What one watcher has not seen yet of one owner's changes. Blocks; for one thread at a time."""
+
+    def __init__(self, files: Files, downloads: Downloads, owner: str, cursor: str) -> None:
+        self.cursor = cursor
+        self._files = files
+        self._downloads = downloads
+        self._owner = owner
+        self._client: DynamoDBClient
+        self._client, self._table = files.connection
+        self._since = _earlier(cursor)
+        self._began = cursor  # this pass through the index
+        self._after: dict[str, Any] | None = None  # where it goes on
+        self._waiting: deque[Entry] = deque()  # found in the index, and not told yet
+        self._seen: set[Entry] = set()
+        self._revisions: dict[str, int] = {}  # of the files that were told; those that are deleted have GONE
+
+    @property
+    def behind(self) -> bool:
+        """Whether the next look is due at once: the last one did not come to the end of the index."""
+        return bool(self._waiting) or self._after is not None
+
+    def look(self) -> list[Change]:
+        """What is new, the oldest first, at most BATCH_KEYS of it. What fails is as if it had not been tried."""
+        if not self._waiting:
+            self._read_index()
+        some = [self._waiting[place] for place in range(min(BATCH_KEYS, len(self._waiting)))]
+        changes = list(self._told(some))
+        for _ in some:
+            self._waiting.popleft()
+        if not self.behind:
+            self._forget()
+        return changes
+
+    def _read_index(self) -> None:
+        if self._after is None:
+            self._began = now()
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": "changes",
+            "KeyConditionExpression": "feed = :owner AND changed >= :since",
+            "ExpressionAttributeValues": {":owner": {"S": self._owner}, ":since": {"S": self._since}},
+            "Limit": PAGE_ENTRIES,
+        }
+        if self._after:
+            query["ExclusiveStartKey"] = self._after
+        answer = self._client.query(**query)
+        found = [Entry(item["changed"]["S"], item["owner"]["S"], item["id"]["S"]) for item in answer["Items"]]
+        self._waiting.extend(entry for entry in found if entry not in self._seen)
+        self._after = answer.get("LastEvaluatedKey")
+
+    def _told(self, entries: Sequence[Entry]) -> Iterator[Change]:
+        """What these stand for, without what is told already. Nothing is noted before all is read."""
+        files = self._files.several(self._owner, (entry.id for entry in entries if entry.partition == self._owner))
+        ids = [entry.id for entry in entries if entry.partition == DOWNLOADS + self._owner]
+        downloads = self._downloads.several(self._owner, ids)
+        records = {file.id: file for file in files}
+        for entry in entries:
+            self._seen.add(entry)
+            # A clock that is ahead must not lead the watcher past what others write.
+            self.cursor = max(self.cursor, min(entry.changed, self._began))
+            if entry.partition == TOMBSTONES + self._owner:
+                if self._revisions.get(entry.id) != GONE:
+                    self._revisions[entry.id] = GONE
+                    yield Change(Kind.DELETED, {"id": entry.id}, self.cursor)
+            elif entry.id in downloads:
+                yield Change(Kind.DOWNLOAD, downloads[entry.id].public(), self.cursor)
+            elif entry.id in records:
+                file = records[entry.id]
+                self._seen.add(Entry(file.updated_at, self._owner, file.id))  # the index may still have an earlier one
+                if file.revision > self._revisions.get(file.id, 0):
+                    self._revisions[file.id] = file.revision
+                    yield Change(Kind.FILE, file.public(to_owner=True), self.cursor)
+
+    def _forget(self) -> None:
+        """Begin the next pass where an entry can still turn up; what lies before is not asked for again."""
+        self.cursor = max(self.cursor, self._began)
+        self._since = _earlier(self.cursor)
+        self._seen = {entry for entry in self._seen if entry.changed >= self._since}
+        kept = {entry.id for entry in self._seen}
+        self._revisions = {one: revision for one, revision in self._revisions.items() if one in kept}
+
+
+GONE = 1 << 62  # above all revisions
+
+
+def _earlier(moment: str) -> str:
+    earlier = datetime.fromisoformat(moment) - timedelta(seconds=OVERLAP_SECONDS)
+    return earlier.isoformat(timespec="milliseconds").replace("+00:00", "Z")
