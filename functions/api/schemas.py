@@ -18,6 +18,8 @@ from pydantic import (
 from sluice import media_types
 from sluice.errors import InvalidFilename
 from sluice.limits import (
+    MAX_ARCHIVE_FILES,
+    MAX_ARCHIVE_JSON_BYTES,
     MAX_CAPABILITY_SECONDS,
     MAX_CONTENT_TYPE_CHARACTERS,
     MAX_CONTENT_TYPES,
@@ -25,6 +27,8 @@ from sluice.limits import (
     MAX_DROP_SECONDS,
     MAX_FILENAME_CHARACTERS,
     MAX_FINGERPRINT_BYTES,
+    MAX_FOLDER_BYTES,
+    MAX_ID_CHARACTERS,
     MAX_OBJECT_BYTES,
     MAX_PARTS,
     MAX_PARTS_PER_ANSWER,
@@ -168,6 +172,38 @@ class CreateDrop(Strict):
     max_file_bytes: Annotated[int, Field(ge=1, le=MAX_OBJECT_BYTES)] | None = None
     content_types: _Ranges | None = None
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
+
+
+def _check_folder(folder: str) -> str:
+    """Where files are: a path of filenames, or "" for those that are in no folder."""
+    if len(folder.encode()) > MAX_FOLDER_BYTES:
+        raise ValueError(f"should have at most {MAX_FOLDER_BYTES} bytes of UTF-8")
+    for segment in folder.split("/") if folder else ():
+        try:
+            check_filename(segment)
+        except InvalidFilename as error:
+            raise ValueError(f"should be a path like `a/b`: {error.detail}") from None
+    return folder
+
+
+_Id = Annotated[str, StringConstraints(max_length=MAX_ID_CHARACTERS)]
+
+
+class CreateArchive(Strict):
+    """The wish to have many files as one: those that are named, or are `ready` in a folder or came through a drop."""
+
+    max_bytes: ClassVar = MAX_ARCHIVE_JSON_BYTES
+
+    files: Annotated[list[_Id], Field(min_length=1, max_length=MAX_ARCHIVE_FILES, fail_fast=True)] | None = None
+    folder: Annotated[str, AfterValidator(_check_folder)] | None = None
+    drop: _Id | None = None
+    filename: Annotated[str, AfterValidator(check_filename)] | None = None
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if [self.files, self.folder, self.drop].count(None) != 2:
+            raise ValueError("should have one of `files`, `folder` and `drop`")
+        return self
 
 
 class CompletedPart(Strict):

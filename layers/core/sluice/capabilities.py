@@ -20,6 +20,7 @@ class Use(StrEnum):
     CONTENT = "content"
     EVENTS = "events"
     UPLOAD = "upload"
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)

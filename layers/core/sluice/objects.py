@@ -1,11 +1,11 @@
 """The S3 calls that Sluice uses, beside the IAM actions that they need.
 
 s3:PutObject (put, create_upload, complete, and whoever uses what sign_part, sign_put or sign_post made),
-s3:AbortMultipartUpload (abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head, its checksums included, and
+s3:AbortMultipartUpload (abort), s3:ListMultipartUploadParts (parts), s3:GetObject (get, head with its checksums, and
 whoever uses a URL of sign_get or sign_read; with a version, as both have it in a versioned bucket,
 s3:GetObjectVersion instead), s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions, s3:DeleteObject
-and s3:DeleteObjectVersion (delete), s3:DeleteObject (hide), s3:DeleteObjectVersion (discard). Signing itself needs no
-permission; the signer's are asked for when the URL is used.
+and s3:DeleteObjectVersion (delete, delete_below), s3:DeleteObject (hide), s3:DeleteObjectVersion (discard). Signing
+itself needs no permission; the signer's are asked for when the URL is used.
 """
 
 import base64
@@ -207,6 +207,13 @@ class Objects:
                     raise Busy("The file is being stored at this moment; ask again.") from None
             raise
 
+    def get(self, key: str) -> bytes:
+        """A small object as it is now. Raises ObjectMissing, ObjectForbidden."""
+        try:
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            raise _translated(error) from None
+
     def create_upload(self, key: str, content_type: str, part_digest: str | None = None) -> str:
         """Begin a multipart upload; its id. With `part_digest`, one of LOCKS, whose parts are each locked to theirs."""
         checksum: Any = {}
@@ -350,10 +357,17 @@ class Objects:
 
     def delete(self, key: str) -> None:
         """Every version of the object, and every marker of an earlier deletion. Raises Busy where S3 kept some."""
-        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
+        self._delete(key, lambda found: found == key)
+
+    def delete_below(self, prefix: str) -> None:
+        """The same of every object whose key begins so."""
+        self._delete(prefix, lambda _: True)
+
+    def _delete(self, prefix: str, meant: Callable[[str], bool]) -> None:
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
         for page in pages:
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            versions = [{"Key": key, "VersionId": item["VersionId"]} for item in found if item["Key"] == key]
+            versions = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found if meant(one["Key"])]
             for start in range(0, len(versions), DELETE_PAGE):
                 batch: Any = {"Objects": versions[start : start + DELETE_PAGE], "Quiet": True}
                 # S3 answers 200 whatever became of each version.

@@ -102,6 +102,16 @@ class Layout:
                 continue
             yield piece[first:last] if isinstance(piece, bytes) else Slice(piece.index, first, last)
 
+    def slices(self, start: int, stop: int) -> Iterator[Slice]:
+        """Those of the pieces that come from entries."""
+        first = bisect_right(self._starts, start) - 1
+        for index in range(min(first, len(self._entries)), len(self._entries)):
+            begin, end = self.body(index)
+            if begin >= stop:
+                return
+            if max(begin, start) < min(end, stop):
+                yield Slice(index, max(begin, start) - begin, min(end, stop) - begin)
+
     def _from(self, start: int) -> Iterator[tuple[int, bytes | Slice]]:
         """Every piece with where it begins, whole, from the one on that has the byte at `start`."""
         count = len(self._entries)

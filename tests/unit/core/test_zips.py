@@ -50,6 +50,7 @@ def test_any_range_is_that_part_of_the_archive(told: list[Told], data: st.DataOb
     pieces = list(layout.pieces(start, stop))
     assert put_together(iter(pieces), contents) == whole[start:stop]
     assert all(piece if isinstance(piece, bytes) else piece.start < piece.stop for piece in pieces)
+    assert list(layout.slices(start, stop)) == [piece for piece in pieces if isinstance(piece, Slice)]
 
 
 def test_every_byte_of_every_header_can_begin_a_range() -> None:
