@@ -1,9 +1,9 @@
 """How S3 puts an archive together of its files, so that almost no bytes pass through the function: by multipart copy.
 
 S3 copies ranges of objects into parts of an upload, of 5 MiB to 5 GiB each; only the last part may be smaller. What
-stands between two files has some hundred bytes and cannot be a part by itself. So a part that is sent begins with it and
-goes on with the first bytes of the next file, until it has 5 MiB, and the rest of that file is copied. Small files are
-sent whole. Where this makes more than 10,000 parts, the archive is made in two levels: each object of the first has
+stands between two files has some hundred bytes and cannot be a part by itself. So a part that is sent begins with it
+and goes on with the first bytes of the next file, until it has 5 MiB, and the rest of that file is copied. Small files
+are sent whole. Where this makes more than 10,000 parts, the archive is made in two levels: each object of the first has
 10,000 of them, and S3 copies those objects into the archive.
 """
 
@@ -16,8 +16,8 @@ from sluice.zips import Layout
 ARCHIVE = "archive.zip"  # the name of the last target
 # What one request sends: as much as lies in memory for each of those that are under way.
 SENT_BYTES = 8 * MIB
-# What one request copies, where that makes few enough parts: many at once are faster than a few large ones, and less has
-# to be copied again when one fails.
+# What one request copies, where that makes few enough parts: many at once are faster than a few large ones, and less
+# has to be copied again when one fails.
 COPIED_BYTES = 512 * MIB
 
 
