@@ -1,6 +1,7 @@
 """The table and the bucket that every route works on, connected once for each environment of the function."""
 
 from functions.api.admission import Admission, Rules
+from functions.api.archives import Archiver
 from functions.api.idempotency import IdempotencyKeys
 from functions.api.uploads import Uploads
 from sluice import settings
@@ -17,4 +18,6 @@ drops = Drops(*files.connection)
 shares = Shares(*files.connection)
 idempotency_keys = IdempotencyKeys(*files.connection)
 objects = Objects.connect()
-uploads = Uploads(files, objects, Queue.connect(), Admission(files, Rules.read()), settings.HASH_DIGESTS.read())
+queue = Queue.connect()
+uploads = Uploads(files, objects, queue, Admission(files, Rules.read()), settings.HASH_DIGESTS.read())
+archiver = Archiver(files, objects, queue, settings.STREAM_LIMIT_BYTES.read())

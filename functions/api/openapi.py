@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 
 from sluice import errors
+from sluice.archives import Status as ArchiveStatus
 from sluice.errors import Problem
 from sluice.files import Mode, Status
 from sluice.problems import MEDIA_TYPE
@@ -260,6 +261,30 @@ class OpenedShare(Shown):
     links: OpenedShareLinks
 
 
+class ArchiveLinks(Shown):
+    """Absolute URLs. `content` and `events` carry a capability of six hours: keep them as you keep a password."""
+
+    self: str
+    content: str
+    events: str
+
+
+class Archive(Shown):
+    """Many files as one ZIP, for a day."""
+
+    id: Annotated[str, Field(examples=[FILE_ID])]
+    status: ArchiveStatus
+    filename: Annotated[str, Field(examples=["holiday.zip"])]
+    count: Annotated[int, Field(ge=1, description="How many files are in it.")]
+    size: Bytes
+    built_bytes: Annotated[Bytes, Field(description="That S3 has put together, where it has to.")]
+    reason: Annotated[str | None, Field(description="Why it failed.")]
+    file: Annotated[str | None, Field(description="The id of the file for which it failed.")]
+    created_at: Moment
+    expires_at: Annotated[Moment, Field(description="When it goes away by itself.")]
+    links: ArchiveLinks
+
+
 class BodyDigests(Shown):
     """What a body is."""
 
@@ -400,6 +425,15 @@ DIGEST_BODY = describe(
 )
 CAPABILITY = describe("createCapability", "capabilities", {201: Capability}, *OWNER, *BODY)
 OPEN_DROP = describe("createDrop", "drops", {201: CreatedDrop}, *OWNER, *BODY)
+CREATE_ARCHIVE = describe(
+    "createArchive",
+    "archives",
+    {201: Archive},
+    *(*OWNER, *BODY, errors.FileNotFound, errors.NotReady, errors.EmptyArchive, errors.ArchiveTooLarge),
+    errors.InvalidFilename,
+)
+SHOW_ARCHIVE = describe("getArchive", "archives", {200: Archive}, *OWNER, errors.ArchiveNotFound)
+DELETE_ARCHIVE = describe("deleteArchive", "archives", {204: None}, *OWNER, errors.ArchiveNotFound)
 SHOW_DROP = describe("getDrop", "drops", {200: Drop}, *OWNER)
 END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
 CREATE_SHARE = describe(
@@ -562,6 +596,7 @@ def query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]
 TAGS = [
     {"name": "files", "description": "Begin, send, complete, list and delete."},
     {"name": "content", "description": "The stream host: bytes and progress."},
+    {"name": "archives", "description": "Many files as one ZIP."},
     {"name": "drops", "description": "Let people without an account upload."},
     {"name": "shares", "description": "Let people without an account download."},
     {"name": "capabilities", "description": "Upload without an access token."},

@@ -19,6 +19,8 @@ from pydantic import (
 from sluice import media_types
 from sluice.errors import InvalidFilename, InvalidFolder
 from sluice.limits import (
+    MAX_ARCHIVE_FILES,
+    MAX_ARCHIVE_JSON_BYTES,
     MAX_CAPABILITY_SECONDS,
     MAX_CONTENT_TYPE_CHARACTERS,
     MAX_CONTENT_TYPES,
@@ -292,6 +294,23 @@ class OpenShare(Strict):
 
     password: Password | None = None
     cursor: Annotated[str, StringConstraints(max_length=MAX_ID_CHARACTERS)] | None = None
+
+
+class CreateArchive(Strict):
+    """The wish to have many files as one: those that are named, or are `ready` in a folder or came through a drop."""
+
+    max_bytes: ClassVar = MAX_ARCHIVE_JSON_BYTES
+
+    files: Annotated[list[_Id], Field(min_length=1, max_length=MAX_ARCHIVE_FILES, fail_fast=True)] | None = None
+    folder: Annotated[str, StringConstraints(max_length=MAX_FOLDER_BYTES)] | None = None
+    drop: _Id | None = None
+    filename: Annotated[str, AfterValidator(check_filename)] | None = None
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if [self.files, self.folder, self.drop].count(None) != 2:
+            raise ValueError("should have one of `files`, `folder` and `drop`")
+        return self
 
 
 class CompletedPart(Strict):

@@ -1,5 +1,6 @@
 """The presigned upload protocol: begin, sign, resume, complete, give up."""
 
+import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -225,7 +226,7 @@ class Uploads:
         try:
             head = self._objects.head(file.key)
             if ready := verdict_by_s3(file, head, self._digests, {"sha-256": sha256}):
-                return self._files.save(file, **ready)
+                return self._files.save(file, **ready | {"crc32": f"{zlib.crc32(body):08x}"})
         except (Conflict, ObjectMissing):  # S3's event, another attempt or a deletion was faster
             pass
         return self.complete(self._files.get(file.owner, file.id), None)

@@ -4,29 +4,34 @@ IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (
 """
 
 import json
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.hasher import excess
+from functions.hasher import archives, excess
 from functions.hasher.assembly import assemble
 from functions.hasher.notifications import Malformed, created, meant, notification, put_at, records
 from sluice import settings
+from sluice.archives import Archive
+from sluice.archives import Status as ArchiveStatus
 from sluice.files import ENDED, File, Files
 from sluice.hashing import CONTRADICTIONS, DEADLINE_MARGIN_SECONDS, Job, Options, Work
 from sluice.objects import Objects, Version
-from sluice.queue import MAX_DELAY_SECONDS, Queue, upload_to_complete, upload_to_measure
+from sluice.queue import MAX_DELAY_SECONDS, Queue, archive_to_build, upload_to_complete, upload_to_measure
 
 logger = Logger()
 metrics = Metrics()
 tracer = Tracer()
 files = Files.connect()
 objects = Objects.connect()
+builders = Objects.connect(archives.COPY_SECONDS, archives.CONNECTIONS)
 queue = Queue.connect()
 max_receives = settings.MAX_RECEIVES.read()
 options = Options.read()
+stream_limit = settings.STREAM_LIMIT_BYTES.read()
 
 
 @logger.inject_lambda_context
@@ -66,6 +71,9 @@ def take(message: dict[str, Any], context: LambdaContext) -> None:
             return
         if file := meant(upload_to_complete, told):
             complete_upload(file, message["body"], context, last=last)
+            return
+        if archive := meant(archive_to_build, told):
+            build_archive(*archive, message["messageId"], context, last=last)
             return
         if file := meant(upload_to_measure, told):
             if still_open := excess.measure(files, objects, *file):
@@ -119,6 +127,23 @@ def complete_upload(file: tuple[str, str], body: str, context: LambdaContext, *,
         queue.send(body, MAX_DELAY_SECONDS)
 
 
+def build_archive(owner: str, archive_id: str, message_id: str, context: LambdaContext, *, last: bool) -> None:
+    """Run the job of one archive, and send the next message where it needs one."""
+    left = partial(seconds_left, context)
+    build = archives.Build(files, builders, message_id, left, options=options, stream_limit=stream_limit)
+    try:
+        archive = build.run(owner, archive_id, last=last)
+        if archive and archive.status is ArchiveStatus.BUILDING:
+            queue.build_later(archive)
+            metrics.add_metric("HandOvers", MetricUnit.Count, 1)
+    except Exception:
+        if last and (given_up := build.give_up(owner, archive_id)):
+            tell_archive(given_up)
+        raise
+    if archive and archive.status is not ArchiveStatus.BUILDING:
+        tell_archive(archive)
+
+
 def hash_one(
     record: dict[str, Any], named: tuple[str, str, Version], message_id: str, context: LambdaContext, *, last: bool
 ) -> None:
@@ -162,6 +187,17 @@ def measure(work: Work) -> None:
     metrics.add_metric("HashSeconds", MetricUnit.Seconds, work.seconds)
     metrics.add_metric("ReadRetries", MetricUnit.Count, work.retries)
     metrics.add_metric("HashRate", MetricUnit.BytesPerSecond, work.hashed_bytes / work.seconds)
+
+
+def tell_archive(archive: Archive) -> None:
+    contradicted = archive.reason in archives.CONTRADICTIONS
+    log = logger.error if contradicted else logger.info
+    log("archive", archive_id=archive.id, status=archive.status, reason=archive.reason, size=archive.size)
+    metrics.add_metric("Contradictions", MetricUnit.Count, int(contradicted))
+
+
+def seconds_left(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000
 
 
 def tell(file: File) -> None:

@@ -2,12 +2,12 @@
 
 from fastapi import FastAPI
 
-from functions.stream.routes import contents, events, exports, feed, health
+from functions.stream.routes import archives, contents, events, exports, feed, health
 from sluice import problems
 
 # No redirects to a path without a slash at its end: they have no body, and a Function URL may not end such an answer.
 app = FastAPI(title="Sluice streams", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
 problems.install(app)
 events.install(app)
-for group in (health, contents, events, feed, exports):
+for group in (health, contents, events, archives, feed, exports):
     app.include_router(group.router)

@@ -1,6 +1,7 @@
 """The table and the bucket that every route works on, connected once for each environment of the function."""
 
 from sluice import settings
+from sluice.archives import Archives
 from sluice.download_counts import DownloadCounts
 from sluice.downloads import Downloads
 from sluice.files import Files
@@ -14,4 +15,5 @@ download_counts = DownloadCounts(*files.connection)
 listing = Listing(files)
 downloads = Downloads.connect()
 objects = Objects.connect()
+archives = Archives(*files.connection, objects)
 stream_limit = settings.STREAM_LIMIT_BYTES.read()

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 from urllib.parse import quote
 
 from sluice.errors import PreconditionFailed, RangeNotSatisfiable
@@ -15,6 +16,16 @@ REGISTERED = frozenset({"md5", "sha", "sha-256", "sha-512", "crc32c"})
 # A number may be far larger than any file and still means something (RFC 9110, 14.1.2). Nobody honest asks for one of
 # more than a hundred digits, and thousands of them would cost time.
 RANGE = re.compile(r"bytes=\s*(\d{0,100})-(\d{0,100})\s*", re.ASCII | re.IGNORECASE)
+
+
+class Representation(Protocol):
+    """What preconditions and ranges are about."""
+
+    @property
+    def etag(self) -> str | None: ...
+
+    @property
+    def size(self) -> int: ...
 
 
 class DigestMismatch(Exception):
@@ -46,7 +57,7 @@ def available(file: File, *, direct: bool) -> bool:
     return file.status is Status.READY or (direct and verified)
 
 
-def etag(file: File) -> str:
+def etag(file: Representation) -> str:
     return f'"{file.etag}"'
 
 
@@ -58,7 +69,7 @@ def disposition(filename: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-def not_modified(file: File, request: Mapping[str, str]) -> bool:
+def not_modified(file: Representation, request: Mapping[str, str]) -> bool:
     """Whether If-None-Match asks for a 304. Raises PreconditionFailed for an If-Match of something else."""
     wanted = request.get("if-match")
     if wanted is not None and not _matches(wanted, file):
@@ -67,7 +78,7 @@ def not_modified(file: File, request: Mapping[str, str]) -> bool:
     return known is not None and _matches(known, file, weak=True)
 
 
-def byte_range(file: File, request: Mapping[str, str]) -> tuple[int, int] | None:
+def byte_range(file: Representation, request: Mapping[str, str]) -> tuple[int, int] | None:
     """The range asked for as (start, stop), stop exclusive; None for the whole file. Raises RangeNotSatisfiable.
 
     What is no range of bytes, several ranges, and a range of another ETag's file mean the whole (RFC 9110, 14.2).
@@ -114,7 +125,7 @@ def _base64(hexdigest: str) -> str:
     return base64.b64encode(bytes.fromhex(hexdigest)).decode()
 
 
-def _matches(tags: str, file: File, *, weak: bool = False) -> bool:
+def _matches(tags: str, file: Representation, *, weak: bool = False) -> bool:
     offered = [tag.strip() for tag in tags.split(",")]
     if weak:
         offered = [tag.removeprefix("W/") for tag in offered]

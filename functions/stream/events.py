@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from anyio import sleep
 from anyio.to_thread import run_sync
@@ -16,6 +17,8 @@ from sluice.errors import FileNotFound
 from sluice.files import ENDED, File, Files, Status
 from sluice.limits import LIST_PARTS_PAGE
 from sluice.objects import Objects, UploadMissing
+
+T = TypeVar("T")
 
 RETRY_MILLISECONDS = 1_000  # what a client waits before it comes back when we end first
 # Between two reads: short after a change, since others follow then, and longer while nothing changes.
@@ -33,7 +36,7 @@ async def follow(
     The last event is named after the state that the file ended in. Without one, time ran out: the client comes back.
     """
     yield ServerSentEvent(comment="following", retry=RETRY_MILLISECONDS)
-    file = await run_sync(_looked, partial(_counted, objects, file), file)
+    file = await run_sync(looked, partial(_counted, objects, file), file)
     shown = file.progress() if event_id(file) == seen else None
     pause = SHORTEST_PAUSE_SECONDS
     while file.status not in ENDED:
@@ -46,7 +49,7 @@ async def follow(
         await sleep(max(pause, _least_pause_seconds(file)))
         pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
         try:
-            file = await run_sync(_looked, partial(_present, files, objects, file), file)
+            file = await run_sync(looked, partial(_present, files, objects, file), file)
         except FileNotFound:
             file = replace(file, status=Status.ABORTED, reason="deleted")
     yield ServerSentEvent(event=file.status, data=file.public(), id=event_id(file))
@@ -69,7 +72,7 @@ def _least_pause_seconds(file: File) -> float:
     return LIST_PAUSE_SECONDS * math.ceil(file.part_count / LIST_PARTS_PAGE)
 
 
-def _looked(look: Callable[[], File], known: File) -> File:
+def looked(look: Callable[[], T], known: T) -> T:
     """What `look` finds; while AWS refuses for now, what is known already: the next look comes soon."""
     try:
         return look()

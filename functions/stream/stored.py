@@ -48,7 +48,7 @@ class Stored:
             if head.archived:
                 raise ObjectForbidden("the object is archived")
         except REFUSALS as refusal:
-            raise self._problem(refusal) from None
+            raise self.refused(refusal) from None
         except TimeoutError:
             raise self._busy("no answer to HEAD") from None
 
@@ -76,7 +76,7 @@ class Stored:
             try:
                 first = next(buffers)
             except REFUSALS as refusal:
-                raise self._problem(refusal) from None
+                raise self.refused(refusal) from None
             except Unreadable as error:
                 raise self._busy(str(error.__cause__ or error)) from None
             begun = True
@@ -89,13 +89,13 @@ class Stored:
                     yield from map(bytes, chain([first], buffers))
             except content.DigestMismatch:
                 logger.exception("a download contradicts its digest", file_id=self._file.id, key=self.version.key)
-                _count("Contradictions")
+                count("Contradictions")
                 raise
             except REFUSALS as refusal:
-                self._problem(refusal)
+                self.refused(refusal)
                 raise
 
-    def _problem(self, refusal: Exception) -> Problem:
+    def refused(self, refusal: Exception) -> Problem:
         """The refusal as a problem; told to the operators where it must not happen. Raises FileNotFound."""
         problem = _problem(refusal)
         if self._file.status is Status.READY:
@@ -109,7 +109,7 @@ class Stored:
                 version_id=self.version.version_id,
                 error=str(refusal),
             )
-            _count("FilesLost")
+            count("FilesLost")
         return problem
 
     def _busy(self, error: str) -> Busy:
@@ -127,6 +127,6 @@ def _problem(refusal: Exception) -> Problem:
             return ContentForbidden("The object is archived, or its bucket does not allow reading it.")
 
 
-def _count(name: str) -> None:
+def count(name: str) -> None:
     with single_metric(name, MetricUnit.Count, 1):
         pass

@@ -340,7 +340,8 @@ def test_headers_that_never_end_are_not_followed(served: tuple[Origin, Objects],
 def test_a_slow_consumer_is_not_a_slow_origin(served: tuple[Origin, Objects], monkeypatch: pytest.MonkeyPatch) -> None:
     """Time that passes between two reads of the socket counts for nothing, however long."""
     version = served[0].hold(DATA)
-    connection = Connection(Source(served[1], version), connect_seconds=5, stall_seconds=5, least_rate=4 * KIB)
+    source = Source(served[1], version)
+    connection = Connection(connect_seconds=5, stall_seconds=5, least_rate=4 * KIB)
     got = bytearray(len(DATA))
     away = 0.0
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + away, time=time.time)
@@ -348,7 +349,7 @@ def test_a_slow_consumer_is_not_a_slow_origin(served: tuple[Origin, Objects], mo
     with closing(connection):
         for at in range(0, len(DATA), 100):
             view = memoryview(got)[at : at + 100]
-            assert connection.read_into(view, at, len(DATA)) == len(view)
+            assert connection.read_into(source, view, at, len(DATA)) == len(view)
             away += 1000.0
     assert got == DATA
     assert len(served[0].requests) == 1
@@ -359,11 +360,12 @@ def test_a_slow_consumer_is_not_a_slow_origin(served: tuple[Origin, Objects], mo
 def test_what_comes_behind_an_answer_is_not_the_next_one(served: tuple[Origin, Objects], extra: bytes) -> None:
     """The connection is given up, without an attempt lost, whether the bytes come with the body or behind it."""
     version = served[0].hold(DATA, then=origin.followed_by(extra))
-    connection = Connection(Source(served[1], version), connect_seconds=5, stall_seconds=5, least_rate=4 * KIB)
+    source = Source(served[1], version)
+    connection = Connection(connect_seconds=5, stall_seconds=5, least_rate=4 * KIB)
     with closing(connection):
         for start in range(0, len(DATA) - PART, PART):
             got = bytearray(PART)
-            assert connection.read_into(memoryview(got), start, start + PART) == PART
+            assert connection.read_into(source, memoryview(got), start, start + PART) == PART
             assert got == DATA[start : start + PART]
             if connection._socket is not None:
                 arrived = select.poll()
@@ -596,10 +598,11 @@ def test_nobody_waits_for_ever_for_a_connection(
 def test_what_was_interrupted_opens_no_connection(served: tuple[Origin, Objects]) -> None:
     """Leaving finds some threads between two sockets."""
     version = served[0].hold(DATA)
-    connection = Connection(Source(served[1], version), connect_seconds=5, stall_seconds=5, least_rate=0)
+    source = Source(served[1], version)
+    connection = Connection(connect_seconds=5, stall_seconds=5, least_rate=0)
     connection.interrupt()
     with pytest.raises(ConnectionAbortedError):
-        connection.read_into(memoryview(bytearray(PART)), 0, len(DATA))
+        connection.read_into(source, memoryview(bytearray(PART)), 0, len(DATA))
     connection.close()
     assert served[0].requests == []
 

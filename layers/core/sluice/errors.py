@@ -154,6 +154,22 @@ class FileNotFound(Problem):
     code, status, title = "file_not_found", 404, "There is no such file"
 
 
+class ArchiveNotFound(Problem):
+    code, status, title = "archive_not_found", 404, "There is no such archive"
+
+
+class ArchiveNotReady(Problem):
+    code, status, title = "archive_not_ready", 409, "The archive is not ready"
+
+
+class EmptyArchive(Problem):
+    code, status, title = "archive_empty", 422, "There is nothing to put into the archive"
+
+
+class ArchiveTooLarge(Problem):
+    code, status, title = "archive_too_large", 422, "The archive would have too many files or bytes"
+
+
 class PageNotBuilt(Problem):
     code, status, title = "page_not_built", 404, "The page was not built"
 

@@ -1,8 +1,8 @@
 """The file: its record, its states, and the DynamoDB table that keeps it.
 
 IAM actions: dynamodb:GetItem (get, was_deleted), dynamodb:BatchGetItem (several), dynamodb:PutItem (create, save,
-delete), dynamodb:DeleteItem (delete), for the claims of a transaction (create) what they do. `listing` and `feed` ask
-the indexes for what is written here.
+delete), dynamodb:UpdateItem (keep_crc32), dynamodb:DeleteItem (delete), for the claims of a transaction (create) what
+they do. `listing` and `feed` ask the indexes for what is written here.
 """
 
 import os
@@ -10,6 +10,7 @@ import random
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -279,6 +280,20 @@ class Files:
         tombstone |= changed(file.owner, now())
         self._client.put_item(TableName=self._table, Item=tombstone)
         self._client.delete_item(TableName=self._table, Key={"owner": {"S": file.owner}, "id": {"S": file.id}})
+
+    def keep_crc32(self, file: File, crc32: str) -> None:
+        """Note the CRC-32 (hex) of these bytes. The revision stays, and nobody is told: the file has not changed.
+
+        Who writes the record at this moment may lose it: then whoever needs it reads the file once more.
+        """
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):  # deleted
+            self._client.update_item(
+                TableName=self._table,
+                Key={"owner": {"S": file.owner}, "id": {"S": file.id}},
+                UpdateExpression="SET crc32 = :crc32",
+                ConditionExpression="etag = :etag",
+                ExpressionAttributeValues={":crc32": {"S": crc32}, ":etag": {"S": str(file.etag)}},
+            )
 
     def was_deleted(self, owner: str, file_id: str) -> bool:
         """Whether there was such a file within the last TOMBSTONE_DAYS, and somebody deleted it."""

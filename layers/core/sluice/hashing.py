@@ -16,9 +16,10 @@ from sluice.digests import SUPPORTED, Digests, StateError, available
 from sluice.drops import Drops
 from sluice.errors import Conflict, FileNotFound
 from sluice.files import ENDED, UPLOAD_MISSING, File, Files, Status, in_days
-from sluice.limits import LEAST_READ_RATE, REMEMBERED_DAYS
+from sluice.limits import LEAST_READ_RATE, MAX_SINGLE_PUT_BYTES, REMEMBERED_DAYS
 from sluice.objects import Head, ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
 from sluice.reader import Unreadable, read
+from sluice.rereading import Contradiction, Reading, crc32_of, version_of
 from sluice.verdicts import verdict_by_s3
 
 # A short job shows steps as well: checkpoints come a tenth of the elapsed time apart, from this on.
@@ -28,6 +29,7 @@ DEADLINE_MARGIN_SECONDS = 10.0
 # Readings of an object that may contradict what was promised before the file fails for it: where only the way was bad,
 # another one over other connections finds the right bytes.
 READINGS = 2
+CRC32 = "crc32"  # computed of every file, for archives, and shown where somebody asked for it
 DROP_ENDED = "drop_ended"  # why an upload is aborted that arrived after its drop's end
 # Jobs in a row that got no further: then nobody tries again, and who watches is told. As a message of a job that failed
 # comes again after the queue's visibility timeout, it is nearly three hours until then.
@@ -146,6 +148,7 @@ class Job:
         """
         try:
             if not self._take(owner, file_id, version, put_at, last=last):
+                self._learn_crc32(version)
                 return None
             if self._file.lease_holder:
                 self._hash(version)
@@ -208,6 +211,27 @@ class Job:
                     )
                 return True
 
+    def _learn_crc32(self, version: Version) -> None:
+        """Read a small file that is `ready` by S3's own digests, as an archive will need its CRC-32.
+
+        Where that fails nothing is lost: the archive has it read.
+        """
+        file = self._file
+        small = version.size <= MAX_SINGLE_PUT_BYTES
+        if file.status is not Status.READY or file.crc32 or version != version_of(file) or not small:
+            return
+        try:
+            found = crc32_of(
+                *(self._objects, file, Reading()),
+                part_bytes=self._options.part_bytes,
+                seconds_left=self._seconds_left,
+            )
+        except (Contradiction, Unreadable, ObjectMissing, ObjectChanged, ObjectForbidden):
+            logger.exception("no crc32 of a ready file", file_id=file.id)
+        else:
+            if found:
+                self._files.keep_crc32(file, found)
+
     def _came_after_its_drop(self, put_at: float) -> bool:
         """A URL outlives the end of the drop that it was given out for. What a client completed came before."""
         file = self._file
@@ -264,6 +288,8 @@ class Job:
             self._believe_parts(head)
             checksums = {name: value for name, value in head.checksums.items() if available(name)}
             names = dict.fromkeys([*self._options.digests, *self._file.declared, *checksums])
+            if CRC32 in self._file.digest_states or not self._file.digest_states:
+                names[CRC32] = None  # of a job that an older version of this began there is no state of it
             digests, parts = self._begin(names, self._composite(head))
             with digests:
                 if self._read(replace(version, size=head.version.size), digests, parts):
@@ -373,6 +399,8 @@ class Job:
             computed[name] = of_parts
             by_s3 |= {name: head.composite.digest} if head.composite else {}
             by_sender |= {name: self._file.composite} if self._file.composite else {}
+        asked = {*self._options.digests, *by_s3, *by_sender}
+        shown = {name: value for name, value in found.items() if name in asked or name != CRC32}
         if not by_sender.keys() <= computed.keys():  # declared after this reading began
             self._read_again("a digest was declared that was not computed")
             return True
@@ -385,9 +413,9 @@ class Job:
                 if not sure and self._file.rereads < READINGS - 1:
                     self._read_again(f"{reason}: {name} should be {value}, and is {computed[name]}", rereads=1)
                 else:
-                    self._contradicted(reason, name, value, computed[name], digests=found)
+                    self._contradicted(reason, name, value, computed[name], digests=shown)
                 return True
-        return self._end(Status.READY, digests=found, verified=bool(by_sender))
+        return self._end(Status.READY, digests=shown, crc32=found.get(CRC32), verified=bool(by_sender))
 
     def _read_again(self, why: str, rereads: int = 0) -> None:
         """From the first byte on, in the job of another message and over other connections."""

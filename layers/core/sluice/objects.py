@@ -1,17 +1,18 @@
 """The S3 calls that Sluice uses, beside the IAM actions that they need.
 
-s3:PutObject (put, create_upload, complete, and whoever uses what sign_part, sign_put or sign_post made),
-s3:AbortMultipartUpload (abort), s3:ListMultipartUploadParts (parts), s3:GetObject (head, its checksums included, and
-whoever uses a URL of sign_get or sign_read; with a version, as both have it in a versioned bucket,
-s3:GetObjectVersion instead), s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions, s3:DeleteObject
-and s3:DeleteObjectVersion (delete), s3:DeleteObject (hide), s3:DeleteObjectVersion (discard). Signing itself needs no
-permission; the signer's are asked for when the URL is used.
+s3:PutObject (put, create_upload, put_part, copy_part, complete, and whoever uses what sign_part, sign_put or sign_post
+made), s3:AbortMultipartUpload (abort), s3:ListMultipartUploadParts (parts), s3:GetObject (get, head with its checksums,
+copy_part, and whoever uses a URL of sign_get or sign_read; with a version, as all but the first have it in a versioned
+bucket, s3:GetObjectVersion instead), s3:ListBucket (so that a missing key is a 404), s3:ListBucketVersions,
+s3:DeleteObject and s3:DeleteObjectVersion (delete, delete_below), s3:DeleteObject (hide), s3:DeleteObjectVersion
+(discard). Signing itself needs no permission; the signer's are asked for when the URL is used.
 """
 
 import base64
 import os
 import re
 import time
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 DELETE_PAGE = 1_000  # keys in one DeleteObjects call
 PASSING = {"InternalError", "ServiceUnavailable", "SlowDown"}  # what S3 may say of one key and not the next time
+READ_SECONDS = 10  # how long an answer, or more of one, is waited for
 COMPLETE_SECONDS = 60.0  # how long S3 is waited for while it puts parts together, where nobody says otherwise
 # What S3 says of an object that is to be made where one is (412), or while another request makes one (409).
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
@@ -94,6 +96,10 @@ class UploadMissing(Exception):
 
 class ObjectTaken(Exception):
     """S3 has an object where one was to be made, or is about to have one."""
+
+
+class Differs(Exception):
+    """S3 has other bytes than those whose checksum was given."""
 
 
 class Undecided(Exception):
@@ -172,7 +178,8 @@ class Objects:
         self.bucket = bucket
 
     @classmethod
-    def connect(cls) -> "Objects":
+    def connect(cls, read_seconds: int = READ_SECONDS, connections: int = 10) -> "Objects":
+        """With patience for answers that take so long, and so many connections at once."""
         config = Config(
             # Only SigV4 with a regional, virtual-hosted URL signs content-length; the default signer drops it silently.
             signature_version="s3v4",
@@ -184,7 +191,8 @@ class Objects:
             retries={"mode": "standard", "total_max_attempts": 5},
             # A request that hangs and is asked again still fits into the 29 s of the API function.
             connect_timeout=3,
-            read_timeout=10,
+            read_timeout=read_seconds,
+            max_pool_connections=connections,
         )
         return cls(boto3.client("s3", config=config), settings.BUCKET_NAME.read())
 
@@ -206,6 +214,13 @@ class Objects:
                 case 409:  # another attempt is at it
                     raise Busy("The file is being stored at this moment; ask again.") from None
             raise
+
+    def get(self, key: str) -> bytes:
+        """A small object as it is now. Raises ObjectMissing, ObjectForbidden."""
+        try:
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            raise _translated(error) from None
 
     def create_upload(self, key: str, content_type: str, part_digest: str | None = None) -> str:
         """Begin a multipart upload; its id. With `part_digest`, one of LOCKS, whose parts are each locked to theirs."""
@@ -292,14 +307,56 @@ class Objects:
                 break
         return [found[number] for number in sorted(found) if among is None or number in among]
 
+    def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> None:
+        """Send a part of an upload whose parts have a CRC-32."""
+        self._client.upload_part(
+            Bucket=self.bucket,
+            Key=key,
+            UploadId=upload_id,
+            PartNumber=number,
+            Body=body,
+            ChecksumCRC32=_crc32(f"{zlib.crc32(body):08x}"),
+        )
+
+    def copy_part(self, key: str, upload_id: str, number: int, version: Version, *, start: int, stop: int) -> None:
+        """Have S3 copy the version's bytes from `start` up to `stop` (exclusive) into a part.
+
+        Raises ObjectMissing, ObjectChanged, ObjectForbidden.
+        """
+        source: Any = {"Bucket": self.bucket, "Key": version.key, **_version_id(version.version_id)}
+        try:
+            self._client.upload_part_copy(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource=source,
+                CopySourceIfMatch=f'"{version.etag}"',
+                CopySourceRange=f"bytes={start}-{stop - 1}",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchUpload":
+                raise UploadMissing(upload_id) from None
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (412, 416):  # 416: shorter than it was
+                raise ObjectChanged(str(error)) from None
+            raise _translated(error) from None
+
     def complete(
-        self, key: str, upload_id: str, parts: Sequence[Part], size: int, seconds: float = COMPLETE_SECONDS
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        size: int,
+        seconds: float = COMPLETE_SECONDS,
+        *,
+        crc32: str | None = None,
     ) -> None:
-        """Make the parts one object of `size` bytes, where there is none yet.
+        """Make the parts one object of `size` bytes, where there is none yet; with `crc32` (hex), of these bytes alone.
 
         Raises UploadMissing, ObjectTaken, Undecided (after `seconds` at the latest), ClientError where S3 refuses.
         """
         listed: Any = [{"PartNumber": part.number, "ETag": part.etag, **part.checksum} for part in parts]
+        whole: Any = {"ChecksumCRC32": _crc32(crc32), "ChecksumType": "FULL_OBJECT"} if crc32 else {}
         try:
             within(
                 seconds,
@@ -310,6 +367,7 @@ class Objects:
                     MultipartUpload={"Parts": listed},
                     MpuObjectSize=size,
                     IfNoneMatch="*",
+                    **whole,
                 ),
             )
         except self._client.exceptions.NoSuchUpload:
@@ -317,6 +375,8 @@ class Objects:
         except ClientError as error:
             if error.response["Error"]["Code"] in TAKEN:
                 raise ObjectTaken(key) from None
+            if error.response["Error"]["Code"] == "BadDigest":
+                raise Differs(str(error)) from None
             # Among these what it says within an answer of 200, once it has been at it for a while.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
                 raise Undecided(str(error)) from None
@@ -359,10 +419,17 @@ class Objects:
 
     def delete(self, key: str) -> None:
         """Every version of the object, and every marker of an earlier deletion. Raises Busy where S3 kept some."""
-        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
+        self._delete(key, lambda found: found == key)
+
+    def delete_below(self, prefix: str) -> None:
+        """The same of every object whose key begins so."""
+        self._delete(prefix, lambda _: True)
+
+    def _delete(self, prefix: str, meant: Callable[[str], bool]) -> None:
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
         for page in pages:
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            versions = [{"Key": key, "VersionId": item["VersionId"]} for item in found if item["Key"] == key]
+            versions = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found if meant(one["Key"])]
             for start in range(0, len(versions), DELETE_PAGE):
                 batch: Any = {"Objects": versions[start : start + DELETE_PAGE], "Quiet": True}
                 # S3 answers 200 whatever became of each version.
@@ -404,6 +471,10 @@ def _lock(digests: Mapping[str, str]) -> dict[str, str]:
     """The header by which S3 refuses other bytes than those of the digest; of several the strongest: it takes one."""
     name = next((name for name in LOCKS if name in digests), None)
     return {LOCKS[name]: base64.b64encode(bytes.fromhex(digests[name])).decode()} if name else {}
+
+
+def _crc32(value: str) -> str:
+    return base64.b64encode(bytes.fromhex(value)).decode()
 
 
 def _version_parameter(version: Version) -> dict[str, str]:

@@ -12,12 +12,14 @@ import boto3
 from botocore.config import Config
 
 from sluice import settings
+from sluice.archives import Archive
 from sluice.files import File
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 ASSEMBLING = "Assembling"  # what such a message says, where S3's have `Records`
+ARCHIVING = "Archiving"  # the same of an archive that is not ready at once
 MEASURING = "Measuring"  # the same of an upload whose client chooses the sizes of its parts
 DELAY_SECONDS = 120  # until somebody looks: S3 is done with most objects by then, and its event has come
 
@@ -61,6 +63,16 @@ class Queue:
     def measure_later(self, file: File) -> None:
         """Let the hasher see that S3 holds no more for this upload than was promised for it."""
         self.send(json.dumps({MEASURING: {"owner": file.owner, "id": file.id}}), MAX_DELAY_SECONDS)
+
+    def build_later(self, archive: Archive) -> None:
+        """Let the hasher do what an archive needs before it is `ready`, or go on with it."""
+        self.send(json.dumps({ARCHIVING: {"owner": archive.owner, "id": archive.id}}), owner=archive.owner)
+
+
+def archive_to_build(message: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The owner and the id of the archive that a message of `build_later` means; None for any other message."""
+    meant = message.get(ARCHIVING)
+    return (meant["owner"], meant["id"]) if meant else None
 
 
 def upload_to_measure(message: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -1,20 +1,21 @@
-"""One pinned version of an object as an ordered stream of buffers, over one connection or several.
+"""Pinned versions of objects as an ordered stream of buffers, over one connection or several.
 
-The object is read in parts, each into a buffer that is used again and again, by one thread for each connection. A part
+An object is read in parts, each into a buffer that is used again and again, by one thread for each connection. A part
 is only begun with a buffer in hand, in the order of the object, so whoever is slow or stops cannot block anybody.
-Memory: (connections + SPARE_BUFFERS) x part_bytes, however large the object is.
+Memory: (connections + SPARE_BUFFERS) x part_bytes, however large the object is, and however many there are.
 """
 
 import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from threading import TIMEOUT_MAX, Event, Lock
+from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError
 
@@ -64,26 +65,34 @@ class Row:
     seconds: float = 0.0  # of waiting and pausing; what the consumer takes is not among them
 
 
+class Stretch(NamedTuple):
+    """Bytes from `start` up to `stop` (exclusive) for one buffer, of an answer that goes up to `end`."""
+
+    source: Source
+    start: int
+    stop: int
+    end: int
+
+
 class Buffers(Iterator[memoryview]):
     """The buffers in order, each valid until the next is asked for. `retries`: how often bytes were asked for again."""
 
     def __init__(
         self,
-        source: Source,
-        parts: Iterator[tuple[int, int]],
+        stretches: Iterator[Stretch],
         *,
-        end: int | None,
+        buffer_bytes: int | None = None,
         connections: int,
         seconds_left: Callable[[], float],
         patience: Patience,
     ) -> None:
         self.retries = 0
-        self._parts = parts
-        self._end = end  # of every answer; None: of the part's
+        self._stretches = stretches
+        self._buffer_bytes = buffer_bytes  # None: as many as the stretch has, where no later one has more
         self._seconds_left = seconds_left
         self._patience = patience
         self._connections = [
-            Connection(source, patience.connect_seconds, patience.stall_seconds, patience.least_rate)
+            Connection(patience.connect_seconds, patience.stall_seconds, patience.least_rate)
             for _ in range(connections)
         ]
         self._idle = deque((connection, Row()) for connection in self._connections)
@@ -130,11 +139,12 @@ class Buffers(Iterator[memoryview]):
 
     def _begin_parts(self) -> None:
         """Have as many parts under way or ready as there are buffers."""
-        while len(self._under_way) < len(self._connections) + SPARE_BUFFERS and (part := next(self._parts, None)):
-            start, stop = part
-            memory = self._free.pop() if self._free else bytearray(stop - start)
-            view = memoryview(memory)[: stop - start]
-            filled = self._threads.submit(self._fill, view, start, self._end or stop)
+        most = len(self._connections) + SPARE_BUFFERS
+        while len(self._under_way) < most and (stretch := next(self._stretches, None)):
+            # What nobody writes to costs no memory: buffers for many small objects are as small as these.
+            memory = self._free.pop() if self._free else bytearray(self._buffer_bytes or stretch.stop - stretch.start)
+            view = memoryview(memory)[: stretch.stop - stretch.start]
+            filled = self._threads.submit(self._fill, view, stretch)
             self._under_way.append((memory, view, filled))
 
     def _wait(self, filled: Future[None]) -> None:
@@ -144,27 +154,26 @@ class Buffers(Iterator[memoryview]):
         except TimeoutError as late:
             raise Unreadable("the time is over") from (self._failure or late)
 
-    def _fill(self, view: memoryview, start: int, end: int) -> None:
-        """Fill the view with the bytes from `start` on; what is asked of S3 goes up to `end`."""
+    def _fill(self, view: memoryview, stretch: Stretch) -> None:
         if self._over:  # in an earlier part: parts begin in order
             raise Unreadable("an earlier part could not be read")
         connection, row = self._idle.popleft()
         try:
             done = 0
             while done < len(view):
-                done += self._read_on(connection, row, view[done:], start + done, end)
+                done += self._read_on(connection, row, view[done:], stretch._replace(start=stretch.start + done))
         except BaseException:
             self._over = True
             raise
         finally:
             self._idle.append((connection, row))
 
-    def _read_on(self, connection: Connection, row: Row, view: memoryview, position: int, end: int) -> int:
+    def _read_on(self, connection: Connection, row: Row, view: memoryview, stretch: Stretch) -> int:
         """How many bytes one attempt brings: none where it fails and may be made again."""
         begun = time.monotonic()
         count = 0
         try:
-            count = connection.read_into(view, position, end)
+            count = connection.read_into(stretch.source, view, stretch.start, stretch.end)
         except PASSING as error:
             self._failure = error
             row.failed += 1
@@ -204,9 +213,41 @@ def read(
     stop = version.size if stop is None else stop
     source = Source(objects, version)
     buffers = Buffers(
-        source,
-        parts(start, stop, part_bytes),
-        end=stop if connections == 1 else None,
+        (Stretch(source, at, to, stop if connections == 1 else to) for at, to in parts(start, stop, part_bytes)),
+        connections=connections,
+        seconds_left=seconds_left,
+        patience=patience,
+    )
+    try:
+        yield buffers
+    finally:
+        buffers.close()
+
+
+@contextmanager
+def read_several(
+    objects: Objects,
+    wanted: Iterable[tuple[Version, int, int]],
+    *,
+    part_bytes: int,
+    connections: int,
+    seconds_left: Callable[[], float] = lambda: math.inf,
+    patience: Patience = Patience(),
+) -> Iterator[Buffers]:
+    """The bytes of each version from one place up to another, one after the other; else as `read` does.
+
+    No buffer has bytes of two of them. While one is taken the next ones are asked for, so that many small objects do
+    not cost a round trip each.
+    """
+    stretches = (
+        Stretch(source, at, to, to)
+        for version, start, stop in wanted
+        for source in (Source(objects, version),)
+        for at, to in parts(start, stop, part_bytes)
+    )
+    buffers = Buffers(
+        stretches,
+        buffer_bytes=part_bytes,
         connections=connections,
         seconds_left=seconds_left,
         patience=patience,

@@ -30,6 +30,7 @@ def verdict_by_s3(
     return {
         "status": Status.READY,
         "digests": known,
+        "crc32": known.get("crc32"),
         "verified": bool(file.declared),
         "received_bytes": file.size,
         "hashed_bytes": file.size,

@@ -1,4 +1,4 @@
-"""GETs of one pinned version over a connection that is kept, read into memory that the caller gives.
+"""GETs of pinned versions over a connection that is kept, read into memory that the caller gives.
 
 http.client and not boto3: its body is copied on the way, and its connections cannot be ended from another thread.
 """
@@ -114,8 +114,7 @@ class Answer(HTTPResponse):
 class Connection:
     """Answers one request after the other. One thread uses it; any may `interrupt` it."""
 
-    def __init__(self, source: Source, connect_seconds: float, stall_seconds: float, least_rate: float) -> None:
-        self._source = source
+    def __init__(self, connect_seconds: float, stall_seconds: float, least_rate: float) -> None:
         self._connect_seconds = connect_seconds
         self._stall_seconds = stall_seconds
         self._answer = partial(Answer, seconds=stall_seconds, least_rate=least_rate)
@@ -123,23 +122,26 @@ class Connection:
         self._interrupted = False
         self._socket: socket.socket | None = None
         self._http: HTTPConnection | None = None
+        self._source: Source | None = None  # whose version the answer under way is of
         self._response: Answer | None = None
         self._left = 0  # bytes of the answer that have not been read
         self._ahead = b""  # the first of them, which came with the headers
         self._failure: Exception | None = None  # of the last answer, behind bytes that were good
 
-    def read_into(self, view: memoryview, position: int, stop: int) -> int:
-        """Fill the view from `position` on, at least with one byte; how many it were.
+    def read_into(self, source: Source, view: memoryview, position: int, stop: int) -> int:
+        """Fill the view with the source's bytes from `position` on, at least with one; how many it were.
 
         The answer under way goes on, else one is asked for that ends at `stop`. Raises ObjectMissing, ObjectChanged,
         ObjectForbidden, and OSError or HTTPException where asking again may help; that is over a new socket then.
         What fails behind the first byte is raised when the next one is asked for.
         """
+        if source is not self._source:
+            self._turn_to(source)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
         try:
-            return self._take(self._response or self._ask(position, stop), view)
+            return self._take(self._response or self._ask(source, position, stop), view)
         except BaseException:
             self.close()
             raise
@@ -162,6 +164,13 @@ class Connection:
             if self._socket is not None:
                 self._socket.close()
             self._http = self._socket = None
+
+    def _turn_to(self, source: Source) -> None:
+        """Ask for another version from now on, over the same socket where nothing is left of the last answer."""
+        if self._response is not None:
+            self.close()
+        self._failure = None
+        self._source = source
 
     def _take(self, response: Answer, view: memoryview) -> int:
         taken = min(len(self._ahead), len(view))
@@ -192,9 +201,9 @@ class Connection:
                 self._response.close()
             self._response = None
 
-    def _ask(self, position: int, stop: int) -> Answer:
-        version = self._source.version
-        url = urlsplit(self._source.signed().url)
+    def _ask(self, source: Source, position: int, stop: int) -> Answer:
+        version = source.version
+        url = urlsplit(source.signed().url)
         headers = {"Host": url.netloc, "If-Match": f'"{version.etag}"', "Accept-Encoding": "identity"}
         if (position, stop) != (0, version.size):
             headers["Range"] = f"bytes={position}-{stop - 1}"
@@ -204,7 +213,7 @@ class Connection:
         if response.status not in (200, 206):
             refused = refusal(response.status, response.read(REFUSAL_BYTES))
             if isinstance(refused, Expired):
-                self._source.expire()
+                source.expire()
             raise refused
         check(response.status, response.headers, version, position, stop)
         self._left = stop - position

@@ -1,0 +1,99 @@
+"""Makes archives: which files are in one is decided once, when it is asked for."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from functions.api.schemas import CreateArchive, check_folder
+from sluice import archives
+from sluice.archives import Archive, Archives, Status
+from sluice.drops import Drops
+from sluice.errors import ArchiveTooLarge, EmptyArchive, FileNotFound, NotReady
+from sluice.files import BATCH_KEYS, File, Files
+from sluice.files import Status as FileStatus
+from sluice.limits import MAX_ARCHIVE_FILES, MAX_OBJECT_BYTES
+from sluice.listing import Filter, Listing
+from sluice.objects import Objects
+from sluice.queue import Queue
+
+READERS = 8  # reads of a hundred records at once: 100,000 one after the other would take longer than a client waits
+
+
+class Archiver:
+    """Begins and deletes archives."""
+
+    def __init__(self, files: Files, objects: Objects, queue: Queue, stream_limit: int) -> None:
+        self.archives = Archives(*files.connection, objects)
+        self._files = files
+        self._listing = Listing(files)
+        self._drops = Drops(*files.connection)
+        self._objects = objects
+        self._queue = queue
+        self._stream_limit = stream_limit
+
+    def begin(self, owner: str, wanted: CreateArchive) -> Archive:
+        """The archive of the files that are wanted; the hasher sees to what it needs before it is `ready`.
+
+        Raises FileNotFound, NotReady, InvalidFolder, DropNotFound, EmptyArchive, ArchiveTooLarge, Busy.
+        """
+        if wanted.folder:
+            check_folder(wanted.folder)
+        files = self._named(owner, wanted.files) if wanted.files is not None else self._found(owner, wanted)
+        members = archives.members_of(files)
+        layout = archives.layout(members)
+        if layout.size > MAX_OBJECT_BYTES:
+            raise ArchiveTooLarge("S3 takes no object of so many bytes.", limit=MAX_OBJECT_BYTES, size=layout.size)
+        streams = layout.size <= self._stream_limit and all(member.crc32 for member in members)
+        archive = Archive(
+            owner=owner,
+            filename=wanted.filename or _filename(wanted),
+            status=Status.READY if streams else Status.BUILDING,
+            count=len(members),
+            size=layout.size,
+            etag=layout.etag,
+        )
+        self.archives.create(archive, members)
+        if not streams:
+            # Where this fails, nobody has heard of the archive: the next attempt makes another one.
+            self._queue.build_later(archive)
+        return archive
+
+    def delete(self, archive: Archive) -> None:
+        """Forget the archive, and then what S3 has of it: no job goes on with one that has no record."""
+        self.archives.delete(archive)
+        for name, upload_id in archive.uploads.items():
+            self._objects.abort(f"{archive.prefix}{name}", upload_id)
+        self._objects.delete_below(archive.prefix)
+
+    def _named(self, owner: str, ids: Sequence[str]) -> list[File]:
+        wanted = list(dict.fromkeys(ids))
+        batches = [wanted[start : start + BATCH_KEYS] for start in range(0, len(wanted), BATCH_KEYS)]
+        with ThreadPoolExecutor(READERS) as readers:
+            files = [file for found in readers.map(partial(self._files.several, owner), batches) for file in found]
+        if len(files) < len(wanted):
+            known = {file.id for file in files}
+            missing = next(file_id for file_id in wanted if file_id not in known)
+            raise FileNotFound("You have no file with this id.", id=missing[:40])
+        for file in files:
+            if file.status is not FileStatus.READY:
+                raise NotReady(f"The file {file.id} is {file.status}.", id=file.id, state=file.status)
+        return files
+
+    def _found(self, owner: str, wanted: CreateArchive) -> list[File]:
+        """All that are `ready`, the oldest first: of two with one name it keeps it."""
+        files = []
+        asked = Filter(status=FileStatus.READY, folder=wanted.folder, drop=wanted.drop)
+        for file in self._listing.walk(owner, asked):
+            files.append(file)
+            if len(files) > MAX_ARCHIVE_FILES:
+                detail = f"An archive has at most {MAX_ARCHIVE_FILES} files, and there are more."
+                raise ArchiveTooLarge(detail, limit=MAX_ARCHIVE_FILES)
+        if not files and wanted.drop is not None:
+            self._drops.get(owner, wanted.drop)
+        if not files:
+            raise EmptyArchive("No file there is ready.")
+        return sorted(files, key=lambda file: file.id)
+
+
+def _filename(wanted: CreateArchive) -> str:
+    return f"{(wanted.folder or '').rpartition('/')[2] or 'files'}.zip"

@@ -1,0 +1,227 @@
+"""Many files as one ZIP, through the front doors of the real stack."""
+
+import hashlib
+import io
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sluice.capabilities import Use
+from tests.integration import journey
+from tests.integration.conftest import Stack
+from tests.integration.journey import MIB
+from tests.integration.test_api import problem
+from tests.integration.test_stream import get, length
+
+UNKNOWN = "0" * 26
+NAMES = ("a.txt", "a.txt", "A.TXT", "\U0001f3d4\ufe0f Größe.txt", "con.txt", "empty.bin")
+
+
+@pytest.fixture(scope="module")
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    with journey.client(stack.api, stack.token) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def other(stack: Stack) -> Iterator[httpx.Client]:
+    with journey.client(stack.api, stack.other_token) as client:
+        yield client
+
+
+def kept(api: httpx.Client, data: bytes, name: str = "file.bin") -> dict[str, Any]:
+    """A small file in one request."""
+    answer = api.put(f"/files/{name}", content=data)
+    assert answer.status_code == 201, answer.text
+    file: dict[str, Any] = answer.json()
+    return file
+
+
+def archived(api: httpx.Client, **wanted: Any) -> dict[str, Any]:
+    answer = api.post("/archives", json=wanted)
+    assert answer.status_code == 201, answer.text
+    archive: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == archive["links"]["self"]
+    return archive
+
+
+def finished(archive: dict[str, Any]) -> dict[str, Any]:
+    """The archive once nothing more happens to it."""
+    *_, last = journey.events(archive["links"]["events"])
+    return last.data
+
+
+class Made:
+    """An archive of small files, and what it should hold."""
+
+    def __init__(self, api: httpx.Client) -> None:
+        self.bodies = [journey.random_bytes(size) for size in (10, 2000, 5, 3 * MIB, 300, 0)]
+        self.files = [kept(api, body, name) for body, name in zip(self.bodies, NAMES, strict=True)]
+        self.archive = archived(api, files=[file["id"] for file in self.files], filename="Größe.zip")
+        self.url = self.archive["links"]["content"]
+        self.whole = get(self.url).content
+
+
+@pytest.fixture(scope="module")
+def made(api: httpx.Client) -> Made:
+    return Made(api)
+
+
+def test_an_archive_is_a_zip_of_the_files(made: Made) -> None:
+    """Ready at once, as long as was said, and all that was sent is in it under its name."""
+    assert (made.archive["status"], made.archive["count"]) == ("ready", len(NAMES))
+    assert len(made.whole) == made.archive["size"]
+    with zipfile.ZipFile(io.BytesIO(made.whole)) as read:
+        assert read.testzip() is None
+        names = ["a.txt", "a (2).txt", "A (3).TXT", NAMES[3], "con.txt", "empty.bin"]
+        assert read.namelist() == names
+        assert [read.read(name) for name in read.namelist()] == made.bodies
+
+
+def test_headers_are_those_of_a_download(made: Made) -> None:
+    """Length, name, type and ETag are known before the first byte; HEAD tells the same."""
+    for answer in (get(made.url), httpx.head(made.url, trust_env=False)):
+        assert answer.status_code == 200
+        assert length(answer) == made.archive["size"]
+        assert answer.headers["content-type"] == "application/zip"
+        assert answer.headers["content-disposition"].endswith("filename*=UTF-8''Gr%C3%B6%C3%9Fe.zip")
+        assert answer.headers["accept-ranges"] == "bytes"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    etag = get(made.url).headers["etag"]
+    assert get(made.url, **{"If-None-Match": etag}).status_code == 304
+    problem(get(made.url, **{"If-Match": '"other"'}), 412, "precondition_failed")
+
+
+@pytest.mark.parametrize("first", [0, 1, 29, 30, 35, 44, 54, 60, 2100, 2 * MIB, -22, -1, -300])
+def test_any_range_is_that_part_of_it(made: Made, first: int) -> None:
+    """Also one that begins or ends inside a header or the directory."""
+    size = len(made.whole)
+    start = first % size
+    for stop in {start + 1, min(start + 33, size), min(start + MIB, size), size}:
+        answer = get(made.url, Range=f"bytes={start}-{stop - 1}")
+        assert answer.status_code == 206
+        assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{size}"
+        assert answer.content == made.whole[start:stop]
+
+
+def test_a_download_can_be_resumed(made: Made) -> None:
+    """The same ETag means the same bytes; with another one the whole comes anew."""
+    etag = get(made.url).headers["etag"]
+    assert get(made.url, Range="bytes=100-", **{"If-Range": etag}).content == made.whole[100:]
+    assert get(made.url, Range="bytes=100-", **{"If-Range": '"other"'}).content == made.whole
+    answer = get(made.url, Range=f"bytes={len(made.whole)}-")
+    problem(answer, 416, "range_not_satisfiable")
+
+
+@pytest.mark.parametrize(
+    "command", [["unzip", "-tq"], ["bsdtar", "-tf"], ["7z", "t", "-bso0"], ["python3", "-m", "zipfile", "-t"]]
+)
+def test_the_tools_that_people_have_read_it(made: Made, command: list[str], tmp_path: Path) -> None:
+    """Those that are on this machine."""
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    path = tmp_path / "archive.zip"
+    path.write_bytes(made.whole)
+    run = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_it_is_shown_until_it_is_deleted(api: httpx.Client, other: httpx.Client) -> None:
+    """To its owner, and to nobody else."""
+    file = kept(api, b"x")
+    archive = archived(api, files=[file["id"]])
+    shown = api.get(f"/archives/{archive['id']}").json()
+    assert shown | {"links": 0} == archive | {"links": 0}
+    assert shown["filename"] == "files.zip"
+    for client, status in ((other, 404), (api, 204), (api, 404)):
+        answer = client.delete(f"/archives/{archive['id']}")
+        assert answer.status_code == status
+    problem(api.get(f"/archives/{archive['id']}"), 404, "archive_not_found")
+    problem(get(archive["links"]["content"]), 404, "archive_not_found")
+    assert api.get(f"/files/{file['id']}").json()["status"] == "ready"
+
+
+def test_a_link_is_for_one_archive_and_one_use(api: httpx.Client, made: Made) -> None:
+    """The capability of another archive, of its events, or of a file does not let in."""
+    file = kept(api, b"x")
+    another = archived(api, files=[file["id"]])
+    base = made.url.partition("?")[0]
+    for link in (another["links"]["content"], made.archive["links"]["events"], file["links"]["content"]):
+        problem(get(f"{base}?{link.partition('?')[2]}"), 403, "invalid_capability")
+    problem(get(base), 403, "invalid_capability")
+    assert Use.ARCHIVE in Use
+
+
+def test_events_say_that_it_is_ready(made: Made) -> None:
+    """One event for an archive that was ready at once; who has seen it stays away."""
+    (event,) = journey.events(made.archive["links"]["events"])
+    assert event.name == "ready"
+    assert event.data == {name: value for name, value in made.archive.items() if name != "links"}
+    assert get(made.archive["links"]["events"], **{"Last-Event-ID": event.id}).status_code == 204
+
+
+def test_what_came_through_a_drop_is_one_archive(api: httpx.Client, stack: Stack) -> None:
+    """Also after the drop has ended; a drop that never was is none."""
+    drop = api.post("/drops", json={"max_files": 3, "expires_in": 600}).json()
+    with journey.client(stack.api, drop["capability"]) as guest:
+        ended = journey.ended(guest, journey.upload(guest, b"from a guest", "guest.txt"))
+        journey.create(guest, 10)
+    assert ended["status"] == "ready"
+    assert api.delete(f"/drops/{drop['id']}").status_code == 204
+    archive = finished(archived(api, drop=drop["id"]))
+    assert (archive["status"], archive["count"]) == ("ready", 1)
+    problem(api.post("/archives", json={"drop": UNKNOWN}), 404, "drop_not_found")
+
+
+def test_a_file_that_was_never_read_is_read_for_it(api: httpx.Client) -> None:
+    """What S3's digests made ready has no CRC yet: the archive is built as soon as it has."""
+    data = journey.random_bytes(1000)
+    file = journey.upload(api, data, digests={"sha-256": hashlib.sha256(data).hexdigest()})
+    assert file["status"] == "ready"
+    archive = archived(api, files=[file["id"]])
+    assert finished(archive)["status"] == "ready"
+    with zipfile.ZipFile(io.BytesIO(get(archive["links"]["content"]).content)) as read:
+        assert read.read("file.bin") == data
+
+
+def test_what_cannot_be_archived(api: httpx.Client, other: httpx.Client) -> None:
+    """Each mistake has its own answer, and says which file it is about."""
+    mine, unfinished, foreign = kept(api, b"x"), journey.create(api, 10), kept(other, b"x")
+
+    def refused(status: int, code: str, **wanted: Any) -> dict[str, Any]:
+        answer = api.post("/archives", json=wanted)
+        problem(answer, status, code)
+        document: dict[str, Any] = answer.json()
+        return document
+
+    assert refused(404, "file_not_found", files=[mine["id"], foreign["id"]])["id"] == foreign["id"]
+    assert refused(404, "file_not_found", files=[UNKNOWN])["id"] == UNKNOWN
+    not_ready = refused(409, "not_ready", files=[mine["id"], unfinished["id"]])
+    assert (not_ready["id"], not_ready["state"]) == (unfinished["id"], "uploading")
+    refused(422, "invalid_request", files=[])
+    refused(422, "invalid_request")
+    refused(422, "invalid_request", files=[mine["id"]], folder="")
+    refused(422, "invalid_request", files=["a"] * 100_001)
+    refused(422, "invalid_request", files=[mine["id"] * 2])
+    refused(413, "body_too_large", files=[mine["id"]] * 150_000)
+    for folder in ("../a", "a/..", "/a", "a//b", "a/", ".", "a\\b", "a" * 1025):
+        refused(422, "invalid_request", folder=folder)
+    refused(422, "archive_empty", folder="nobody/was/here")
+    refused(422, "invalid_filename", files=[mine["id"]], filename="a/b.zip")
+    assert archived(api, files=[mine["id"]] * 3)["count"] == 1
+
+
+def test_a_file_that_is_deleted_later_breaks_it(api: httpx.Client) -> None:
+    """Before the first byte it is a problem that names the file."""
+    file = kept(api, b"x")
+    archive = archived(api, files=[file["id"]])
+    assert api.delete(f"/files/{file['id']}").status_code == 204
+    answer = get(archive["links"]["content"])
+    problem(answer, 410, "object_missing")
+    assert answer.json()["file"] == file["id"]
