@@ -1,4 +1,7 @@
-"""`make demo`: one file through all of Sluice on this machine, compared at the end with what hashlib says of it."""
+"""`make demo`: files through all of Sluice on this machine, compared at the end with what hashlib says of them.
+
+One file goes in and comes out. Then a folder goes in, is shared by a link, and comes out as one archive.
+"""
 
 import argparse
 import hashlib
@@ -13,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +35,16 @@ STOP_SECONDS = 20
 PARENT_LOOK_S = 0.5  # seconds between two looks whether the process of `--parent` still runs
 TAIL_LINES = 40
 DIGESTS = ("sha-256", "md5")
+FOLDER = "holiday"
+# What is in it, in bytes. Less than 6 MB in all: what a Function URL sends beyond that comes at 2 MB/s.
+FOLDER_FILES = {
+    "letter.txt": 2_345,
+    "empty.txt": 0,
+    "photos/sea.jpg": 1_400_000,
+    "photos/2026/sea.jpg": 1_200_000,
+    "photos/2026/sunset \N{SUNRISE OVER MOUNTAINS}.jpg": 900_000,
+    **{f"notes/{number:02}.md": 1_000 * number for number in range(1, 25)},
+}
 PIECE_BYTES = 1024 * 1024
 
 
@@ -40,7 +54,9 @@ class DemoError(Exception):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--file", type=Path, help="what to send through; else 64 MiB of random bytes")
+    parser.add_argument(
+        "--file", type=Path, help="what to send through alone; else 64 MiB of random bytes, and a folder of files"
+    )
     parser.add_argument("--parent", type=int, metavar="PID", help="end when this process, which started it, has ended")
     said = parser.parse_args()
     file: Path | None = said.file
@@ -75,6 +91,7 @@ def run(file: Path | None, folder: Path) -> None:
         with _stack(folder, guard) as stack:
             put = _sluice(stack, guard, "put", "--json", "--", str(original))
             downloaded, seconds = _downloaded(stack, guard, put["file"]["id"])
+            shared = None if file else _hand_on(stack, guard, folder)
     found = {"the record": put["file"]["digests"], "the download": downloaded}
     _summary(original.stat().st_size, put["seconds"] | {"download": seconds}, expected, found)
     wrong = [
@@ -82,6 +99,53 @@ def run(file: Path | None, folder: Path) -> None:
     ]
     if wrong:
         raise DemoError(f"{' and '.join(wrong)} is not that of the original")
+    if shared:
+        _tell_shared(shared)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """A folder that was handed on: what the share says of it, and the digests of the originals and of what came out."""
+
+    share: dict[str, Any]
+    verified: int  # files, in the server's records
+    expected: dict[str, str]
+    found: dict[str, str]
+
+
+def _hand_on(stack: "_Stack", guard: Guard, folder: Path) -> _Shared:
+    """A folder in; a share made of it; all of it out again by the share's link, as one archive. Raises DemoError."""
+    top = folder / FOLDER
+    for name, size in FOLDER_FILES.items():
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(size))
+    with _command(stack, guard, "put", "-r", "--json", str(top)) as stdout:
+        sent = [json.loads(line)["file"] for line in stdout]
+    share = _sluice(stack, guard, "share", "--folder", FOLDER, "--max-downloads", "1", "--json")
+    archive = folder / "archive.zip"
+    _sluice(stack, guard, "get", "--share", share["links"]["page"], "--archive", "--json", "--output", str(archive))
+    with zipfile.ZipFile(archive) as packed:
+        found = {name: hashlib.sha256(packed.read(name)).hexdigest() for name in packed.namelist()}
+    expected = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in top.rglob("*")
+        if path.is_file()
+    }
+    return _Shared(share, sum(file["verified"] for file in sent), expected, found)
+
+
+def _tell_shared(shared: _Shared) -> None:
+    """Raises DemoError where the archive is not what went in."""
+    files, share = len(shared.expected), shared.share
+    if shared.verified != files:
+        raise DemoError(f"of {files} files in {FOLDER}/ {shared.verified} are verified")
+    if shared.found != shared.expected:
+        wrong = sorted(name for name, _ in shared.expected.items() ^ shared.found.items())
+        raise DemoError(f"the archive is not what went in: {', '.join(wrong[:5])}")
+    print(f"folder   {FOLDER}/, {files} files, {share['size']:,} bytes: all verified")
+    print(f"share    {share['links']['page'].partition('#')[0]}#share=..., for {share['max_downloads']} download")
+    print(f"archive  taken by that link: all {files} files are the same")
 
 
 @dataclass(frozen=True)
