@@ -8,26 +8,19 @@ import csv
 import hashlib
 import json
 import os
-import re
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.integration.conftest import Stack, standing
+from tests.clients.programs import run
+from tests.integration.conftest import Stack
 from tests.integration.journey import MIB, client, ended, upload
 
-# Set where the programs have to be there (continuous integration): what is missing is then a failure.
-REQUIRED = "SLUICE_REQUIRE_CLIENTS"
 SIZES = {"content": 9 * MIB + 1, "direct": 40 * MIB + 1}  # of what each link is for
 ROWS = 5_000
-SECONDS = 120  # of one program on a busy machine
-PROXIES = re.compile("_proxy$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,13 +33,6 @@ class Taken:
     def is_in(self, path: Path) -> bool:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest() == hashlib.sha256(self.data).digest()
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Started here alone: the one that all tests share is told to linger, and these programs wait."""
-    with standing(tmp_path_factory.mktemp("stack")) as up:
-        yield up
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -69,21 +55,6 @@ def table(stack: Stack) -> Taken:
 def sent(stack: Stack, data: bytes, filename: str) -> Taken:
     with client(stack.api, stack.token) as api:
         return Taken(ended(api, upload(api, data, filename))["links"], data)
-
-
-def run(program: str, *arguments: str, code: int = 0) -> str:
-    """What the program says on stdout. Skips, or fails where it is required, when it is not here."""
-    if shutil.which(program) is None:
-        reason = f"{program} is not here"
-        if os.environ.get(REQUIRED):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    environ = {name: value for name, value in os.environ.items() if not PROXIES.search(name)}
-    done = subprocess.run(
-        [program, *arguments], env=environ, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_the_stack_is_as_harsh_as_lambda(file: Taken) -> None:
@@ -150,4 +121,4 @@ def test_pandas_reads_it_over_fsspec(table: Taken, link: str) -> None:
     """A CSV, as a notebook opens it."""
     rows = list(csv.DictReader(table.data.decode().splitlines()))
     expected = f"{len(rows)} {sum(int(row['square']) for row in rows)}\n"
-    assert run(sys.executable, "-c", READ, table.links[link]) == expected
+    assert run(sys.executable, "-c", READ, table.links[link]).decode() == expected
