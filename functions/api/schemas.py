@@ -26,11 +26,13 @@ from sluice.limits import (
     MAX_FILENAME_CHARACTERS,
     MAX_FINGERPRINT_BYTES,
     MAX_FOLDER_BYTES,
+    MAX_MESSAGE_CHARACTERS,
     MAX_METADATA,
     MAX_METADATA_BYTES,
     MAX_OBJECT_BYTES,
     MAX_PARTS,
     MAX_PARTS_PER_ANSWER,
+    MAX_TITLE_CHARACTERS,
     PART_JSON_BYTES,
 )
 
@@ -95,6 +97,18 @@ def _count_metadata(value: Any) -> Any:
     return value
 
 
+def _check_line(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text) or _REORDERING.search(text):
+        raise ValueError("should have no control characters and none that reorder the ones around them")
+    return text
+
+
+def _check_lines(text: str) -> str:
+    for line in re.split("\r\n|\n|\t", text):
+        _check_line(line)
+    return text
+
+
 def _check_content_type(value: str) -> str:
     return media_types.check(value) if value.strip(" ") else ""
 
@@ -155,6 +169,15 @@ Metadata = Annotated[
     ]
     | None,
     AfterValidator(lambda metadata: metadata or None),
+]
+# What strangers are shown: a line, and a text of several. A blank one is none.
+Title = Annotated[
+    Annotated[str, Field(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_line)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
+]
+Message = Annotated[
+    Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_lines)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
 ]
 
 
@@ -223,6 +246,8 @@ class CreateDrop(Strict):
     max_files: Annotated[int, Field(ge=1, le=MAX_DROP_FILES)]
     max_file_bytes: Annotated[int, Field(ge=1, le=MAX_OBJECT_BYTES)] | None = None
     content_types: _Ranges | None = None
+    title: Title = None
+    message: Message = None
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
 
 
