@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -177,10 +177,23 @@ class DropLinks(DropLink, CompanionLink):
     page: Annotated[str, Field(description="What to give to people: a page for uploading, and nothing else.")]
 
 
+class DropRules(Shown):
+    """What a guest of a drop may know."""
+
+    title: str | None
+    message: str | None
+    max_file_bytes: Bytes | None
+    content_types: list[str] | None
+    files_left: Bytes
+    expires_at: Moment
+
+
 class Drop(Shown):
     """A letter box through which people without an account upload to an owner."""
 
     id: Annotated[str, Field(examples=[FILE_ID])]
+    title: str | None
+    message: str | None
     max_files: Annotated[int, Field(ge=1)]
     max_file_bytes: Bytes | None
     content_types: list[str] | None
@@ -188,6 +201,13 @@ class Drop(Shown):
     created_at: Moment
     expires_at: Moment
     links: DropLink
+
+
+class DropList(Shown):
+    """The owner's drops that have not ended, newest first; `next` is the cursor of the page that follows."""
+
+    items: list[Drop]
+    next: str | None
 
 
 class CreatedDrop(Drop):
@@ -309,21 +329,22 @@ LOCATION = {"Location": {"description": "Where it is.", "required": True, "schem
 
 
 def describe(
-    operation_id: str, tag: str, answers: Mapping[int, type[BaseModel] | None], *problems: type[Problem], **more: Any
+    operation_id: str, tag: str, answers: Mapping[int, Any], *problems: type[Problem], **more: Any
 ) -> dict[str, Any]:
     """Arguments of a route: what generated clients call it, and what it answers.
 
-    That is a model by status, with a Location where something was made, and problems.
+    That is a model by status, or one of several, or None, with a Location where something was made, and problems.
     """
     responses: dict[int, dict[str, Any]] = {}
     for status, model in answers.items():
-        responses[status] = {"description": (model.__doc__ or "").partition("\n")[0], "model": model} if model else {}
+        told = [(kind.__doc__ or "").partition("\n")[0] for kind in get_args(model) or (model,)]
+        responses[status] = {"description": " ".join(told), "model": model} if model else {}
         if status == HTTPStatus.CREATED and model is not Capability:
             responses[status]["headers"] = LOCATION
     responses |= failures(problems)
     summary = re.sub("[A-Z]", lambda capital: f" {capital[0].lower()}", operation_id).capitalize()
-    told = {"operation_id": operation_id, "summary": summary, "tags": [tag], "responses": responses}
-    return {**told, "response_model": None, **more}
+    route = {"operation_id": operation_id, "summary": summary, "tags": [tag], "responses": responses}
+    return {**route, "response_model": None, **more}
 
 
 def failures(problems: Collection[type[Problem]]) -> dict[int, dict[str, Any]]:
@@ -434,7 +455,8 @@ CREATE_ARCHIVE = describe(
 )
 SHOW_ARCHIVE = describe("getArchive", "archives", {200: Archive}, *OWNER, errors.ArchiveNotFound)
 DELETE_ARCHIVE = describe("deleteArchive", "archives", {204: None}, *OWNER, errors.ArchiveNotFound)
-SHOW_DROP = describe("getDrop", "drops", {200: Drop}, *OWNER)
+LIST_DROPS = describe("listDrops", "drops", {200: DropList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+SHOW_DROP = describe("getDrop", "drops", {200: Drop | DropRules}, *OWNER)
 END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
 CREATE_SHARE = describe(
     "createShare",

@@ -106,6 +106,18 @@ def _count_metadata(value: Any) -> Any:
     return value
 
 
+def _check_line(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text) or _REORDERING.search(text):
+        raise ValueError("should have no control characters and none that reorder the ones around them")
+    return text
+
+
+def _check_lines(text: str) -> str:
+    for line in re.split("\r\n|\n|\t", text):
+        _check_line(line)
+    return text
+
+
 def _check_content_type(value: str) -> str:
     return media_types.check(value) if value.strip(" ") else ""
 
@@ -166,6 +178,15 @@ Metadata = Annotated[
     ]
     | None,
     AfterValidator(lambda metadata: metadata or None),
+]
+# What strangers are shown: a line, and a text of several. A blank one is none.
+Title = Annotated[
+    Annotated[str, Field(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_line)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
+]
+Message = Annotated[
+    Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_lines)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
 ]
 
 
@@ -234,21 +255,9 @@ class CreateDrop(Strict):
     max_files: Annotated[int, Field(ge=1, le=MAX_DROP_FILES)]
     max_file_bytes: Annotated[int, Field(ge=1, le=MAX_OBJECT_BYTES)] | None = None
     content_types: _Ranges | None = None
+    title: Title = None
+    message: Message = None
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
-
-
-def _check_title(text: str) -> str:
-    if not text.strip() or "\n" in text:
-        raise ValueError("should be one line that says something")
-    return _check_message(text)
-
-
-def _check_message(text: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text if character not in "\n\r\t"):
-        raise ValueError("should have no control characters but line breaks and tabs, and no lone surrogates")
-    if _REORDERING.search(text):
-        raise ValueError("should have no characters that reorder the ones around them")
-    return text
 
 
 def _check_password(password: SecretStr) -> SecretStr:
@@ -261,8 +270,6 @@ def _check_password(password: SecretStr) -> SecretStr:
     return password
 
 
-Title = Annotated[str, StringConstraints(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_title)]
-Message = Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_message)]
 Password = Annotated[SecretStr, AfterValidator(_check_password)]
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS)]
 ID_JSON_BYTES = MAX_ID_CHARACTERS + 6  # with quotes, a comma and whitespace
@@ -276,8 +283,8 @@ class CreateShare(Strict):
     files: Annotated[list[_Id], Field(min_length=1, max_length=MAX_SHARED_FILES, fail_fast=True)] | None = None
     folder: Annotated[str, StringConstraints(max_length=MAX_FOLDER_BYTES)] | None = None
     drop: _Id | None = None
-    title: Title | None = None
-    message: Message | None = None
+    title: Title = None
+    message: Message = None
     expires_in: Annotated[int, Field(ge=1, le=MAX_SHARE_SECONDS)]
     max_downloads: Annotated[int, Field(ge=1, le=MAX_SHARE_DOWNLOADS)] | None = None
     password: Password | None = None

@@ -344,6 +344,7 @@ def upload_all_ways(deployed: Deployed) -> None:
         visitor = TestClient(module.app, headers=through)
         answers = [visitor.post("/files", json={"filename": "a", "size": 1}).status_code for _ in range(2)]
     assert answers == [201, 403]
+    assert len(deployed.api("GET", "/drops", 200)["items"]) == 1
     deployed.api("DELETE", f"/drops/{drop['id']}", 204)
 
     assert len(deployed.api("GET", "/files?limit=2", 200)["items"]) == 2

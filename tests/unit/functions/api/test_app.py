@@ -84,6 +84,7 @@ ROUTES = [
     ("PUT", "/files/a.txt"),
     ("GET", f"/files/{'0' * 26}"),
     ("PATCH", f"/files/{'0' * 26}"),
+    ("GET", "/drops"),
     ("GET", f"/files/{'0' * 26}/parts"),
     ("POST", f"/files/{'0' * 26}/parts"),
     ("POST", f"/files/{'0' * 26}/complete"),
