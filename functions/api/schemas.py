@@ -71,16 +71,30 @@ def check_filename(name: str) -> str:
     return name
 
 
-def check_folder(folder: str) -> str:
-    """The relative path `a/b` as the client gave it. Raises InvalidFolder."""
-    if len(folder.encode(errors="surrogatepass")) > MAX_FOLDER_BYTES:
+def check_folder(path: str) -> str:
+    """The path as the client gave it, where each of its segments could be a filename. Raises InvalidFolder."""
+    if len(path.encode(errors="surrogatepass")) > MAX_FOLDER_BYTES:
         raise InvalidFolder(f"A folder has at most {MAX_FOLDER_BYTES} bytes of UTF-8.")
-    try:
-        for segment in folder.split("/"):
+    for segment in path.split("/"):
+        if not segment.strip() or segment in (".", ".."):
+            raise InvalidFolder("A folder is a relative path such as a/b, without empty segments, . and ..")
+        try:
             check_filename(segment)
-    except InvalidFilename as error:
-        raise InvalidFolder(f"Each part of a folder is a name: {error.detail}") from None
-    return folder
+        except InvalidFilename as error:
+            raise InvalidFolder(f"Each segment of a folder has to be a filename. {error.detail}") from None
+    return path
+
+
+def _check_line(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text) or _REORDERING.search(text):
+        raise ValueError("should have no control characters and none that reorder the ones around them")
+    return text
+
+
+def _check_lines(text: str) -> str:
+    for line in re.split("\r\n|\n|\t", text):
+        _check_line(line)
+    return text
 
 
 def _check_content_type(value: str) -> str:
@@ -132,6 +146,15 @@ _Ranges = Annotated[list[str], Field(max_length=MAX_CONTENT_TYPES), AfterValidat
 
 
 Digests = Annotated[dict[str, str], BeforeValidator(_count_digests), AfterValidator(_check_digests)]
+# What strangers are shown: a line, and a text of several. A blank one is none.
+Title = Annotated[
+    Annotated[str, Field(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_line)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
+]
+Message = Annotated[
+    Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_lines)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
+]
 
 
 class Strict(BaseModel):
@@ -192,20 +215,6 @@ class CreateDrop(Strict):
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
 
 
-def _check_title(text: str) -> str:
-    if not text.strip() or "\n" in text:
-        raise ValueError("should be one line that says something")
-    return _check_message(text)
-
-
-def _check_message(text: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text if character not in "\n\r\t"):
-        raise ValueError("should have no control characters but line breaks and tabs, and no lone surrogates")
-    if _REORDERING.search(text):
-        raise ValueError("should have no characters that reorder the ones around them")
-    return text
-
-
 def _check_password(password: SecretStr) -> SecretStr:
     """No word of it in what is said about it."""
     text = password.get_secret_value()
@@ -216,8 +225,6 @@ def _check_password(password: SecretStr) -> SecretStr:
     return password
 
 
-Title = Annotated[str, StringConstraints(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_title)]
-Message = Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_message)]
 Password = Annotated[SecretStr, AfterValidator(_check_password)]
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS)]
 ID_JSON_BYTES = MAX_ID_CHARACTERS + 6  # with quotes, a comma and whitespace
@@ -231,8 +238,8 @@ class CreateShare(Strict):
     files: Annotated[list[_Id], Field(min_length=1, max_length=MAX_SHARED_FILES, fail_fast=True)] | None = None
     folder: Annotated[str, StringConstraints(max_length=MAX_FOLDER_BYTES)] | None = None
     drop: _Id | None = None
-    title: Title | None = None
-    message: Message | None = None
+    title: Title = None
+    message: Message = None
     expires_in: Annotated[int, Field(ge=1, le=MAX_SHARE_SECONDS)]
     max_downloads: Annotated[int, Field(ge=1, le=MAX_SHARE_DOWNLOADS)] | None = None
     password: Password | None = None
