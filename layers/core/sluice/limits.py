@@ -57,8 +57,6 @@ MAX_DROP_SECONDS = 366 * 86_400
 MAX_SHARED_FILES = 100_000  # 1.6 MB of ids
 MAX_SHARE_SECONDS = 366 * 86_400
 MAX_SHARE_DOWNLOADS = 1_000_000_000
-MAX_TITLE_CHARACTERS = 200
-MAX_MESSAGE_CHARACTERS = 4_000
 MAX_PASSWORD_BYTES = 256  # of UTF-8: more makes no password better, and hashing should cost the same for all
 # The two names and as much for parameters: lists of codecs (RFC 6381) have up to 100 characters. A redirect to S3
 # carries the type percent-encoded, beside a filename, in a URL that should stay below 8,000 (RFC 9110, section 4.1).
