@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import hashing, presign, runtime, small_files
+from bench import hashing, presign, runtime, small_files, stream
 from bench.environment import BenchError
 
 BENCHES = {
@@ -12,6 +12,8 @@ BENCHES = {
     "hashing": hashing.bench,
     "presign": presign.bench,
     "small-files": small_files.bench,
+    "feed": stream.feed,
+    "exports": stream.exports,
 }
 
 HELP = """\
@@ -24,6 +26,8 @@ Tables (Markdown) go to stdout, progress to stderr. Linux, and two CPUs at least
             bare hash: 2 GiB from nginx on loopback. With what a terabyte costs on Lambda. Seven minutes.
   presign   layers/core/sluice/signing.py against botocore's generate_presigned_url: the same URLs. Half a minute.
   small-files  files of 100 KB that S3 has compared with their SHA-256, against those that the hasher reads. A minute.
+  feed      the stream function with up to 200 watchers of the feed in one environment. Two minutes.
+  exports   100,000 records as JSON Lines, CSV and for sha256sum, against a plain generator. Ten minutes.
 
 A carrier or a rival that is missing is left out, and the output says what to do about it.
 """

@@ -139,6 +139,9 @@ class Environment:
             sum(_kilobytes(pid, "status", "VmHWM:") for pid in pids) * 1024,
         )
 
+    def threads(self) -> int:
+        return sum(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in self._tree())
+
     def broken(self, what: str) -> BenchError:
         self._log.seek(0)
         said = self._log.read()[-LOG_TAIL:].decode("utf-8", "replace")

@@ -21,7 +21,7 @@ HEADERS = {
 }
 
 
-def event(path: str, **query: float) -> bytes:
+def event(path: str, **query: float | str) -> bytes:
     """A GET as a Function URL hands it over (payload format 2.0)."""
     texts = {name: str(value) for name, value in query.items()}
     document = {

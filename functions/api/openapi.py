@@ -588,7 +588,8 @@ def all_files_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
                     optional("Accept-Encoding"),
                 ],
                 "responses": {
-                    "200": {"description": "A line for each file.", "content": {media_type: {"schema": TEXT}}},
+                    # Generators that do not know application/jsonl find a type that they know behind it.
+                    "200": {"description": "A line for each file.", "content": {media_type: {"schema": TEXT}} | BINARY},
                     **{str(status): told for status, told in failures((*refused, errors.FileNotFound)).items()},
                 },
                 "security": [],
