@@ -27,7 +27,7 @@ from sluice.archives import CONTENT_TYPE, Archive, Archives, Member, Status
 from sluice.copying import Copied, Part, Sent, Target
 from sluice.errors import ArchiveNotFound, Conflict
 from sluice.files import File, Files
-from sluice.hashing import ATTEMPTS, CRC32, Options, StillHeld
+from sluice.hashing import ATTEMPTS, CRC32, DEADLINE_MARGIN_SECONDS, Options, StillHeld
 from sluice.limits import MAX_SINGLE_PUT_BYTES, MIB
 from sluice.objects import (
     Differs,
@@ -54,6 +54,7 @@ READERS = 8  # small files that are read for their CRC-32 at once
 CHECKPOINT_SECONDS = 1.0
 # Left of the invocation when no more parts are begun: what is under way has to end, and S3 copies 512 MiB in seconds.
 MARGIN_SECONDS = 40.0
+LEAST_COMPLETE_SECONDS = 5.0  # that S3 has to put the parts together; whether it did, the next job sees
 COPY_SECONDS = 60  # how long S3 is waited for until it says more of a copy
 CONNECTIONS = COPIERS + SENDERS
 
@@ -275,6 +276,8 @@ class Build:
 
         Raises OutOfTime, Lost, Differs, Unreadable.
         """
+        if not self._in_time():
+            raise OutOfTime
         key = f"{self._archive.prefix}{target.name}"
         try:
             upload_id, arrived = self._begin(key, target)
@@ -296,7 +299,8 @@ class Build:
                 raise Unreadable("S3 has lost an upload") from None
         try:
             parts = self._objects.parts(key, upload_id)
-            self._objects.complete(key, upload_id, parts, target.size, self._invocation_left() - 10, crc32=crc32)
+            seconds = max(LEAST_COMPLETE_SECONDS, self._invocation_left() - DEADLINE_MARGIN_SECONDS)
+            self._objects.complete(key, upload_id, parts, target.size, seconds, crc32=crc32)
         except Undecided:
             raise OutOfTime from None
         except (UploadMissing, ObjectTaken):  # an attempt whose answer was lost

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +226,36 @@ def test_a_file_that_is_deleted_later_breaks_it(api: httpx.Client) -> None:
     answer = get(archive["links"]["content"])
     problem(answer, 410, "object_missing")
     assert answer.json()["file"] == file["id"]
+
+
+def test_what_is_larger_than_a_streamed_answer_is_put_together_in_s3(api: httpx.Client, tmp_path: Path) -> None:
+    """300 MB of 40 files, with progress; then the content is a redirect to an object that unzips."""
+    folder, size = tmp_path / "out", 7_500_000
+    bodies = {f"{number:02}.bin": journey.random_bytes(size) for number in range(40)}
+    with ThreadPoolExecutor(4) as uploads:
+        sent = [*uploads.map(lambda one: journey.upload(api, one[1], one[0]), bodies.items())]
+    files = [journey.ended(api, file)["id"] for file in sent]
+    archive = archived(api, files=files, filename="large.zip")
+    assert (archive["status"], archive["count"]) == ("building", 40)
+    problem(get(archive["links"]["content"]), 409, "archive_not_ready")
+    *progress, last = journey.events(archive["links"]["events"])
+    assert (last.name, last.data["status"]) == ("ready", "ready")
+    assert last.data["built_bytes"] == last.data["size"] == archive["size"]
+    assert [event.name for event in progress] == ["progress"] * len(progress)
+    assert sorted(event.data["built_bytes"] for event in progress) == [event.data["built_bytes"] for event in progress]
+
+    url = archive["links"]["content"]
+    head = httpx.head(url, trust_env=False)
+    assert (head.status_code, length(head)) == (200, archive["size"])
+    answer = get(url)
+    assert answer.status_code == 307
+    assert get(answer.headers["location"], Range="bytes=0-3").content == b"PK\x03\x04"
+    path = tmp_path / "large.zip"
+    with httpx.stream("GET", url, follow_redirects=True, timeout=60, trust_env=False) as stream:
+        path.write_bytes(b"".join(stream.iter_bytes()))
+    assert path.stat().st_size == archive["size"]
+    with zipfile.ZipFile(path) as read:
+        read.extractall(folder)
+    assert {one.name: one.read_bytes() == bodies[one.name] for one in folder.iterdir()} == dict.fromkeys(bodies, True)
+    assert api.delete(f"/archives/{archive['id']}").status_code == 204
+    problem(get(url), 404, "archive_not_found")

@@ -276,6 +276,20 @@ def test_a_crc_of_parts_is_that_of_the_object(here: World, algorithm: str, crc: 
     assert (head[f"Checksum{algorithm}"], head["ChecksumType"]) == (base64.b64encode(value).decode(), "FULL_OBJECT")
 
 
+@pytest.mark.usefixtures("small")
+def test_whoever_completes_an_upload_may_say_the_checksum_of_the_object(here: World) -> None:
+    """S3 compares it with that of all parts, and makes no object of others."""
+    upload = begin(here, "whole", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    parts = send(here, upload, {1: b"one", 2: b"two"}, ChecksumAlgorithm="CRC32")
+
+    def whole(data: bytes) -> dict[str, str]:
+        value = base64.b64encode(zlib.crc32(data).to_bytes(4)).decode()
+        return {"ChecksumCRC32": value, "ChecksumType": "FULL_OBJECT"}
+
+    assert refusal(complete, here, upload, parts, **whole(b"other")) == (400, "BadDigest")
+    complete(here, upload, parts, **whole(b"onetwo"))
+
+
 def test_of_many_first_writes_one_succeeds(here: World) -> None:
     """`If-None-Match: *` holds for those that come at the same moment as well."""
     together, statuses = threading.Barrier(8), []

@@ -71,6 +71,7 @@ WITHOUT_A_CALL = dict.fromkeys(FUNCTIONS, MISSING_IS_404)
 ACTIONS = {
     "HeadObject": "GetObject",
     "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
     "CreateMultipartUpload": "PutObject",
     "CompleteMultipartUpload": "PutObject",
     "ListParts": "ListMultipartUploadParts",
@@ -107,8 +108,7 @@ class Call:
                     if "VersionId" in item:
                         yield f"s3:{OF_A_VERSION[action]}", self._object(item["Key"])
             case "s3" if "Key" in told:
-                # Reading a version asks for that permission instead of the plain one.
-                yield f"s3:{OF_A_VERSION[action] if 'VersionId' in told else action}", self._object(told["Key"])
+                yield from self._for_an_object(action)
             case "s3":
                 yield f"s3:{action}", arn(told["Bucket"])
             case "dynamodb" if "TransactItems" in told:
@@ -126,6 +126,15 @@ class Call:
                 yield f"secretsmanager:{action}", ref(LOGICAL[told["SecretId"]])
             case _:
                 raise AssertionError(f"what does {self} need?")
+
+    def _for_an_object(self, action: str) -> Iterator[Permission]:
+        told = self.parameters
+        if "CopySource" in told:  # botocore has written it as the header by now
+            source = urlsplit(told["CopySource"])
+            reading = "GetObjectVersion" if source.query.startswith("versionId=") else "GetObject"
+            yield f"s3:{reading}", self._object(source.path.partition("/")[2])
+        # Reading a version asks for that permission instead of the plain one.
+        yield f"s3:{OF_A_VERSION[action] if 'VersionId' in told else action}", self._object(told["Key"])
 
     def _object(self, key: str) -> str:
         return f"{arn(self.parameters['Bucket'])}/{key}"
@@ -313,6 +322,7 @@ def calls() -> Iterator[Mapping[str, list[Call]]]:
         hash_and_stream_all_ways(deployed)
         complete_in_all_ways(deployed)
         share_in_all_ways(deployed)
+        archive_in_all_ways(deployed)
         delete_in_every_state(deployed)
         forget_secrets()
         yield deployed.calls
@@ -470,6 +480,51 @@ def share_in_all_ways(deployed: Deployed) -> None:
     deployed.stream(links[0], 404)
 
 
+def in_two_levels(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("sluice.copying.MAX_PARTS", 1)
+    patch.setattr("sluice.copying.MIN_PART_BYTES", 4 * MIB)
+    patch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+
+
+def archive_in_all_ways(deployed: Deployed) -> None:
+    """Streamed, put together in S3 in one level and in two, of a file that was never read; and deleted meanwhile."""
+    small, large = deployed.kept(SMALL), deployed.arrived(PARTED)
+    deployed.hash(deployed.version(large))
+    streamed = deployed.api("POST", "/archives", 201, {"files": [small["id"]]})
+    assert streamed["status"] == "ready"
+    assert deployed.stream(streamed["links"]["content"], 200).content[:4] == b"PK\x03\x04"
+    assert deployed.api("GET", f"/archives/{streamed['id']}", 200)["status"] == "ready"
+    deployed.api("DELETE", f"/archives/{streamed['id']}", 204)
+
+    unread = deployed.created(SMALL, digests={"sha-256": hashlib.sha256(SMALL).hexdigest()})
+    put(unread["parts"][0], SMALL)
+    assert deployed.api("POST", f"/files/{unread['id']}/complete", 202)["status"] == "ready"
+    files = {"files": [unread["id"], large["id"], small["id"]]}
+    for levels in (1, 2):
+        built = deployed.api("POST", "/archives", 201, files)
+        with pytest.MonkeyPatch.context() as patch:
+            if levels == 2:
+                in_two_levels(patch)
+            deployed.take({"Archiving": {"owner": "default", "id": built["id"]}})
+        built = deployed.api("GET", f"/archives/{built['id']}", 200)
+        assert (built["status"], built["reason"]) == ("ready", None)
+        assert "X-Amz-Signature" in deployed.stream(built["links"]["content"], 307).headers["location"]
+        deployed.stream(built["links"]["content"], 200, "HEAD")
+        assert "event: ready" in deployed.stream(built["links"]["events"], 200).text
+
+    handed_over = deployed.api("POST", "/archives", 201, files)
+    with pytest.MonkeyPatch.context() as patch:
+        in_two_levels(patch)
+        deployed.take({"Archiving": {"owner": "default", "id": handed_over["id"]}}, milliseconds_left=20_000)
+    assert deployed.api("GET", f"/archives/{handed_over['id']}", 200)["status"] == "building"
+    deployed.api("DELETE", f"/archives/{handed_over['id']}", 204)
+
+    lost = deployed.api("POST", "/archives", 201, {"files": [large["id"]]})
+    deployed.here.near_objects.delete(deployed.record(large).key)
+    deployed.take({"Archiving": {"owner": "default", "id": lost["id"]}})
+    assert deployed.api("GET", f"/archives/{lost['id']}", 200)["reason"] == "object_missing"
+
+
 def delete_in_every_state(deployed: Deployed) -> None:
     """Every file that is there by now, whatever became of it, and the aborted ones once more."""
     left = deployed.api("GET", "/files?limit=100", 200)["items"]
@@ -541,13 +596,13 @@ def test_what_a_function_may_it_asks_for(function: str, calls: Mapping[str, list
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_policies_allow_plainly(function: str) -> None:
-    """Without conditions that could not be judged here, on named resources, and of the bucket's objects only files."""
+    """Without conditions that could not be judged here, on named resources, in the bucket files and archives."""
     for statement in policies(function):
         assert set(statement) == {"Sid", "Effect", "Action", "Resource"}
         assert statement["Effect"] == "Allow"
     for action, resource in allowed(function):
         assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action)
-        assert re.fullmatch(r"\$\{\w+(\.Arn)?\}(/index/\w+|/files/\*)?", resource)
+        assert re.fullmatch(r"\$\{\w+(\.Arn)?\}(/index/\w+|/files/\*|/archives/\*)?", resource)
 
 
 def test_every_call_that_the_code_can_make_was_made(calls: Mapping[str, list[Call]]) -> None:
