@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_client.contract import File, Retry, Sluice, problem
+from sluice_client.contract import Retry, Sluice, problem
 from sluice_client.errors import Problem, SluiceError, Unreachable
+from sluice_client.records import File
 from tests.unit.client.deployment import QUICK, TOKEN, Deployment, Fault
 
 T = TypeVar("T")

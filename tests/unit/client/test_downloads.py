@@ -18,7 +18,8 @@ CONTENT = os.urandom(300_000)
 def get(deployment: Deployment, file_id: str, target: Path, *, force: bool = False) -> None:
     async def run() -> None:
         async with Sluice(deployment.url, TOKEN, QUICK) as sluice:
-            await downloads.save(sluice, await sluice.file(file_id), target, Meter("file"), force=force)
+            down = downloads.Downloads(sluice, connections=1)
+            await down.save(await sluice.file(file_id), target, Meter("file"), force=force)
 
     asyncio.run(run())
 
@@ -187,7 +188,7 @@ def test_a_file_that_appears_meanwhile_is_kept(deployment: Deployment, tmp_path:
     async def run() -> None:
         async with Sluice(deployment.url, TOKEN, QUICK) as sluice:
             file = await sluice.file(deployment.keep(CONTENT))
-            await downloads.save(sluice, file, target, Sink("file"), force=False)
+            await downloads.Downloads(sluice, connections=1).save(file, target, Sink("file"), force=False)
 
     with pytest.raises(SluiceError, match="exists"):
         asyncio.run(run())
@@ -217,7 +218,8 @@ def test_a_download_can_go_to_any_sink(deployment: Deployment) -> None:
 
     async def run() -> None:
         async with Sluice(deployment.url, TOKEN, QUICK) as sluice:
-            await downloads.write(sluice, await sluice.file(deployment.keep(CONTENT)), sink, Meter("file"))
+            file = await sluice.file(deployment.keep(CONTENT))
+            await downloads.Downloads(sluice, connections=1).write(file, sink, Meter("file"))
 
     asyncio.run(run())
     assert sink.getvalue() == CONTENT

@@ -45,8 +45,8 @@ def put(
     async def run() -> Uploaded:
         async with Sluice(deployment.url, TOKEN, QUICK) as sluice:
             source, names = Source.open(path), ("sha-256", "md5")
-            return await uploads.put(
-                sluice, source, meter or Meter("file"), connections=connections, names=names, fingerprint=fingerprint
+            return await uploads.Uploads(sluice, connections=connections).put(
+                source, meter or Meter("file"), names=names, fingerprint=fingerprint
             )
 
     return asyncio.run(run())
