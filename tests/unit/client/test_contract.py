@@ -24,7 +24,7 @@ def call(url: str, work: Callable[[Sluice], Awaitable[T]], token: str = TOKEN) -
 
 
 async def listed(sluice: Sluice, status: str | None = None) -> list[File]:
-    return [file async for file in sluice.files(status)]
+    return [file async for file in sluice.files(status=status)]
 
 
 def test_size_that_nobody_knows_yet() -> None:
