@@ -294,7 +294,7 @@ def unreachable(error: httpx.TransportError, host: str) -> Unreachable:
     """A timeout's own text is empty, so its class says what it was."""
     connected = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
     hint = "Is the address right, and the network up?"
-    return Unreachable(f"{host}: {error or type(error).__name__}", hint, connected=connected)
+    return Unreachable(f"{host}: {str(error).rstrip('.') or type(error).__name__}.", hint, connected=connected)
 
 
 def _bearer(capability: str | None) -> dict[str, str]:

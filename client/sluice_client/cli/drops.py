@@ -5,11 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from sluice_client.cli.groups import Making
-from sluice_client.cli.options import AsJson, Expires, amount_of, check_ids
+from sluice_client.cli.options import AsJson, Expires, amount_of, check_ids, seconds_of
 from sluice_client.cli.run import run
 from sluice_client.cli.settings import EXIT_CODES
 
-WEEK = 7 * 86_400
+WEEK = "7d"
 
 app = typer.Typer(
     cls=Making,
@@ -45,7 +45,7 @@ def make(
         "max_file_bytes": None if max_size is None else int(max_size),
         "content_types": types,
     }
-    wanted: dict[str, Any] = {"max_files": max_files, "expires_in": expires}
+    wanted: dict[str, Any] = {"max_files": max_files, "expires_in": seconds_of(expires)}
     wanted |= {name: value for name, value in more.items() if value}
     from sluice_client.commands import share as command
 

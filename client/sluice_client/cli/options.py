@@ -41,13 +41,12 @@ def seconds_of(text: str) -> int:
     """`7d` as a number of seconds, for an option."""
     match = re.fullmatch(r"([1-9]\d{0,9})([smhdw])", text.strip().lower())
     if not match:
-        raise typer.BadParameter(f"{text!a} is no time such as 30m, 12h, 7d or 2w.")
+        raise typer.BadParameter(f"{text!a} is no time such as 30m, 12h, 7d or 2w.", param_hint="--expires")
     return int(match[1]) * SECONDS[match[2]]
 
 
-Expires = Annotated[
-    int, typer.Option("--expires", parser=seconds_of, metavar="TIME", help="How long it lives: 30m, 12h, 7d, 2w.")
-]
+# As text, so that the help shows the default as people write it; `seconds_of` reads it.
+Expires = Annotated[str, typer.Option("--expires", metavar="TIME", help="How long it lives: 30m, 12h, 7d, 2w.")]
 
 
 def check_ids(*ids: str) -> None:

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from sluice_client.cli.groups import Making
-from sluice_client.cli.options import AsJson, Expires, PasswordStdin, check_ids, secret
+from sluice_client.cli.options import AsJson, Expires, PasswordStdin, check_ids, seconds_of, secret
 from sluice_client.cli.run import run
 from sluice_client.cli.settings import EXIT_CODES
 from sluice_client.errors import Misuse
 from sluice_client.progress import complain
 
-WEEK = 7 * 86_400
+WEEK = "7d"
 
 app = typer.Typer(
     cls=Making,
@@ -58,7 +58,7 @@ def make(
     check_ids(*ids, *([drop] if drop else []))
     wanted: dict[str, Any] = {"files": ids} if ids else {"folder": folder.strip("/")} if folder else {"drop": drop}
     more = {"title": title, "message": message, "max_downloads": max_downloads}
-    wanted |= {"expires_in": expires} | {name: value for name, value in more.items() if value is not None}
+    wanted |= {"expires_in": seconds_of(expires)} | {name: value for name, value in more.items() if value is not None}
     if password or password_stdin:
         wanted["password"] = _new_password(from_stdin=password_stdin)
     from sluice_client.commands import share as command

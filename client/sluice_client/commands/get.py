@@ -105,6 +105,8 @@ class _Get:
                 _make_folder(target.parent)
             seconds = await self._downloads.save(file, target, meter, force=wish.force)
         held = "is verified:" if file.verified else "matches the sha-256 of the record, which is not verified:"
+        if "verified" not in file.json:  # a share does not say
+            held = "is what was shared:"
         screen.tell(f"{target} {held} {file.digests[SHA_256]}")
         return target, file, seconds
 

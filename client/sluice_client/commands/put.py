@@ -23,7 +23,7 @@ from sluice_client.sources import Label, Source
 from sluice_client.states import Status
 from sluice_client.threads import apart
 from sluice_client.trees import Globs, walk
-from sluice_client.uploads import Uploaded, Uploads
+from sluice_client.uploads import WHOLE_BYTES, Uploaded, Uploads
 
 STDIN = Path("-")
 FILES_PER_CONNECTION = 2  # at once: while one is on its way, another is read, or waits for its verdict
@@ -149,6 +149,8 @@ class _Put:
             return Done(file, dict(file.digests), None)
         if wish.dry_run:
             return Done(None, {}, None)
+        if wish.again and source.size <= WHOLE_BYTES:
+            fingerprint = None  # by which the server would know it, and answer with what it has
         brief = brief and source.size <= BRIEF_BYTES
         with self._screen.meter(label.filename, brief=brief) as meter:
             uploaded = await self._uploads.put(source, meter, names=names, fingerprint=fingerprint)
