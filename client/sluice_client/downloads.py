@@ -31,9 +31,10 @@ from sluice_client.uploads import first_of
 # Beyond so many bytes Lambda's streams have 2 MB/s, and S3 itself is faster:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 DIRECT_BYTES = 6 * 1024 * 1024
-BLOCK_BYTES = 8 * 1024 * 1024  # of one request: what a broken connection asks for again at most
+BLOCK_BYTES = 4 * 1024 * 1024  # of one request: what each connection may have received in vain when it all ends
+PIECE_BYTES = 512 * 1024  # of one write
 HELD_BYTES = 256 * 1024 * 1024  # of files in memory at once
-BLOCKS_PER_CONNECTION = 2  # one on its way, and one that waits to be written
+BLOCKS_PER_CONNECTION = 2  # one on its way, and one that waits for it
 # An attempt that brought this many bytes was worth it: only attempts in a row that did not count as failures.
 WORTHWHILE_BYTES = 1024 * 1024
 GOES_ON = "The same command goes on from there."
@@ -137,6 +138,20 @@ def _hash(sink: IO[bytes], hashed: "hashlib._Hash") -> int:
     return there
 
 
+class _Block:
+    """A slice of the file that is on its way."""
+
+    def __init__(self, first: int, stop: int) -> None:
+        self.first, self.stop, self.size = first, stop, stop - first
+        self.data = bytearray()
+        self.grown = asyncio.Event()
+        self.ended = False
+
+    def end(self, _: asyncio.Task[None]) -> None:
+        self.ended = True
+        self.grown.set()
+
+
 class _Download:
     """One file on its way down, from `there` on. `blocking`: whoever reads the sink may take any time."""
 
@@ -170,27 +185,38 @@ class _Download:
             raise Altered(f"Wrong bytes arrived: their sha-256 is {found}, it should be {self._file.digests[SHA_256]}.")
 
     async def _blocks(self) -> None:
-        pending: deque[tuple[asyncio.Task[bytearray], int]] = deque()
+        pending: deque[_Block] = deque()
         memory, most = self._downloads.memory, BLOCKS_PER_CONNECTION * self._downloads.connections
         offset = self._there
         try:
             async with asyncio.TaskGroup() as group:
                 while pending or offset < self._file.size:
                     while offset < self._file.size and len(pending) < most:
-                        count = min(BLOCK_BYTES, self._file.size - offset)
-                        if not memory.try_take(count):
+                        block = _Block(offset, min(offset + BLOCK_BYTES, self._file.size))
+                        if not memory.try_take(block.size):
                             if pending:  # to wait with blocks in hand would be to wait for each other
                                 break
-                            await memory.take(count)
-                        pending.append((group.create_task(self._fetch(offset, offset + count)), count))
-                        offset += count
-                    data = await pending[0][0]
-                    await self._take(data)
-                    memory.give(pending.popleft()[1])
-                    del data
+                            await memory.take(block.size)
+                        pending.append(block)
+                        group.create_task(self._fetch(block)).add_done_callback(block.end)
+                        offset = block.stop
+                    await self._write(pending[0])
+                    memory.give(pending.popleft().size)
         finally:
-            for _, count in pending:
-                memory.give(count)
+            for block in pending:
+                memory.give(block.size)
+
+    async def _write(self, block: _Block) -> None:
+        """Piece by piece as it comes, so that little is lost with this process."""
+        written = 0
+        while written < block.size:
+            there = len(block.data)
+            if there - written < PIECE_BYTES and not block.ended:
+                block.grown.clear()
+                await block.grown.wait()
+                continue
+            await self._take(block.data[written:there])
+            written = there
 
     async def _take(self, data: bytearray) -> None:
         def take() -> None:
@@ -209,22 +235,20 @@ class _Download:
         except OSError as error:
             raise lost(error) from None
 
-    async def _fetch(self, first: int, stop: int) -> bytearray:
-        data = bytearray()
+    async def _fetch(self, block: _Block) -> None:
         failures = 0
-        while first + len(data) < stop:
-            before, used = len(data), self._s3
+        while len(block.data) < block.size:
+            before, used = len(block.data), self._s3
             async with self._downloads.slots:
-                error, retry_after = await self._attempt(first, stop, data)
-            if first + len(data) >= stop:
+                error, retry_after = await self._attempt(block)
+            if len(block.data) == block.size:
                 break
-            failures = 1 if len(data) - before >= WORTHWHILE_BYTES else failures + 1
+            failures = 1 if len(block.data) - before >= WORTHWHILE_BYTES else failures + 1
             if failures == self._sluice.retry.attempts:
                 raise error
             await asyncio.sleep(self._sluice.retry.delay(failures, retry_after))
             if isinstance(error, Problem) and error.status in {401, 403}:
                 await self._renew(used)
-        return data
 
     async def _renew(self, used: str | None) -> None:
         """The URL of S3 has expired, or the link that led there."""
@@ -235,13 +259,13 @@ class _Download:
                 self._file = await self._downloads.renew(self._file)
                 check_ready(self._file)
 
-    async def _attempt(self, first: int, stop: int, data: bytearray) -> tuple[SluiceError, str | None]:
+    async def _attempt(self, block: _Block) -> tuple[SluiceError, str | None]:
         """Receive as much as one connection gives; answers why it gave no more, and the `Retry-After`.
 
         Raises what no other try can mend.
         """
-        begin, size = first + len(data), self._file.size
-        headers = {} if (begin, stop) == (0, size) else {"Range": f"bytes={begin}-{stop - 1}"}
+        begin, size = block.first + len(block.data), self._file.size
+        headers = {} if (begin, block.stop) == (0, size) else {"Range": f"bytes={begin}-{block.stop - 1}"}
         if headers and self._etag:
             headers["If-Match"] = self._etag
         link = (size > DIRECT_BYTES and self._file.direct) or self._file.content or ""
@@ -253,7 +277,7 @@ class _Download:
                     return self._refused(problem(response)), response.headers.get("retry-after")
                 if response.history:
                     self._s3 = str(response.url)
-                await self._receive(response, begin, stop, data)
+                await self._receive(response, begin, block)
         except httpx.TransportError as failure:
             error = unreachable(failure, httpx.URL(url).host)
             if not error.connected:
@@ -263,9 +287,9 @@ class _Download:
             raise SluiceError("The download is redirected in circles.") from None
         return WrongBytes(f"{self._short()}."), None
 
-    async def _receive(self, response: httpx.Response, begin: int, stop: int, data: bytearray) -> None:
+    async def _receive(self, response: httpx.Response, begin: int, block: _Block) -> None:
         """The bytes that are not here yet: a server may ignore the Range and begin at the beginning."""
-        size, skip, ranged = self._file.size, begin, response.status_code == 206
+        size, stop, skip, ranged = self._file.size, block.stop, begin, response.status_code == 206
         if ranged:
             skip = 0
             if response.headers.get("content-range") != f"bytes {begin}-{stop - 1}/{size}":
@@ -282,7 +306,8 @@ class _Download:
             skip = max(0, skip - len(chunk))
             if len(fresh) > missing and (ranged or stop == size):
                 raise Altered(f"More bytes arrived than the {size:,} of the file.")
-            data += fresh[:missing]
+            block.data += fresh[:missing]
+            block.grown.set()
             self._received += min(len(fresh), missing)
             self._meter.advance(min(len(fresh), missing))
             missing -= min(len(fresh), missing)
