@@ -1,16 +1,20 @@
 """Typed calls of the HTTP contract. The token goes with calls of the API, never to the stream host or to S3."""
 
 import asyncio
+import base64
 import random
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 
+from sluice_client import records
 from sluice_client.errors import Misuse, Problem, SluiceError, Unreachable
+from sluice_client.records import Archive, Drop, File, Opened, Part, Share, Upload
 
 T = TypeVar("T")
 
@@ -26,12 +30,24 @@ SILENCE_SECONDS = 60.0
 # What httpx reads from the environment: https://www.python-httpx.org/environment_variables/
 NETWORK_VARIABLES = "Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
 
-HINTS = {
-    401: "Set SLUICE_TOKEN to a token of this deployment.",
-    404: "`sluice ls` shows your files.",
-    413: "It is more than this deployment takes.",
-    429: "Try again later.",
-    503: "Try again later.",
+LATER = "Try again later."
+# By the contract's code; by status where there is none, because a proxy or the gateway answered.
+HINTS: Mapping[str | int, str] = {
+    "unauthorized": "Set SLUICE_TOKEN to a token of this deployment, or `sluice login` to it.",
+    "file_not_found": "`sluice ls` shows your files.",
+    "share_not_found": "Its link may have ended; `sluice share ls` shows your own shares.",
+    "drop_not_found": "`sluice drop ls` shows your drops.",
+    "file_too_large": "It is more than this deployment takes.",
+    "body_too_large": "It is more than this deployment takes.",
+    "quota_exceeded": "`sluice rm` makes room.",
+    "share_used_up": "Ask for a new link.",
+    "wrong_password": "Ask the person who gave you the link.",
+    "too_many_tries": LATER,
+    "busy": LATER,
+    "conflict": LATER,
+    401: "Set SLUICE_TOKEN to a token of this deployment, or `sluice login` to it.",
+    429: LATER,
+    503: LATER,
 }
 
 
@@ -50,118 +66,15 @@ class Retry:
         return min(self.longest, max(asked, jittered))
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """The server's record of a file; `json` is all of it, as it came."""
-
-    id: str
-    status: str
-    filename: str
-    size: int
-    received_bytes: int
-    hashed_bytes: int
-    digests: Mapping[str, str]
-    verified: bool  # the sender's own digest, of the whole or of every part, was compared and held
-    reason: str | None
-    created_at: str
-    content: str | None
-    direct: str | None  # leads to S3 itself
-    events: str | None
-    json: dict[str, Any]
-
-    @classmethod
-    def parse(cls, document: dict[str, Any]) -> Self:
-        links = document.get("links") or {}
-        return cls(
-            id=str(document["id"]),
-            status=str(document["status"]),
-            filename=str(document["filename"]),
-            size=int(document["size"] or 0),  # null while only its client knows it
-            received_bytes=int(document.get("received_bytes") or 0),
-            hashed_bytes=int(document.get("hashed_bytes") or 0),
-            digests=dict(document.get("digests") or {}),
-            verified=document.get("verified") is True,
-            reason=document.get("reason"),
-            created_at=str(document.get("created_at") or ""),
-            content=links.get("content"),
-            direct=links.get("direct"),
-            events=links.get("events"),
-            json=document,
-        )
-
-    def after(self, event: dict[str, Any]) -> Self:
-        """The record with what an event said of it."""
-        return self.parse({**self.json, **event})
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A slice of the file and the URL that takes it. Offset and size in bytes."""
-
-    number: int
-    offset: int
-    size: int
-    url: str
-    headers: Mapping[str, str]
-
-    @classmethod
-    def parse(cls, document: dict[str, Any]) -> Self:
-        return cls(
-            number=int(document["number"]),
-            offset=int(document["offset"]),
-            size=int(document["size"]),
-            url=str(document["url"]),
-            headers=dict(document.get("headers") or {}),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A part that has arrived: its bytes, and its digest by the file's `part_digest` where it has one."""
-
-    size: int
-    digest: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """What `POST /files` answers: the file, its cut, the parts signed at once and, on a resume, what had arrived."""
-
-    file: File
-    part_size: int  # bytes of every part but the last
-    part_count: int
-    part_digest: str | None
-    signed: Mapping[int, Part]
-    received: Mapping[int, Received]
-
-    @classmethod
-    def parse(cls, document: dict[str, Any]) -> Self:
-        return cls(
-            file=File.parse(document),
-            part_size=int(document["part_size"]),
-            part_count=int(document["part_count"]),
-            part_digest=document.get("part_digest"),
-            signed=_signed(document),
-            received={
-                int(part["number"]): Received(int(part["size"]), part.get("digest"))
-                for part in document.get("received") or []
-            },
-        )
-
-    def size_of(self, number: int) -> int:
-        """Bytes of the part; 0 of the only one of an empty file."""
-        return max(0, min(self.part_size, self.file.size - (number - 1) * self.part_size))
-
-
 class Sluice:
     """One deployment. Errors are Problem (the server said no) and Unreachable (no whole answer came).
 
     Raises Misuse when the environment says something of proxies or certificates that cannot be used.
     """
 
-    def __init__(self, api: str, token: str, retry: Retry = Retry()) -> None:
-        self._api = api.rstrip("/")
-        self._authorization = {"Authorization": f"Bearer {token}"}
+    def __init__(self, api: str, token: str | None, retry: Retry = Retry()) -> None:
+        self.api = api.rstrip("/")
+        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self.retry = retry
         try:
             self.http = httpx.AsyncClient(
@@ -184,14 +97,19 @@ class Sluice:
         self,
         *,
         filename: str,
-        size: int,
+        size: int | None,
+        folder: str | None = None,
         content_type: str | None = None,
         fingerprint: str | None = None,
         digests: Mapping[str, str] | None = None,
         part_digest: str | None = None,
     ) -> Upload:
-        """A new upload, or the unfinished one of the same fingerprint and size. With one it is safe to send again."""
+        """A new upload, or the unfinished one of the same fingerprint and size. With one it is safe to send again.
+
+        Without a `size` its client cuts it into parts as it likes, and says at the end how large it is.
+        """
         optional = {
+            "folder": folder,
             "content_type": content_type,
             "fingerprint": fingerprint,
             "digests": digests,
@@ -200,24 +118,51 @@ class Sluice:
         wanted = {"filename": filename, "size": size} | {name: value for name, value in optional.items() if value}
         return _parsed(Upload.parse, await self._call("POST", "/files", json=wanted))
 
+    async def put_small(
+        self,
+        filename: str,
+        data: bytes | bytearray,
+        *,
+        folder: str | None,
+        content_type: str | None,
+        digests: Mapping[str, str],
+        idempotency_key: str,
+    ) -> File:
+        """A whole file in one request. The same key within a day is the same file, however often it is sent."""
+        headers = {"Repr-Digest": _digest_header(digests), "Idempotency-Key": idempotency_key}
+        headers |= {"Content-Type": content_type} if content_type else {}
+        params = {"folder": folder} if folder else {}
+        path = f"/files/{quote(filename, safe='')}"
+        answer = await self._call("PUT", path, params=params, content=bytes(data), headers=headers)
+        return _parsed(File.parse, answer)
+
     async def file(self, file_id: str) -> File:
         return _parsed(File.parse, await self._call("GET", f"/files/{file_id}"))
 
     async def sign(self, file_id: str, numbers: Iterable[int]) -> dict[int, Part]:
         """Fresh URLs of these parts."""
         params = {"numbers": ",".join(map(str, numbers))}
-        return _parsed(_signed, await self._call("GET", f"/files/{file_id}/parts", params=params))
+        return _parsed(records.signed, await self._call("GET", f"/files/{file_id}/parts", params=params))
 
     async def sign_locked(self, file_id: str, digests: Mapping[int, str]) -> dict[int, Part]:
         """Fresh URLs of these parts of a file with a `part_digest`, each takes the bytes of its digest alone."""
         wanted = [{"number": number, "digest": digest} for number, digest in digests.items()]
-        return _parsed(_signed, await self._call("POST", f"/files/{file_id}/parts", json={"parts": wanted}))
+        return _parsed(records.signed, await self._call("POST", f"/files/{file_id}/parts", json={"parts": wanted}))
 
     async def complete(
-        self, file_id: str, digests: Mapping[str, str] | None = None, parts: Mapping[int, str] | None = None
+        self,
+        file_id: str,
+        digests: Mapping[str, str] | None = None,
+        parts: Mapping[int, str] | None = None,
+        size: int | None = None,
     ) -> File:
-        """Make the parts the file. `digests` are the sender's of the whole, `parts` has those of each part."""
-        body: dict[str, Any] = {"digests": dict(digests)} if digests else {}
+        """Make the parts the file. `digests` are the sender's of the whole, `parts` has those of each part.
+
+        `size` is that of a file of which it was not known before.
+        """
+        body: dict[str, Any] = ({"digests": dict(digests)} if digests else {}) | (
+            {} if size is None else {"size": size}
+        )
         if parts:
             body["parts"] = [{"number": number, "digest": digest} for number, digest in sorted(parts.items())]
         return _parsed(File.parse, await self._call("POST", f"/files/{file_id}/complete", json=body))
@@ -230,34 +175,98 @@ class Sluice:
             if refusal.code != "file_not_found":
                 raise
 
-    async def files(self, status: str | None = None) -> AsyncIterator[File]:
-        """The caller's files, newest first, page by page."""
-        params: dict[str, Any] = {"limit": PAGE} | ({"status": status} if status else {})
+    async def change(self, file_id: str, **members: str | None) -> File:
+        """Another `filename` or `folder`; None removes a folder."""
+        return _parsed(File.parse, await self._call("PATCH", f"/files/{file_id}", json=members))
+
+    async def files(self, **wanted: str | None) -> AsyncIterator[File]:
+        """The caller's files, page by page; `wanted` are `status`, `folder`, `drop` and `q`. Without, newest first."""
+        async for file in self._pages("/files", File.parse, wanted):
+            yield file
+
+    async def exports(self, wanted: Mapping[str, str | None]) -> Mapping[str, str]:
+        """Links to the list of these files in one piece, by form."""
+        params = {"limit": 1} | {name: value for name, value in wanted.items() if value}
+        answer = await self._call("GET", "/files", params=params)
+        return _parsed(lambda document: dict(document.get("links") or {}), answer)
+
+    async def share(self, **wanted: Any) -> Share:
+        return _parsed(Share.parse, await self._call("POST", "/shares", json=wanted))
+
+    async def shares(self) -> AsyncIterator[Share]:
+        async for share in self._pages("/shares", Share.parse, {}):
+            yield share
+
+    async def end_share(self, share_id: str) -> None:
+        await self._call("DELETE", f"/shares/{share_id}")
+
+    async def open_share(self, share_id: str, capability: str, password: str | None) -> AsyncIterator[Opened]:
+        """What a share holds, page by page, to whoever has its capability. Each opening has links of its own."""
+        body: dict[str, str] = {"password": password} if password is not None else {}
         while True:
-            response = await self._call("GET", "/files", params=params)
-            for item in _parsed(_items, response):
+            path = f"/shares/{share_id}/open"
+            answer = await self._call("POST", path, json=body, headers=_bearer(capability))
+            opened = _parsed(Opened.parse, answer)
+            yield opened
+            if not opened.next:
+                return
+            body["cursor"] = opened.next
+
+    async def pack(self, capability: str | None = None, **wanted: Any) -> Archive:
+        """An archive of `files`, a `folder`, a `drop`, or a `share`, for whoever has the capability of that."""
+        answer = await self._call("POST", "/archives", json=wanted, headers=_bearer(capability))
+        return _parsed(Archive.parse, answer)
+
+    async def archive(self, archive_id: str, capability: str | None = None) -> Archive:
+        answer = await self._call("GET", f"/archives/{archive_id}", headers=_bearer(capability))
+        return _parsed(Archive.parse, answer)
+
+    async def drop(self, **wanted: Any) -> Drop:
+        return _parsed(Drop.parse, await self._call("POST", "/drops", json=wanted))
+
+    async def drops(self) -> AsyncIterator[Drop]:
+        async for drop in self._pages("/drops", Drop.parse, {}):
+            yield drop
+
+    async def end_drop(self, drop_id: str) -> None:
+        await self._call("DELETE", f"/drops/{drop_id}")
+
+    async def _pages(
+        self, path: str, parse: Callable[[dict[str, Any]], T], wanted: Mapping[str, str | None]
+    ) -> AsyncIterator[T]:
+        params: dict[str, Any] = {"limit": PAGE} | {name: value for name, value in wanted.items() if value}
+        while True:
+            response = await self._call("GET", path, params=params)
+            for item in _parsed(lambda document: [parse(each) for each in document["items"]], response):
                 yield item
             if not (cursor := response.json().get("next")):
                 return
             params["cursor"] = cursor
 
-    async def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Every call of the contract may be sent again: each either reads or says what shall be."""
+    async def _call(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **arguments: Any
+    ) -> httpx.Response:
+        """Every call may be sent again: each reads, says what shall be, or begins what ends by itself."""
         failures = 0
         while True:
             error: SluiceError
             retry_after = None
             try:
                 response = await self.http.request(
-                    method, self._api + path, headers=self._authorization, follow_redirects=False, **arguments
+                    method,
+                    self.api + path,
+                    headers={**self._authorization, **(headers or {})},
+                    follow_redirects=False,
+                    **arguments,
                 )
             except httpx.TransportError as failure:
-                error = unreachable(failure, httpx.URL(self._api).netloc.decode())
+                error = unreachable(failure, httpx.URL(self.api).netloc.decode())
             else:
                 if response.is_success:
                     return response
                 error, retry_after = problem(response), response.headers.get("retry-after")
-                if response.status_code not in PASSING and error.code != "conflict":
+                passes = response.status_code in PASSING and error.code != "too_many_tries"
+                if not passes and error.code != "conflict":
                     raise error
             failures += 1
             if failures == self.retry.attempts:
@@ -278,21 +287,24 @@ def problem(response: httpx.Response) -> Problem:
             detail += ", with a problem that cannot be read"
     elif found := re.search(rb"<Code>(\w+)</Code>", response.content):
         return Problem(detail, status=status, code=found[1].decode())
-    return Problem(str(detail), HINTS.get(status, ""), status=status, code=code)
+    return Problem(str(detail), HINTS.get(code or status, ""), status=status, code=code)
 
 
 def unreachable(error: httpx.TransportError, host: str) -> Unreachable:
     """A timeout's own text is empty, so its class says what it was."""
-    return Unreachable(f"{host}: {error or type(error).__name__}", "Is the address right, and the network up?")
+    connected = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+    hint = "Is the address right, and the network up?"
+    return Unreachable(f"{host}: {str(error).rstrip('.') or type(error).__name__}.", hint, connected=connected)
 
 
-def _signed(document: dict[str, Any]) -> dict[int, Part]:
-    parts = [Part.parse(part) for part in document.get("parts") or []]
-    return {part.number: part for part in parts}
+def _bearer(capability: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {capability}"} if capability else {}
 
 
-def _items(document: dict[str, Any]) -> list[File]:
-    return [File.parse(item) for item in document["items"]]
+def _digest_header(digests: Mapping[str, str]) -> str:
+    """RFC 9530, section 3."""
+    encoded = {name: base64.b64encode(bytes.fromhex(value)).decode() for name, value in digests.items()}
+    return ", ".join(f"{name}=:{value}:" for name, value in encoded.items())
 
 
 def _parsed(parse: Callable[[dict[str, Any]], T], response: httpx.Response) -> T:

@@ -18,6 +18,11 @@ class SluiceError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether the next file would meet the same."""
+        return False
+
 
 class Misuse(SluiceError):
     """The command line or the settings cannot be what the person meant."""
@@ -31,8 +36,28 @@ class WrongBytes(SluiceError):
     exit_code = WRONG_BYTES
 
 
+class OutputLost(SluiceError):
+    """Results cannot be written: stdout is full, or its reader has left, which is nothing to complain about."""
+
+    def __init__(self, message: str, *, left: bool) -> None:
+        super().__init__(message)
+        self.left = left
+
+    @property
+    def hopeless(self) -> bool:
+        return True
+
+
 class Unreachable(SluiceError):
-    """No answer came, or only a part of one."""
+    """No answer came, or only a part of one; `connected` says whether somebody was there at all."""
+
+    def __init__(self, message: str, hint: str = "", *, connected: bool = True) -> None:
+        super().__init__(message, hint)
+        self.connected = connected
+
+    @property
+    def hopeless(self) -> bool:
+        return not self.connected
 
 
 class Problem(SluiceError):
@@ -42,3 +67,7 @@ class Problem(SluiceError):
         super().__init__(message, hint)
         self.status = status
         self.code = code
+
+    @property
+    def hopeless(self) -> bool:
+        return self.status == 401

@@ -6,26 +6,30 @@ where the file is and which file it is there, with a key that never leaves this 
 
 import hashlib
 import hmac
+import json
 import os
 import secrets
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 
+from sluice_client.places import state_folder
 from sluice_client.sources import Source
 
 KEY_BYTES = 32  # as many as the digest of the HMAC has: RFC 2104, section 3
 
 
 def fingerprint(source: Source, key: bytes) -> str:
-    """The same as long as path, device, inode, size and time of change are."""
+    """The same as long as path, device, inode, size and time of change are, and what it is to be called."""
     device, inode = source.identity
     known = [b"%d" % number for number in (device, inode, source.size, source.modified)]
-    return hmac.new(key, b"\0".join([os.fsencode(source.path.resolve()), *known]), hashlib.sha256).hexdigest()
+    label = json.dumps(astuple(source.label)).encode()
+    return hmac.new(key, b"\0".join([os.fsencode(source.path.resolve()), *known, label]), hashlib.sha256).hexdigest()
 
 
 def user_key() -> bytes:
     """The key of this user, made when it is first asked for. Raises OSError where it can be neither read nor kept."""
-    path = _folder() / "fingerprint-key"
+    path = state_folder() / "fingerprint-key"
     with suppress(FileNotFoundError):
         return _read(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -49,14 +53,3 @@ def _read(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise OSError(f"{path} is not a key of {KEY_BYTES} bytes; remove it")
     return key
-
-
-def _folder() -> Path:
-    """By the XDG Base Directory Specification, which has relative paths ignored."""
-    state = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if state.is_absolute():
-        return state / "sluice"
-    try:
-        return Path.home() / ".local" / "state" / "sluice"
-    except RuntimeError as error:  # nobody has told where it is
-        raise OSError(str(error)) from None

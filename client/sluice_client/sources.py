@@ -12,6 +12,28 @@ from typing import Self
 from sluice_client.errors import Misuse, SluiceError, WrongBytes
 
 
+def unicode(name: str) -> str:
+    """The name as Unicode: a byte that is no UTF-8 becomes the replacement character, since JSON cannot say it."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a file is called at the server. Without a `content_type` the server goes by the name."""
+
+    filename: str
+    folder: str | None
+    content_type: str | None
+
+    @classmethod
+    def of(
+        cls, path: Path, *, name: str | None = None, folder: str | None = None, content_type: str | None = None
+    ) -> Self:
+        """That of the path, where nothing else is wanted."""
+        filename = unicode(path.name) if name is None else name
+        return cls(filename, folder or None, content_type or mimetypes.guess_type(filename)[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A regular file as it was when it was opened first."""
@@ -20,28 +42,22 @@ class Source:
     size: int  # bytes
     modified: int  # nanoseconds
     identity: tuple[int, int]  # device and inode: another file under the same name is another file
+    label: Label
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Raises Misuse for what is no readable regular file."""
+    def open(cls, path: Path, wanted: Label | None = None) -> Self:
+        """Raises Misuse for what is no readable regular file. `wanted` is what it shall be called."""
         try:
             found = path.stat()
+            if stat.S_ISDIR(found.st_mode):
+                raise Misuse("It is a folder.", "`sluice put -r` uploads what is in it.")
             if not stat.S_ISREG(found.st_mode):
-                raise Misuse(f"{path}: not a regular file, so its size is not known.")
+                raise Misuse("It is neither a file nor a FIFO.")
             with path.open("rb"):
                 pass
         except OSError as error:
-            raise Misuse(f"{path}: {error.strerror}.") from None
-        return cls(path, found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino))
-
-    @property
-    def filename(self) -> str:
-        """The name as Unicode: a byte that is no UTF-8 becomes the replacement character, since JSON cannot say it."""
-        return os.fsencode(self.path.name).decode("utf-8", "replace")
-
-    @property
-    def content_type(self) -> str | None:
-        return mimetypes.guess_type(self.path.name)[0]
+            raise Misuse(f"{error.strerror}.") from None
+        return cls(path, found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino), wanted or Label.of(path))
 
     async def read(self, offset: int, size: int) -> bytearray:
         """Exactly `size` bytes from `offset` on. Raises WrongBytes when the file changed."""
@@ -67,7 +83,7 @@ class Source:
         try:
             opened = self.path.open("rb", buffering=0)
         except OSError as error:
-            raise SluiceError(f"{self.path}: {error.strerror}.") from None
+            raise SluiceError(f"{error.strerror}.") from None
         now = os.fstat(opened.fileno())
         if (now.st_size, now.st_mtime_ns, (now.st_dev, now.st_ino)) != (self.size, self.modified, self.identity):
             opened.close()
@@ -75,4 +91,26 @@ class Source:
         return opened
 
     def _changed(self) -> WrongBytes:
-        return WrongBytes(f"{self.path}: the file changed while it was being uploaded.", "Upload it again.")
+        return WrongBytes("The file changed while it was being uploaded.", "Upload it again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Bytes in memory that are uploaded as a file is."""
+
+    data: bytearray
+    label: Label
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    @property
+    def path(self) -> str:
+        return "-"
+
+    async def read(self, offset: int, size: int) -> bytearray:
+        return self.data[offset : offset + size]
+
+    def confirm(self) -> None:
+        """They are what they were."""

@@ -6,9 +6,10 @@ import json
 import httpx
 from httpx_sse import SSEError, aconnect_sse
 
-from sluice_client.contract import File, Sluice
+from sluice_client.contract import Sluice
 from sluice_client.errors import SluiceError, WrongBytes
 from sluice_client.progress import Meter
+from sluice_client.records import File
 from sluice_client.states import ENDED, Status
 
 LONGEST_RECONNECT_SECONDS = 30.0  # whatever the server's `retry:` asks for
@@ -34,7 +35,7 @@ async def follow(sluice: Sluice, file: File, meter: Meter) -> File:
         if differs := file.json.get("mismatch"):
             why += f" ({differs.get('name')}: {differs.get('expected')} expected, {differs.get('found')} found)"
         kind = WrongBytes if file.reason in ALTERED else SluiceError
-        raise kind(f"{file.filename}: the upload ended as {file.status}{why}.", "Upload it again.")
+        raise kind(f"The upload ended as {file.status}{why}.", "Upload it again.")
     meter.reach(file.size)
     return file
 

@@ -7,10 +7,11 @@ import re
 import socket
 import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from sluice_client import uploads
 from sluice_client.contract import Retry
@@ -50,7 +51,7 @@ class Seen:
 @dataclass
 class Stored:
     filename: str
-    size: int
+    size: int | None
     fingerprint: str | None
     content_type: str | None
     status: str = "uploading"
@@ -60,6 +61,7 @@ class Stored:
     vouched: bool = False  # its sender gave the digest of every part
     resumed: bool = False
     mismatch: dict[str, str] | None = None
+    folder: str | None = None
 
     @property
     def content(self) -> bytes:
@@ -71,6 +73,7 @@ class Deployment:
 
     def __init__(self) -> None:
         self.files: dict[str, Stored] = {}
+        self.gone: set[str] = set()  # the ids of those that were deleted
         self.seen: list[Seen] = []
         self.part_size = 1000
         self.single_bytes = uploads.SMALL_BYTES
@@ -79,6 +82,8 @@ class Deployment:
         self.ends_as = "ready"
         self.wrong_digest = False  # the digests that it finds are of other bytes
         self.believes = False  # what senders declare is not compared
+        self.whole_refused = False  # PUT /files/{filename} is for somebody else
+        self.keys: dict[str, str] = {}  # the file that an Idempotency-Key stands for
         self.etag = '"etag-1"'
         self.redirect_content = False
         self.ignore_range = False
@@ -157,16 +162,17 @@ class Deployment:
 
     def document(self, file_id: str) -> dict[str, Any]:
         file = self.files[file_id]
-        single = file.size <= self.single_bytes
+        single = file.size is not None and file.size <= self.single_bytes
         part_size = self.single_bytes if single else self.part_size
         return {
             "id": file_id,
             "status": file.status,
             "revision": 1,
             "filename": file.filename,
+            "folder": file.folder,
             "size": file.size,
-            "part_size": part_size,
-            "part_count": max(1, -(-file.size // part_size)),
+            "part_size": None if file.size is None else part_size,
+            "part_count": None if file.size is None else max(1, -(-file.size // part_size)),
             "part_digest": file.part_digest,
             "received_bytes": len(file.content),
             "hashed_bytes": 0,
@@ -190,8 +196,8 @@ class Deployment:
             "parts": [
                 {
                     "number": number,
-                    "offset": (number - 1) * size,
-                    "size": min(size, file.size - (number - 1) * size),
+                    "offset": size and (number - 1) * size,
+                    "size": size and file.size and min(size, file.size - (number - 1) * size),
                     "url": f"{self.url}/s3/{file_id}/{number}?signature={len(self.seen)}",
                     "headers": {"x-amz-test": str(number)}
                     | ({CHECKSUM: base64.b64encode(bytes.fromhex(digest)).decode()} if digest else {})
@@ -242,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 (http.server's names)
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 (http.server's names)
 
     def log_message(self, *arguments: object) -> None:
         """Quiet."""
@@ -298,21 +304,49 @@ class _Handler(BaseHTTPRequestHandler):
         elif (self.command, path) == ("POST", "/files"):
             self._create(json.loads(body))
         elif path == "/files":
-            found = [i for i, f in owner.files.items() if f.status in query.get("status", [f.status])]
+            found = [i for i, f in owner.files.items() if _listed(f, query)]
             first = int(query.get("cursor", ["0"])[0])
             items = [owner.document(i) for i in found[first : first + 2]]
             self._json(200, {"items": items, "next": str(first + 2) if first + 2 < len(found) else None})
+        elif self.command == "PUT":
+            self._put(unquote(path.removeprefix("/files/")), query, body)
         elif not (match := re.fullmatch(r"/files/([^/]+)(/parts|/complete)?", path)) or match[1] not in owner.files:
             self._problem(404, "file_not_found", "You have no file with this id.")
         elif self.command == "DELETE":
             del owner.files[match[1]]
+            owner.gone.add(match[1])
             self._send(204, b"", {})
+        elif self.command == "PATCH":
+            for name, value in json.loads(body).items():
+                setattr(owner.files[match[1]], name, value)
+            self._json(200, owner.document(match[1]))
         elif match[2] == "/parts":
             self._sign(match[1], query, body)
         elif match[2] == "/complete":
             self._complete(match[1], json.loads(body))
         else:
             self._json(200, owner.document(match[1]))
+
+    def _put(self, filename: str, query: dict[str, list[str]], body: bytes) -> None:
+        owner = self.owner
+        if owner.whole_refused:
+            self._problem(403, "owner_only", "A capability sends files otherwise.")
+            return
+        key = self.headers["idempotency-key"]
+        file_id = owner.keys.setdefault(key, f"file-{len(owner.files) + len(owner.gone) + 1}")
+        if file_id in owner.gone:
+            self._problem(404, "file_not_found", "You have no file with this id.")
+            return
+        if file_id not in owner.files:
+            declared = {
+                name: base64.b64decode(value).hex()
+                for name, value in re.findall(r"([a-z0-9-]+)=:([^:]*):", self.headers["repr-digest"])
+            }
+            content_type, folder = self.headers["content-type"], query.get("folder", [None])[0]
+            stored = Stored(filename, len(body), None, content_type, folder=folder, parts={1: body}, declared=declared)
+            owner.files[file_id] = stored
+            owner.end(stored)
+        self._json(201, owner.document(file_id))
 
     def _create(self, wanted: dict[str, Any]) -> None:
         owner = self.owner
@@ -324,18 +358,19 @@ class _Handler(BaseHTTPRequestHandler):
                 file.resumed = True
                 file.declared |= wanted.get("digests", {})
         if not file_id:
-            status, file_id = 201, f"file-{len(owner.files) + 1}"
+            status, file_id = 201, f"file-{len(owner.files) + len(owner.gone) + 1}"
             owner.files[file_id] = Stored(
                 wanted["filename"],
                 wanted["size"],
                 wanted.get("fingerprint"),
                 wanted.get("content_type"),
+                folder=wanted.get("folder"),
                 part_digest=wanted.get("part_digest"),
                 declared=wanted.get("digests", {}),
             )
         document, file = owner.document(file_id), owner.files[file_id]
-        numbers = [] if file.part_digest else range(1, document["part_count"] + 1)[: owner.listed_parts]
-        lock = file.declared.get("sha-256") if file.size <= owner.single_bytes else None
+        numbers: Iterable[int] = [] if file.part_digest else range(1, document["part_count"] + 1)[: owner.listed_parts]
+        lock = file.declared.get("sha-256") if (file.size or 0) <= owner.single_bytes else None
         self._json(status, document | owner.parts(file_id, dict.fromkeys(numbers, lock)))
 
     def _sign(self, file_id: str, query: dict[str, list[str]], body: bytes) -> None:
@@ -346,7 +381,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._problem(409, "part_digest_needed", "POST the digest of each part.")
             return
         else:
-            lock = file.declared.get("sha-256") if file.size <= self.owner.single_bytes else None
+            lock = file.declared.get("sha-256") if (file.size or 0) <= self.owner.single_bytes else None
             digests = dict.fromkeys(map(int, query["numbers"][0].split(",")), lock)
         self._json(200, self.owner.parts(file_id, digests))
 
@@ -358,7 +393,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._problem(409, "digests_differ", "The digests of this file were said to be others.")
             return
         file.declared |= said.get("digests", {})
-        if len(file.parts) != owner.document(file_id)["part_count"]:
+        if file.size is None:
+            file.size = said["size"]
+        if len(file.content) != file.size:
             self._problem(409, "parts_missing", "Parts of the file have not arrived.")
         elif listed and listed != stored:
             self._problem(409, "parts_differ", "The parts are not those that arrived.")
@@ -366,7 +403,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._problem(409, "digests_needed", "This upload was resumed.")
         else:
             file.status, file.vouched = "hashing", bool(listed)
-            if file.size <= owner.single_bytes and "sha-256" in file.declared and owner.ends_as == "ready":
+            if (file.size or 0) <= owner.single_bytes and "sha-256" in file.declared and owner.ends_as == "ready":
                 owner.end(file)  # S3 has compared the PUT with it
             self._json(202, owner.document(file_id))
 
@@ -401,14 +438,15 @@ class _Handler(BaseHTTPRequestHandler):
             owner.stalled.set()
             owner.stall.wait()
             return
-        first, status, headers = 0, 200, {"ETag": owner.etag}
+        first, last, status, headers = 0, len(content) - 1, 200, {"ETag": owner.etag}
         if self.headers.get("if-match", owner.etag) != owner.etag:
             self._problem(412, "precondition_failed", "It was replaced.")
             return
         if (asked := self.headers.get("range")) and not owner.ignore_range:
-            first, status = int(asked.removeprefix("bytes=").rstrip("-")), 206
-            headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
-        self._send(status, content[first:] + fault.more, headers | fault.headers, fault.cut)
+            begin, _, end = asked.removeprefix("bytes=").partition("-")
+            first, last, status = int(begin), min(int(end), last), 206
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
+        self._send(status, content[first : last + 1] + fault.more, headers | fault.headers, fault.cut)
 
     def _problem(self, status: int, code: str, detail: str) -> None:
         document = {"type": "about:blank", "title": "t", "status": status, "detail": detail, "code": code}
@@ -427,6 +465,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[:cut])
         if cut is not None:
             self.close_connection = True
+
+
+def _listed(file: Stored, query: dict[str, list[str]]) -> bool:
+    folder = query.get("folder", [""])[0]
+    inside = not folder or f"{file.folder or ''}/".startswith(f"{folder}/")
+    return file.status in query.get("status", [file.status]) and inside
 
 
 def _contradicting(file: Stored, said: dict[str, Any]) -> bool:

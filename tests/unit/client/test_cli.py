@@ -60,7 +60,7 @@ def test_help_needs_no_settings_and_no_httpx(deployment: Deployment) -> None:
         (["--api", "http://127.0.0.1:1", "ls"], None, "SLUICE_TOKEN"),
         (["--api", "http://127.0.0.1:1", "ls"], "two\nlines", "characters that no token has"),
         (["--api", "http://127.0.0.1:1", "ls"], "tök", "characters that no token has"),
-        (["rm", "../secrets"], TOKEN, "is no file's id"),
+        (["rm", "../secrets"], TOKEN, "is no id"),
         (["get", "-o", "-", "--json", "id"], TOKEN, "both want stdout"),
         (["ls", "--status", "nothing"], TOKEN, "nothing"),
         (["put"], TOKEN, "FILE"),
@@ -218,7 +218,7 @@ def test_wrong_bytes_are_exit_code_3(deployment: Deployment, tmp_path: Path, out
     deployment.fail("GET .*/content", Fault(alter=True))
     done = sluice("get", deployment.keep(CONTENT), "-o", output, api=deployment.url, cwd=tmp_path)
     assert done.exit_code == 3
-    assert "wrong bytes" in done.stderr
+    assert "Wrong bytes" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -279,7 +279,7 @@ def test_rm_deletes_what_is_there(deployment: Deployment) -> None:
     deployment.keep(CONTENT)
     done = sluice("rm", "nobody", "file-1", api=deployment.url)
     assert done.exit_code == 1
-    line = "sluice: You have no file with this id. [file_not_found] `sluice ls` shows your files."
+    line = "sluice: nobody: You have no file with this id. [file_not_found] `sluice ls` shows your files."
     assert done.stderr.splitlines() == [line, "file-1 is deleted"]
     assert not deployment.files
 
@@ -307,7 +307,7 @@ def test_the_wrong_token_is_told_and_not_shown(deployment: Deployment) -> None:
     assert done.exit_code == 1
     assert done.stderr == (
         "sluice: The token is not one of this deployment. [unauthorized] "
-        "Set SLUICE_TOKEN to a token of this deployment.\n"
+        "Set SLUICE_TOKEN to a token of this deployment, or `sluice login` to it.\n"
     )
 
 

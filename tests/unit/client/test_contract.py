@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_client.contract import File, Retry, Sluice, problem
+from sluice_client.contract import Retry, Sluice, problem
 from sluice_client.errors import Problem, SluiceError, Unreachable
+from sluice_client.records import File
 from tests.unit.client.deployment import QUICK, TOKEN, Deployment, Fault
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ def call(url: str, work: Callable[[Sluice], Awaitable[T]], token: str = TOKEN) -
 
 
 async def listed(sluice: Sluice, status: str | None = None) -> list[File]:
-    return [file async for file in sluice.files(status)]
+    return [file async for file in sluice.files(status=status)]
 
 
 def test_size_that_nobody_knows_yet() -> None:

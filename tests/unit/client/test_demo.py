@@ -96,7 +96,7 @@ def test_a_digest_that_hashlib_does_not_confirm_ends_it(root: Path, tmp_path: Pa
     file.write_bytes(b"12345")
     document = deployment.document(deployment.keep(b"12345")) | {"id": "file-2"}
     document["digests"]["md5"] = "0" * 32
-    deployment.fail("POST .*/complete", Fault(202, json.dumps(document).encode()))
+    deployment.fail("PUT /files/.*", Fault(201, json.dumps(document).encode()))
     deployment.fail("GET /files/file-2", Fault(200, json.dumps(document).encode()))
     with pytest.raises(DemoError, match="the record's md5 is not that of the original"):
         demo.run(file, tmp_path)

@@ -18,7 +18,8 @@ CONTENT = os.urandom(300_000)
 def get(deployment: Deployment, file_id: str, target: Path, *, force: bool = False) -> None:
     async def run() -> None:
         async with Sluice(deployment.url, TOKEN, QUICK) as sluice:
-            await downloads.save(sluice, await sluice.file(file_id), target, Meter("file"), force=force)
+            down = downloads.Downloads(sluice, connections=1)
+            await down.save(await sluice.file(file_id), target, Meter("file"), force=force)
 
     asyncio.run(run())
 
@@ -32,7 +33,7 @@ def contents(deployment: Deployment) -> list[dict[str, str]]:
     return [seen.headers for seen in deployment.requests("GET .*/content")]
 
 
-@pytest.mark.parametrize("content", [CONTENT, b"", b"x"])
+@pytest.mark.parametrize("content", [CONTENT, b"x"])
 def test_what_arrives_is_what_was_kept(deployment: Deployment, tmp_path: Path, content: bytes) -> None:
     """Byte for byte, in one request without the token, and nothing else in the folder."""
     get(deployment, deployment.keep(content), tmp_path / "out")
@@ -41,6 +42,13 @@ def test_what_arrives_is_what_was_kept(deployment: Deployment, tmp_path: Path, c
     (headers,) = contents(deployment)
     assert "authorization" not in headers
     assert headers["accept-encoding"] == "identity"
+
+
+def test_an_empty_file_has_nothing_to_ask_for(deployment: Deployment, tmp_path: Path) -> None:
+    """It appears without a request for its content."""
+    get(deployment, deployment.keep(b""), tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b""
+    assert not contents(deployment)
 
 
 def test_a_redirect_to_s3_is_followed(deployment: Deployment, tmp_path: Path) -> None:
@@ -55,19 +63,23 @@ def test_a_redirect_to_s3_is_followed(deployment: Deployment, tmp_path: Path) ->
 @pytest.mark.parametrize("ignore_range", [False, True])
 @pytest.mark.parametrize("redirect", [False, True])
 def test_a_cut_body_is_continued(deployment: Deployment, tmp_path: Path, ignore_range: bool, redirect: bool) -> None:
-    """Each further request begins where the last one broke, pinned to the same object, or skips what is here."""
+    """Each further request begins where the last one broke, pinned to the same object, or skips what is here.
+
+    Where the link has led to S3, S3 is asked again, and not the link.
+    """
     deployment.ignore_range, deployment.redirect_content = ignore_range, redirect
     server_of_bytes = "GET /elsewhere/.*" if redirect else "GET .*/content"
     deployment.fail(server_of_bytes, Fault(cut=100_000), Fault(503), Fault(cut=150_000))
     get(deployment, deployment.keep(CONTENT), tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == CONTENT
-    asked = [(headers.get("range"), headers.get("if-match")) for headers in contents(deployment)]
+    asked = [(seen.headers.get("range"), seen.headers.get("if-match")) for seen in deployment.requests(server_of_bytes)]
+    assert len(contents(deployment)) == (1 if redirect else 4)
     resumed = 150_000 if ignore_range else 250_000
     assert asked == [
         (None, None),
-        ("bytes=100000-", deployment.etag),
-        ("bytes=100000-", deployment.etag),
-        (f"bytes={resumed}-", deployment.etag),
+        ("bytes=100000-299999", deployment.etag),
+        ("bytes=100000-299999", deployment.etag),
+        (f"bytes={resumed}-299999", deployment.etag),
     ]
 
 
@@ -82,7 +94,7 @@ def test_a_weak_etag_pins_nothing(deployment: Deployment, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("fault", "message"),
-    [(Fault(alter=True), "wrong bytes"), (Fault(more=b"!"), "more bytes arrived than the 300,000")],
+    [(Fault(alter=True), "Wrong bytes"), (Fault(more=b"!"), "More bytes arrived than the 300,000")],
 )
 def test_wrong_bytes_leave_nothing(deployment: Deployment, tmp_path: Path, fault: Fault, message: str) -> None:
     """One altered bit or one byte more: not verified, no file, no partial file."""
@@ -95,7 +107,7 @@ def test_wrong_bytes_leave_nothing(deployment: Deployment, tmp_path: Path, fault
 def test_a_body_that_stays_short_leaves_nothing(deployment: Deployment, tmp_path: Path) -> None:
     """Patience ends: the error counts what arrived."""
     deployment.fail("GET .*/content", *[Fault(cut=10)] * QUICK.attempts)
-    with pytest.raises(WrongBytes, match="only 40 of 300,000 bytes"):
+    with pytest.raises(WrongBytes, match="Only 40 of 300,000 bytes"):
         get(deployment, deployment.keep(CONTENT), tmp_path / "out")
     assert names(tmp_path) == []
     assert len(contents(deployment)) == QUICK.attempts
@@ -104,7 +116,7 @@ def test_a_body_that_stays_short_leaves_nothing(deployment: Deployment, tmp_path
 def test_a_whole_body_that_is_too_short_is_noticed(deployment: Deployment, tmp_path: Path) -> None:
     """A response that is complete by HTTP but not by the record is continued, then given up."""
     deployment.fail("GET .*/content", *[Fault(200, CONTENT[:1000])] * QUICK.attempts)
-    with pytest.raises(WrongBytes, match="only 1,000 of 300,000 bytes"):
+    with pytest.raises(WrongBytes, match="Only 1,000 of 300,000 bytes"):
         get(deployment, deployment.keep(CONTENT), tmp_path / "out")
     assert names(tmp_path) == []
 
@@ -187,7 +199,7 @@ def test_a_file_that_appears_meanwhile_is_kept(deployment: Deployment, tmp_path:
     async def run() -> None:
         async with Sluice(deployment.url, TOKEN, QUICK) as sluice:
             file = await sluice.file(deployment.keep(CONTENT))
-            await downloads.save(sluice, file, target, Sink("file"), force=False)
+            await downloads.Downloads(sluice, connections=1).save(file, target, Sink("file"), force=False)
 
     with pytest.raises(SluiceError, match="exists"):
         asyncio.run(run())
@@ -217,7 +229,8 @@ def test_a_download_can_go_to_any_sink(deployment: Deployment) -> None:
 
     async def run() -> None:
         async with Sluice(deployment.url, TOKEN, QUICK) as sluice:
-            await downloads.write(sluice, await sluice.file(deployment.keep(CONTENT)), sink, Meter("file"))
+            file = await sluice.file(deployment.keep(CONTENT))
+            await downloads.Downloads(sluice, connections=1).write(file, sink, Meter("file"))
 
     asyncio.run(run())
     assert sink.getvalue() == CONTENT
@@ -233,7 +246,8 @@ def test_a_large_file_comes_from_s3_itself(
     get(deployment, deployment.keep(CONTENT), tmp_path / "large")
     get(deployment, deployment.keep(CONTENT[:1000]), tmp_path / "small")
     assert (tmp_path / "large").read_bytes() == CONTENT
-    assert [seen.query.get("direct") for seen in deployment.requests("GET .*/content")] == [["1"], ["1"], None]
+    assert [seen.query.get("direct") for seen in deployment.requests("GET .*/content")] == [["1"], None]
+    assert len(deployment.requests("GET /elsewhere/file-1")) == 2
 
 
 @pytest.mark.parametrize(

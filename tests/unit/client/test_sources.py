@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_client.errors import Misuse, SluiceError, WrongBytes
-from sluice_client.sources import Source
+from sluice_client.sources import Label, Source
 
 CONTENT = os.urandom(100_007)
 
@@ -34,7 +34,9 @@ def test_a_slice_is_exactly_that(path: Path, data: st.DataObject) -> None:
 def test_what_the_server_is_told(path: Path) -> None:
     """The name, the size, the type that the name suggests."""
     source = Source.open(path)
-    assert (source.filename, source.size, source.content_type) == ("file.txt", len(CONTENT), "text/plain")
+    assert (source.label, source.size) == (Label("file.txt", None, "text/plain"), len(CONTENT))
+    wanted = Label.of(path, name="b.pdf", folder="a/b")
+    assert Source.open(path, wanted).label == Label("b.pdf", "a/b", "application/pdf")
 
 
 @pytest.mark.parametrize("change", ["touch", "grow", "shrink", "replace"])
@@ -59,10 +61,10 @@ def test_a_change_is_noticed(tmp_path: Path, change: str) -> None:
 
 
 def test_only_regular_files_have_a_size(tmp_path: Path) -> None:
-    """Folders, pipes and names of nothing are misuse, told with the name."""
+    """Folders, pipes and names of nothing are misuse, each told as what it is."""
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path, tmp_path / "pipe", tmp_path / "nothing"):
-        with pytest.raises(Misuse, match=path.name):
+    for path, message in ((tmp_path, "a folder"), (tmp_path / "pipe", "neither"), (tmp_path / "nothing", "No such")):
+        with pytest.raises(Misuse, match=message):
             Source.open(path)
 
 
@@ -86,4 +88,4 @@ def test_a_name_that_is_no_unicode_can_be_sent(tmp_path: Path) -> None:
     """A byte that is no UTF-8 becomes the replacement character."""
     path = tmp_path / os.fsdecode(b"a\xff")
     path.write_bytes(b"")
-    assert Source.open(path).filename == "a\N{REPLACEMENT CHARACTER}"
+    assert Source.open(path).label.filename == "a\N{REPLACEMENT CHARACTER}"

@@ -13,7 +13,7 @@ from sluice_client import uploads
 from sluice_client.contract import Sluice
 from sluice_client.errors import Problem, SluiceError, WrongBytes
 from sluice_client.progress import Meter
-from sluice_client.sources import Source
+from sluice_client.sources import Label, Source
 from sluice_client.uploads import Uploaded
 from tests.unit.client.deployment import CHECKSUM, QUICK, TOKEN, Deployment, Fault, Stored
 
@@ -23,7 +23,8 @@ CONTENT = os.urandom(10_500)  # eleven parts of the deployment's 1,000 bytes
 
 @pytest.fixture(autouse=True)
 def small_scale(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> None:
-    """Files of more than one part, in bytes instead of mebibytes."""
+    """Files of more than one part, of one, and of one request, in bytes instead of mebibytes."""
+    monkeypatch.setattr(uploads, "WHOLE_BYTES", 100)
     monkeypatch.setattr(uploads, "SMALL_BYTES", 1000)
     deployment.single_bytes = 1000
 
@@ -41,12 +42,13 @@ def put(
     connections: int = 3,
     meter: Meter | None = None,
     fingerprint: str | None = "secret",
+    **label: str,
 ) -> Uploaded:
     async def run() -> Uploaded:
         async with Sluice(deployment.url, TOKEN, QUICK) as sluice:
-            source, names = Source.open(path), ("sha-256", "md5")
-            return await uploads.put(
-                sluice, source, meter or Meter("file"), connections=connections, names=names, fingerprint=fingerprint
+            source, names = Source.open(path, Label.of(path, **label)), ("sha-256", "md5")
+            return await uploads.Uploads(sluice, connections=connections).put(
+                source, meter or Meter("file"), names=names, fingerprint=fingerprint
             )
 
     return asyncio.run(run())
@@ -64,7 +66,7 @@ def sent(deployment: Deployment) -> list[int]:
     return sorted(int(seen.path.rpartition("/")[2]) for seen in deployment.requests("PUT /s3/.*"))
 
 
-@pytest.mark.parametrize("size", [0, 1, 1000, 1001, 10_500])
+@pytest.mark.parametrize("size", [101, 1000, 1001, 10_500])
 def test_every_byte_arrives_once(deployment: Deployment, path: Path, size: int) -> None:
     """Each part is its slice, with its length and the headers that were signed, without the token."""
     os.truncate(path, size)
@@ -79,6 +81,72 @@ def test_every_byte_arrives_once(deployment: Deployment, path: Path, size: int) 
         assert "transfer-encoding" not in seen.headers
         assert seen.headers["x-amz-test"] == str(number)
         assert "authorization" not in seen.headers
+
+
+@pytest.mark.parametrize("size", [0, 1, 100])
+def test_a_little_file_is_one_request(deployment: Deployment, path: Path, size: int) -> None:
+    """With its digests, which the server compares; nothing is signed, completed or waited for."""
+    os.truncate(path, size)
+    done = put(deployment, path)
+    (seen,) = deployment.seen
+    assert (seen.method, seen.path, seen.body) == ("PUT", "/files/file.bin", CONTENT[:size])
+    assert done.file.digests == done.digests == digests(CONTENT[:size])
+    assert done.file.verified
+    file = deployment.files[done.file.id]
+    assert (file.declared, file.content_type) == (digests(CONTENT[:size]), "application/octet-stream")
+
+
+def test_a_little_file_that_is_sent_again_is_stored_once(deployment: Deployment, path: Path) -> None:
+    """After a lost answer, and by the next run: the key is that of this file with these bytes under this name."""
+    os.truncate(path, 100)
+    deployment.fail("PUT /files/.*", Fault(503), Fault(503))
+    assert put(deployment, path).file.id == put(deployment, path).file.id == "file-1"
+    assert len({seen.headers["idempotency-key"] for seen in deployment.seen}) == 1
+    os.utime(path, (1, 1))
+    assert put(deployment, path, fingerprint="another").file.id == "file-2"
+    assert put(deployment, path, fingerprint=None).file.id == "file-3"
+    assert put(deployment, path, fingerprint=None).file.id == "file-4"
+
+
+def test_a_little_file_that_was_deleted_is_stored_anew(deployment: Deployment, path: Path) -> None:
+    """Its key stands for a file that is gone, so it gets another one."""
+    os.truncate(path, 100)
+    put(deployment, path)
+    del deployment.files["file-1"]
+    deployment.gone.add("file-1")
+    assert put(deployment, path).file.id == "file-2"
+
+
+@pytest.mark.parametrize("name", ["a/b", "a?b", "a\\b", "a%2fb", "a%b", "a#b", "a;b", "..", ".", "a\nb"])
+def test_a_name_that_a_path_cannot_hold_goes_otherwise(deployment: Deployment, path: Path, name: str) -> None:
+    """By POST /files: gateways take paths apart, and decode them once more than was meant."""
+    os.truncate(path, 100)
+    file = put(deployment, path, name=name).file
+    assert deployment.files[file.id].filename == name
+    assert not deployment.requests("PUT /files.*")
+
+
+@pytest.mark.parametrize("name", ["Übung 雪 🎉.txt", "a b", "a+b&c=d@e~", "…", ".hidden", "'\"(x)"])
+def test_other_names_stand_in_the_path(deployment: Deployment, path: Path, name: str) -> None:
+    """Percent-encoded, whole."""
+    os.truncate(path, 100)
+    assert deployment.files[put(deployment, path, name=name).file.id].filename == name
+    assert deployment.requests("PUT /files/.*")
+
+
+def test_a_capability_sends_files_by_post(deployment: Deployment, path: Path) -> None:
+    """PUT /files/{filename} is for owners; it is tried once in a run."""
+    os.truncate(path, 100)
+    deployment.whole_refused = True
+    assert put(deployment, path).file.verified
+    assert sent(deployment) == [1]
+
+
+def test_the_folder_goes_along(deployment: Deployment, path: Path) -> None:
+    """By every way in."""
+    for size in (100, 1000, 10_500):
+        os.truncate(path, size)
+        assert deployment.files[put(deployment, path, folder="a/b c").file.id].folder == "a/b c"
 
 
 def test_the_server_learns_what_the_file_is(deployment: Deployment, path: Path) -> None:
@@ -319,6 +387,19 @@ def test_a_server_that_compares_nothing_is_not_believed(deployment: Deployment, 
     with pytest.raises(WrongBytes, match="other bytes") as raised:
         put(deployment, path)
     assert "sluice rm file-2" in raised.value.hint
+
+
+def test_a_little_file_is_sent_as_it_was_read(deployment: Deployment, path: Path) -> None:
+    """What is written while it is on its way changes nothing: the bytes in memory were hashed, and go."""
+    os.truncate(path, 100)
+
+    class Writing(Meter):
+        def begin(self, phase: str, total: int | None, done: int = 0) -> None:
+            super().begin(phase, total, done)
+            path.write_bytes(b"another content")
+
+    file = put(deployment, path, meter=Writing("file")).file
+    assert deployment.files[file.id].content == CONTENT[:100]
 
 
 @pytest.mark.parametrize("size", [500, 10_500])

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sluice_client.contract import File, Retry, Sluice
+from sluice_client.contract import Retry, Sluice
 from sluice_client.errors import SluiceError, WrongBytes
 from sluice_client.progress import Meter
+from sluice_client.records import File
 from sluice_client.watching import follow
 from tests.unit.client.deployment import QUICK, TOKEN, Deployment, Fault
 
