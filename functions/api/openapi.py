@@ -354,7 +354,8 @@ END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
 LINK = (errors.InvalidCapability, errors.ExpiredCapability, errors.FileNotFound, errors.Busy)
 STORED = (errors.ContentMissing, errors.ContentChanged, errors.ContentForbidden)
 CONTENT = (*LINK, *STORED, errors.NotReady, errors.PreconditionFailed, errors.InvalidRequest)
-CONTENT_HEADERS = ("ETag", "Repr-Digest", "Content-Disposition")
+CONTENT_HEADERS = ("ETag", "Last-Modified", "Repr-Digest", "Content-Disposition", "Content-Security-Policy")
+CONDITIONS = ("If-Range", "If-Match", "If-None-Match", "If-Unmodified-Since", "If-Modified-Since")
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
@@ -367,14 +368,15 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
         "parameters": [
             *LINK_PARAMETERS,
             query("direct", "By a redirect to S3 at once, whatever the size.", {"type": "boolean"}),
-            *(optional(name) for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
+            query("disposition", "`inline` where the type is safe to be shown.", DISPOSITION),
+            *(optional(name) for name in ("Range", *CONDITIONS)),
         ],
         "security": [],
     }
     told = {name: {"schema": {"type": "string"}} for name in CONTENT_HEADERS}
     answers: dict[str, Any] = {
         "200": {"description": "The bytes, of the type that was declared.", "headers": told},
-        "304": {"description": "`If-None-Match` names it."},
+        "304": {"description": "`If-None-Match` names it, or it is no newer than `If-Modified-Since`."},
         "307": {
             "description": "Too many bytes for one answer, or none, or `direct`: S3 sends them.",
             "headers": LOCATION,
@@ -418,6 +420,7 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
 
 
 TEXT = {"type": "string"}
+DISPOSITION = {"type": "string", "enum": ["attachment", "inline"]}
 LINK_PARAMETERS = [
     {"name": "id", "in": "path", "required": True, "schema": TEXT},
     {"name": "capability", "in": "query", "required": True, "schema": TEXT},
