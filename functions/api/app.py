@@ -21,10 +21,13 @@ from functions.api.routes import (
     small_files,
 )
 from sluice import problems
+from sluice.answers import Answer
 
 logger = Logger()
 
-app = FastAPI(title="Sluice", version="1", summary=openapi.SUMMARY, docs_url=None, redoc_url=None)
+app = FastAPI(
+    title="Sluice", version="1", summary=openapi.SUMMARY, docs_url=None, redoc_url=None, default_response_class=Answer
+)
 problems.install(app)
 for routes in (health, files, small_files, archives, capabilities, drops, shares, companion, page):
     app.include_router(routes.router)

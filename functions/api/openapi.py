@@ -484,7 +484,8 @@ CONTENT = (
     *(*LINK, *STORED, errors.NotReady, errors.PreconditionFailed, errors.InvalidRequest),
     *(errors.ShareNotFound, errors.ShareUsedUp),
 )
-CONTENT_HEADERS = ("ETag", "Repr-Digest", "Content-Disposition")
+CONTENT_HEADERS = ("ETag", "Last-Modified", "Repr-Digest", "Content-Disposition", "Content-Security-Policy")
+CONDITIONS = ("If-Range", "If-Match", "If-None-Match", "If-Unmodified-Since", "If-Modified-Since")
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
@@ -497,14 +498,15 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
         "parameters": [
             *LINK_PARAMETERS,
             query("direct", "By a redirect to S3 at once, whatever the size.", {"type": "boolean"}),
-            *(optional(name) for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
+            query("disposition", "`inline` where the type is safe to be shown.", DISPOSITION),
+            *(optional(name) for name in ("Range", *CONDITIONS)),
         ],
         "security": [],
     }
     told = {name: {"schema": {"type": "string"}} for name in CONTENT_HEADERS}
     answers: dict[str, Any] = {
         "200": {"description": "The bytes, of the type that was declared.", "headers": told},
-        "304": {"description": "`If-None-Match` names it."},
+        "304": {"description": "`If-None-Match` names it, or it is no newer than `If-Modified-Since`."},
         "307": {
             "description": "Too many bytes for one answer, or none, or `direct`: S3 sends them.",
             "headers": LOCATION,
@@ -604,6 +606,7 @@ def all_files_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 TEXT = {"type": "string"}
+DISPOSITION = {"type": "string", "enum": ["attachment", "inline"]}
 CAPABILITY_PARAMETER = {"name": "capability", "in": "query", "required": True, "schema": TEXT}
 LINK_PARAMETERS = [{"name": "id", "in": "path", "required": True, "schema": TEXT}, CAPABILITY_PARAMETER]
 

@@ -23,7 +23,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 
 from functions.api import auth
@@ -34,6 +33,7 @@ from functions.api.parts import MAX_NUMBERS_CHARACTERS, part_numbers
 from functions.api.routes import links
 from functions.api.schemas import CompletedPart, CreateFile, check_folder, check_metadata
 from sluice import limits, media_types, problems, settings
+from sluice.answers import Answer
 from sluice.errors import FileNotFound, InvalidFolder, Problem, WrongState
 from sluice.files import File, Mode, Status
 
@@ -183,10 +183,10 @@ def give_up(file: Upload) -> dict[str, str]:
     return {}
 
 
-def _refusal(problem: Problem) -> JSONResponse:
+def _refusal(problem: Problem) -> Answer:
     status = 400 if problem.status == 422 else problem.status
     refusal = Refusal(error=problem.detail, message=problem.detail, code=problem.code)
-    return JSONResponse(refusal.model_dump(), status, problem.headers)
+    return Answer(refusal.model_dump(), status, problem.headers)
 
 
 def _described(filename: str, kind: str | None, metadata: Mapping[str, Any]) -> CreateFile:

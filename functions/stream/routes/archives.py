@@ -48,6 +48,7 @@ class Representation:
 
     etag: str
     size: int
+    arrived_at: str | None = None  # it has no time of its own
 
 
 @router.api_route("/archives/{id}/content", methods=["GET", "HEAD"], response_model=None)

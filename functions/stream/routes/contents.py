@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
@@ -28,17 +28,22 @@ router = APIRouter()
 
 
 @router.api_route("/files/{id}/content", methods=["GET", "HEAD"], response_model=None)
-def send(request: Request, link: Annotated[Linked, Depends(linked)], direct: bool = False) -> Response:
+def send(
+    request: Request,
+    link: Annotated[Linked, Depends(linked)],
+    direct: bool = False,
+    disposition: Literal["attachment", "inline"] = "attachment",
+) -> Response:
     file, taking = link.file, link.taking
     if not content.available(file, direct=direct):
         raise NotReady(f"The file is {file.status}.", state=file.status, reason=file.reason)
-    headers = content.headers(file)
+    headers = content.headers(file, inline=disposition == "inline" and content.can_be_shown(file.content_type))
     if content.not_modified(file, request.headers):
         return Response(status_code=304, headers=headers)
     source = stored.Stored(connections.files, connections.objects, file)
     if direct:
         source.check()
-        return redirect(request, file, source, taking)
+        return redirect(request, file, source, headers["Content-Disposition"], taking)
     # RFC 9110, section 14.2: only GET has ranges.
     ranged = content.byte_range(file, request.headers) if request.method == "GET" else None
     start, stop = ranged or (0, file.size)
@@ -53,7 +58,7 @@ def send(request: Request, link: Annotated[Linked, Depends(linked)], direct: boo
         return Response(status_code=status, headers=headers)
     if start == stop or stop - start > connections.stream_limit:
         source.check()
-        return redirect(request, file, source, taking)
+        return redirect(request, file, source, headers["Content-Disposition"], taking)
     chunks = source.chunks(start, stop, partial(seconds_left, request))
     if taking:
         chunks = taking.counted(chunks, whole=(start, stop) == (0, file.size))
@@ -66,7 +71,7 @@ def transfer_of(owner: str, record_id: str, size: int, taking: Taking | None) ->
     return Transfer(connections.downloads, Download(owner=owner, record=record_id, size=size, share=share))
 
 
-def redirect(request: Request, file: File, source: stored.Stored, taking: Taking | None) -> Response:
+def redirect(request: Request, file: File, source: stored.Stored, disposition: str, taking: Taking | None) -> Response:
     """To S3, for the method of the request: it sends what is too much for a stream, and what has no bytes."""
     seconds = None
     if taking:
@@ -75,7 +80,6 @@ def redirect(request: Request, file: File, source: stored.Stored, taking: Taking
             taking.check()
         else:
             taking.begin(whole=content.byte_range(file, request.headers) in (None, (0, file.size)))
-    disposition = content.disposition(file.filename)
     signed = connections.objects.sign_get(source.version, file.content_type, disposition, request.method, seconds)
     # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
     headers = {"Location": signed.url, "Cache-Control": "no-store"}
