@@ -9,10 +9,11 @@ from sluice.drops import Drops
 from sluice.errors import FileNotFound, NothingToShare, NotReady, TooManyFiles
 from sluice.files import BATCH_KEYS, ID, File, Files, Status
 from sluice.limits import MAX_SHARED_FILES
-from sluice.listing import WALKED, Filter, Listing
+from sluice.listing import Filter, Listing
 
 # The API function has 29 s, of which the list of 100,000 ids takes some to write.
 CHOOSING_SECONDS = 20.0
+LISTED = 1_000  # files in one page: 1 MB of records, and one read of the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def _named(files: Files, owner: str, ids: list[str]) -> Iterator[list[File]]:
 def _listed(listing: Listing, owner: str, wanted: Filter) -> Iterator[list[File]]:
     cursor = None
     while True:
-        page, cursor = listing.page(owner, WALKED, cursor, wanted)
+        page, cursor = listing.page(owner, LISTED, cursor, wanted)
         yield page
         if cursor is None:
             return

@@ -71,6 +71,7 @@ def test_a_recipient_downloads_files(page: Page, api: httpx.Client, stack: Stack
     expect(page.get_by_role("heading", level=2)).to_have_text("For <you>")
     expect(page.get_by_text("See you!")).to_be_visible()
     expect(page).to_have_title(re.compile(r"^For <you> . Sluice$"))
+    expect(page.get_by_text("2 files, 6.7 MB (7,000,012 bytes)")).to_be_visible()
     for file in files:
         row = page.locator(".files > li", has_text=file["filename"])
         expect(row).to_contain_text(f"{file['size']:,} bytes")

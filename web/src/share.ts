@@ -22,6 +22,7 @@ export class SharePage {
   readonly element = el("section", { "aria-labelledby": "share" });
   private readonly heading = el("h2", { id: "share", tabindex: "-1" }, "Files for you");
   private readonly problem = el("p", { role: "alert", class: "problem" });
+  private readonly sum = el("p", { class: "facts" });
   private readonly list = el("ul", { class: "files" });
   private readonly more = button("Show more", () => void this.showMore(), { hidden: true });
   private password: string | undefined;
@@ -60,7 +61,11 @@ export class SharePage {
       this.heading,
       el("label", { for: "share-password" }, "Password"),
       input,
-      el("p", { id: "password-help", class: "facts" }, "Whoever gave you the link knows it."),
+      el(
+        "p",
+        { id: "password-help", class: "facts" },
+        "These files are protected. Whoever gave you the link knows the password.",
+      ),
       said,
       submit,
     );
@@ -98,6 +103,7 @@ export class SharePage {
     this.element.replaceChildren(
       this.heading,
       ...(share.message === null ? [] : [el("p", { class: "message" }, share.message)]),
+      this.sum,
       this.problem,
       ...(share.files.length > 1 || share.next !== null ? [el("div", { class: "actions" }, archive)] : []),
       this.list,
@@ -131,6 +137,9 @@ export class SharePage {
       return name;
     });
     this.share = page;
+    const size = [...this.files.values()].reduce((sum, file) => sum + file.size, 0);
+    const count = `${this.files.size.toLocaleString()} ${this.files.size === 1 ? "file" : "files"}`;
+    this.sum.textContent = page.next === null ? `${count}, ${bytes(size)}` : `The first ${count}`;
     this.more.hidden = page.next === null;
     say(`Files shown: ${this.files.size}`);
     return rows[0];

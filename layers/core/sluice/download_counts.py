@@ -17,6 +17,7 @@ IAM actions: dynamodb:GetItem (begin, check), dynamodb:UpdateItem (begin, give_b
 import random
 import time
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 10  # at a transaction that others get in the way of: 3 s of waiting at most
 LONGEST_WAIT_SECONDS = 0.6
+# Why a transaction was cancelled, where the same may succeed when it is asked again:
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+REFUSED = "ConditionalCheckFailed"
 
 logger = Logger()
 
@@ -77,7 +82,7 @@ class DownloadCounts:
                 self._update(record, "ADD downloads :change", "downloads > :zero", {":change": -1, ":zero": 0}),
                 self._update(link, "ADD counted :change", "counted > kept", {":change": -1}),
             )
-            if "TransactionConflict" not in codes:
+            if not PASSING & {*codes}:
                 return
             _pause(attempt)
         logger.warning("the count of a broken download stays", share=share.id, record=record_id)
@@ -97,7 +102,7 @@ class DownloadCounts:
         codes = self._transact(one_more, link)
         # Where the link's write is refused as well, a range of this link was faster: it may have had the last one, and
         # then this one belongs to it.
-        if codes and codes[0] == "ConditionalCheckFailed" and codes[1] == "None":
+        if codes and codes[0] == REFUSED and codes[1] == "None":
             item = self._client.get_item(TableName=self._table, Key=record, ConsistentRead=True).get("Item")
             ended = item is None or int(item["expires_at"]["N"]) <= time.time()
             raise not_found(share.id) if ended else used_up(share)
@@ -133,7 +138,7 @@ class DownloadCounts:
             self._client.transact_write_items(TransactItems=writes)
         except self._client.exceptions.TransactionCanceledException as error:
             codes = [reason.get("Code", "None") for reason in error.response["CancellationReasons"]]
-            if not {*codes} & {"TransactionConflict", "ConditionalCheckFailed"}:
+            if not {*codes} & {*PASSING, REFUSED}:
                 raise
             return codes
         return []
@@ -164,10 +169,10 @@ class Taking:
         self.begin(whole)
         ended = False
         try:
-            yield from chunks
+            with closing(chunks):
+                yield from chunks
             ended = True
         finally:
-            chunks.close()
             if whole and not ended:
                 self._give_back()
 
