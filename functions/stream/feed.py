@@ -52,7 +52,7 @@ async def follow(
         if not changes or not feed.behind:
             await sleep(pause)
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
-    # An id without data is no event, but an EventSource keeps it: whoever comes back is not told again.
+    # An id without data is no event, but an EventSource keeps it: after a quiet minute nothing is told again.
     yield ServerSentEvent(id=feed.cursor)
 
 

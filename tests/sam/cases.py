@@ -170,6 +170,7 @@ def seed(
         "example-bucket": bucket,
         "example-content-capability": _capability(capability_key, Use.CONTENT),
         "example-events-capability": _capability(capability_key, Use.EVENTS),
+        "example-export-capability": _capability(capability_key, Use.EXPORT, capabilities.ALL_FILES),
         "example-version-of-put": _put(services, bucket, put, SMALL),
         "example-version-of-multipart": _put_parts(services, bucket, multipart, PARTS),
     }
@@ -192,8 +193,8 @@ def _file(file_id: str, content: bytes) -> File:
     )
 
 
-def _capability(key: str, use: Use) -> str:
-    return capabilities.issue(key, Holder(OWNER), READY, use, CAPABILITY_SECONDS)
+def _capability(key: str, use: Use, record_id: str = READY) -> str:
+    return capabilities.issue(key, Holder(OWNER), record_id, use, CAPABILITY_SECONDS)
 
 
 def _put(services: aws.Services, bucket: str, file: File, content: bytes) -> str:
@@ -266,6 +267,12 @@ def _events(_: Seeded, raw: bytes) -> None:
     assert json.loads(event["data"])["id"] == READY
 
 
+def _exported(_: Seeded, raw: bytes) -> None:
+    answer = Answer.of(raw)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/jsonl")
+    assert {PUT, MULTIPART, READY} <= {json.loads(line)["id"] for line in answer.body.splitlines()}
+
+
 def _quiet(raw: bytes) -> None:
     assert json.loads(raw) == {"batchItemFailures": []}
 
@@ -311,4 +318,5 @@ CASES = [
     Case("stream-healthz", "StreamFunction", _healthy, _still_healthy),
     Case("stream-content", "StreamFunction", _content, _problem(403, "invalid_capability")),
     Case("stream-events", "StreamFunction", _events, _problem(403, "invalid_capability")),
+    Case("stream-export", "StreamFunction", _exported, _problem(403, "invalid_capability")),
 ]
