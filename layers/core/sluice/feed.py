@@ -93,7 +93,7 @@ class Feed:
         self._after: dict[str, Any] | None = None  # where it goes on
         self._waiting: deque[Entry] = deque()  # found in the index, and not told yet
         self._seen: set[Entry] = set()
-        self._revisions: dict[str, int] = {}  # of the files that were told; those that are deleted have GONE
+        self._revisions: dict[str, int] = {}  # of what was told; files that are deleted have GONE
 
     @property
     def behind(self) -> bool:
@@ -149,17 +149,24 @@ class Feed:
             # A clock that is ahead must not lead the watcher past what others write.
             self.cursor = max(self.cursor, min(entry.changed, self._began))
             if entry.partition == TOMBSTONES + self._owner:
-                if self._revisions.get(entry.id) != GONE:
-                    self._revisions[entry.id] = GONE
+                if self._is_news(entry.id, GONE):
                     yield Change(Kind.DELETED, {"id": entry.id}, self.cursor)
             elif entry.id in downloads:
-                yield Change(Kind.DOWNLOAD, downloads[entry.id].public(), self.cursor)
+                download = downloads[entry.id]
+                if self._is_news(download.id, download.revision):
+                    yield Change(Kind.DOWNLOAD, download.public(), self.cursor)
             elif entry.id in records:
                 file = records[entry.id]
                 self._seen.add(Entry(file.updated_at, self._owner, file.id))  # the index may still have an earlier one
-                if file.revision > self._revisions.get(file.id, 0):
-                    self._revisions[file.id] = file.revision
+                if self._is_news(file.id, file.revision):
                     yield Change(Kind.FILE, file.public(to_owner=True), self.cursor)
+
+    def _is_news(self, record_id: str, revision: int) -> bool:
+        """Whether this is later than what was told of it, which from here on it is no more."""
+        news = revision > self._revisions.get(record_id, 0)
+        if news:
+            self._revisions[record_id] = revision
+        return news
 
     def _end(self) -> None:
         """Of a pass: keep in mind what a later one can find again."""

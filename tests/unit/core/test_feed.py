@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice import feed as module
-from sluice.downloads import Downloads
+from sluice.downloads import DOWNLOADS, Downloads
 from sluice.errors import InvalidCursor
 from sluice.feed import LATEST_SECONDS, OVERLAP_SECONDS, RECENT_SECONDS, THOROUGH_SECONDS, Change, Feed, Kind, cursor_of
 from sluice.files import TOMBSTONES, File, Files, Status, _to_item
@@ -36,6 +36,7 @@ class Table:
 
     time: float = 0.0
     records: dict[str, File] = field(default_factory=dict)
+    downloads: dict[tuple[str, str], Any] = field(default_factory=dict)  # items by their keys
     entries: list[tuple[float, float, str, str, str]] = field(default_factory=list)  # from, to, changed, partition, id
     queries: int = 0
     reads: int = 0
@@ -90,8 +91,11 @@ class Table:
         self.reads += 1
         if self.refuses:
             raise ConnectionRefusedError
-        ids = [key["id"]["S"] for key in asked["RequestItems"]["the-table"]["Keys"]]
-        return {"Responses": {"the-table": [_to_item(self.records[one]) for one in ids if one in self.records]}}
+        keys = [(key["owner"]["S"], key["id"]["S"]) for key in asked["RequestItems"]["the-table"]["Keys"]]
+        assert len(keys) == len({*keys})
+        found = [self.downloads[key] for key in keys if key in self.downloads]
+        found += [_to_item(self.records[one]) for owner, one in keys if owner == OWNER and one in self.records]
+        return {"Responses": {"the-table": found}}
 
 
 @contextmanager
@@ -175,6 +179,23 @@ def test_an_earlier_entry_that_the_index_still_has_is_not_told_again(table: Tabl
     table.time = 5
     assert looked(feed) == []
     assert table.reads == 1
+
+
+def test_a_download_that_the_index_has_twice_is_told_once(table: Table) -> None:
+    """Its entry of a second ago is still there beside the one of now: a batch may not ask for a key twice, either."""
+    partition, one = DOWNLOADS + OWNER, "d" * 26
+    table.downloads[partition, one] = {
+        **{name: {"S": value} for name, value in {"owner": partition, "id": one, "record": "f" * 26}.items()},
+        "size": {"N": "10"},
+        "sent_bytes": {"N": "5"},
+    }
+    for changed in (0.5, 1.5):
+        table.entries.append((0, 9e9, moment(changed), partition, one))
+    table.time = 2
+    feed = watcher()
+    (change,) = looked(feed)
+    assert (change.kind, change.data["download"], change.data["sent_bytes"]) == ("download", one, 5)
+    assert looked(feed) == []
 
 
 def test_a_deletion_is_the_last_word(table: Table) -> None:
@@ -310,7 +331,7 @@ def test_nothing_is_missed(seed: int) -> None:
 def test_what_is_past_the_overlap_is_forgotten(table: Table) -> None:
     """A stream keeps in memory what a minute had, not what it has told."""
     feed = watcher()
-    for number in range(500):
+    for number in range(200):
         table.time = number
         table.write(a_file_called(number), lag=0, delay=0)
         looked(feed)

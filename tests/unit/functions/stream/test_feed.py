@@ -171,3 +171,15 @@ def test_nothing_is_told_while_nobody_knows_who_has_access(dynamodb: Stubber) ->
             raise failure
 
     assert [one.event for one in sent(check_access=check, looks=2)] == [None, "file", None]
+
+
+def test_a_long_way_to_catch_up_is_made_without_pauses(dynamodb: Stubber, clock: Clock) -> None:
+    """Also over pages on which nothing is new; a table that refuses is left alone for a moment."""
+    page = {"Items": [], "LastEvaluatedKey": {"id": {"S": "0" * 26}}}
+    for _ in range(3):
+        dynamodb.add_response("query", page)
+    dynamodb.add_client_error("query", "ThrottlingException")
+    dynamodb.add_response("query", page)
+    moves(dynamodb, 2)
+    sent(looks=6)
+    assert clock.pauses == [module.SHORTEST_PAUSE_SECONDS] * 2
