@@ -39,7 +39,7 @@ async def follow(
     pause = SHORTEST_PAUSE_SECONDS
     quiet_since = monotonic()
 
-    while not out_of_time() and monotonic() - quiet_since < quiet_seconds:
+    while True:
         try:
             changes = await run_sync(_looked, feed, check_access, limiter=_looks)
         except (InvalidCapability, ExpiredCapability):
@@ -49,6 +49,8 @@ async def follow(
         if changes:
             pause = SHORTEST_PAUSE_SECONDS
             quiet_since = monotonic()
+        if out_of_time() or monotonic() - quiet_since >= quiet_seconds:
+            break
         if changes is None or not feed.behind:
             await sleep(pause)
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)

@@ -329,7 +329,7 @@ def feed_link(
 
 def no_longer(stream: ModuleType, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
     """The stream of a feed has time for so many looks."""
-    moments = iter([1000.0, *[1299.9] * looks, 1300.1])
+    moments = iter([1000.0, *[1299.9] * (looks - 1), 1300.1])
     monkeypatch.setattr(stream.feed, "monotonic", lambda: next(moments))
 
 
