@@ -4,6 +4,7 @@ It knows what the feed and the exports ask for: the index `changes`, records by 
 records, whose pages are all the same but for the cursor. `POST /change` moves a file, `POST /asked` counts requests.
 """
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ PAGE = 100  # records
 def a_file(number: int, **changes: Any) -> File:
     """As large a record as a usual one is."""
     values: dict[str, Any] = {
-        "id": f"{number:026d}",
+        "id": f"01m7z2{number:04d}{_random_hex(f'id {number}', 16)}",
         "status": Status.READY,
         "filename": f"A photograph of some holiday {number % 1000}.jpeg",
         "folder": f"holidays/2026/week {number % 52}",
@@ -28,15 +29,20 @@ def a_file(number: int, **changes: Any) -> File:
         "content_type": "image/jpeg",
         "mode": Mode.SINGLE,
         "part_size": 8_388_608,
-        "digests": {name: f"{number * 2654435761 % 2**64:016x}" * words for name, words in WORDS.items()},
-        "etag": f"{number:032x}",
-        "version_id": f"{number:032x}",
+        "digests": {name: _random_hex(f"{name} {number}", length) for name, length in LENGTHS.items()},
+        "etag": _random_hex(f"etag {number}", 32),
+        "version_id": _random_hex(f"version {number}", 32),
         "verified": True,
     }
     return File(owner=OWNER, **values | changes)
 
 
-WORDS = {"sha-256": 4, "md5": 2, "crc64nvme": 1}
+LENGTHS = {"sha-256": 64, "md5": 32, "crc64nvme": 16}
+
+
+def _random_hex(seed: str, length: int) -> str:
+    """What does not compress: a real digest."""
+    return hashlib.sha256(seed.encode()).hexdigest()[:length]
 
 
 class Table(ThreadingHTTPServer):

@@ -39,34 +39,36 @@ async def follow(
     pause = SHORTEST_PAUSE_SECONDS
     quiet_since = monotonic()
 
-    while not out_of_time() and monotonic() - quiet_since < quiet_seconds:
+    while True:
         try:
             changes = await run_sync(_looked, feed, check_access, limiter=_looks)
         except (InvalidCapability, ExpiredCapability):
             return
-        for change in changes:
+        for change in changes or ():
             yield ServerSentEvent(event=change.kind, data=change.data, id=change.cursor)
         if changes:
             pause = SHORTEST_PAUSE_SECONDS
             quiet_since = monotonic()
-        if not changes or not feed.behind:
+        if out_of_time() or monotonic() - quiet_since >= quiet_seconds:
+            break
+        if changes is None or not feed.behind:
             await sleep(pause)
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
-    # An id without data is no event, but an EventSource keeps it: whoever comes back is not told again.
+    # An id without data is no event, but an EventSource keeps it: after a quiet minute nothing is told again.
     yield ServerSentEvent(id=feed.cursor)
 
 
-def _looked(feed: Feed, check_access: Callable[[], object]) -> list[Change]:
-    """What is new; nothing while AWS refuses for now, and the next look comes soon."""
+def _looked(feed: Feed, check_access: Callable[[], object]) -> list[Change] | None:
+    """What is new; None while AWS refuses for now."""
     try:
         check_access()
         return feed.look()
     except Busy:
-        return []
+        return None
     except GetParameterError as error:  # nobody knows who has access
         logger.warning("AWS refused", error=str(error))
-        return []
+        return None
     except (BotoCoreError, ClientError) as error:
         if problems.of_aws(error) is None:
             raise
-        return []
+        return None

@@ -29,7 +29,7 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     received, event, found, downloaded, pipe, small, digests, page, *more = ran.stdout.splitlines()
-    share, taken, folder, holiday, code = more
+    share, taken, summed, happened, folder, holiday, code = more
     assert received == '{"received":2,"missing":0}'
     assert event == "event: ready"
     assert downloaded.split()[0] == found
@@ -39,4 +39,6 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
     assert (pipe, folder, holiday) == ("13", "2026/summer", "holiday.mov")
     assert share.startswith(f"{stack.api}/#share=")
     assert taken.split()[0] == found
+    assert summed == f"{found}  holiday.mov"
+    assert happened.startswith("event: ")
     assert code == "file_not_found"

@@ -174,6 +174,7 @@ def seed(
         "example-content-capability": _capability(capability_key, Use.CONTENT),
         "example-events-capability": _capability(capability_key, Use.EVENTS),
         "example-share-capability": _capability(capability_key, Use.SHARE, SHARE),
+        "example-export-capability": _capability(capability_key, Use.EXPORT, capabilities.ALL_FILES),
         "example-version-of-put": _put(services, bucket, put, SMALL),
         "example-version-of-multipart": _put_parts(services, bucket, multipart, PARTS),
     }
@@ -279,6 +280,12 @@ def _events(_: Seeded, raw: bytes) -> None:
     assert json.loads(event["data"])["id"] == READY
 
 
+def _exported(_: Seeded, raw: bytes) -> None:
+    answer = Answer.of(raw)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/jsonl")
+    assert {PUT, MULTIPART, READY} <= {json.loads(line)["id"] for line in answer.body.splitlines()}
+
+
 def _quiet(raw: bytes) -> None:
     assert json.loads(raw) == {"batchItemFailures": []}
 
@@ -325,4 +332,5 @@ CASES = [
     Case("stream-healthz", "StreamFunction", _healthy, _still_healthy),
     Case("stream-content", "StreamFunction", _content, _problem(403, "invalid_capability")),
     Case("stream-events", "StreamFunction", _events, _problem(403, "invalid_capability")),
+    Case("stream-export", "StreamFunction", _exported, _problem(403, "invalid_capability")),
 ]

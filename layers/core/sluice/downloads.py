@@ -45,6 +45,11 @@ class Download:
     sent_bytes: int = 0
     ended: Ending | None = None
 
+    @property
+    def revision(self) -> int:
+        """Rises with every write: each has more bytes than the one before, or is the end."""
+        return self.sent_bytes + (self.ended is not None)
+
     def public(self) -> dict[str, Any]:
         """The data of one `download` event."""
         return {
@@ -88,7 +93,7 @@ class Downloads:
 
     def several(self, owner: str, ids: Iterable[str]) -> dict[str, Download]:
         """Those of at most BATCH_KEYS ids that are still known, as last written. Raises Busy."""
-        keys: list[Any] = [{"owner": {"S": DOWNLOADS + owner}, "id": {"S": one}} for one in ids]
+        keys: list[Any] = [{"owner": {"S": DOWNLOADS + owner}, "id": {"S": one}} for one in dict.fromkeys(ids)]
         if not keys:
             return {}
         if len(keys) > BATCH_KEYS:

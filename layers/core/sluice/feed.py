@@ -4,9 +4,10 @@ The index has one entry for each file, each deletion and each download: when it 
 changed since the look before, not what there is; the records of what is new are then read consistently.
 
 The index follows the table with a delay, and the times in it are those of the writers' clocks. So each look goes back
-OVERLAP_SECONDS behind the cursor and leaves out what it has seen. Nothing is missed as long as a write is in the index
-within that time of the moment that it carries: an attempt that the SDK repeats to its end may land 40 s late (five of
-5 s, with pauses of 15 s in all), and 20 s are left for the index (usually less than one) and for clocks (milliseconds).
+and leaves out what it has seen: usually RECENT_SECONDS, which is more than index and clocks need on any day; and every
+THOROUGH_SECONDS as far as a write can be late, which is LATEST_SECONDS: an attempt that the SDK repeats to its end may
+land 40 s after the moment that it carries (five of 5 s, with pauses of 15 s in all). Whoever comes back with a cursor
+may have left just before a thorough look: a feed begins these two together before its cursor.
 
 Nobody writes when an upload expires: the feed does not tell it, `expires_at` does. When a record is forgotten by its
 TTL, the feed says nothing either.
@@ -29,7 +30,8 @@ from sluice.files import BATCH_KEYS, TOMBSTONE_DAYS, TOMBSTONES, Files, now
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-OVERLAP_SECONDS = 60
+RECENT_SECONDS, THOROUGH_SECONDS, LATEST_SECONDS = 5, 10, 50
+OVERLAP_SECONDS = THOROUGH_SECONDS + LATEST_SECONDS
 # Entries of the index in one read: 130 KB and 16 read units at most. A minute of an owner has at most 60,000 of them:
 # 1,000 writes a second are what one key of an index takes.
 PAGE_ENTRIES = 1_000
@@ -84,12 +86,14 @@ class Feed:
         self._owner = owner
         self._client: DynamoDBClient
         self._client, self._table = files.connection
-        self._since = _earlier(cursor)
-        self._began = cursor  # this pass through the index
+        self._since = _earlier(cursor, OVERLAP_SECONDS)  # where this pass through the index begins
+        self._began = cursor  # when
+        self._thorough_at: str | None = None  # when the last thorough one began that came to its end
+        self._thorough = True
         self._after: dict[str, Any] | None = None  # where it goes on
         self._waiting: deque[Entry] = deque()  # found in the index, and not told yet
         self._seen: set[Entry] = set()
-        self._revisions: dict[str, int] = {}  # of the files that were told; those that are deleted have GONE
+        self._revisions: dict[str, int] = {}  # of what was told; files that are deleted have GONE
 
     @property
     def behind(self) -> bool:
@@ -105,12 +109,21 @@ class Feed:
         for _ in some:
             self._waiting.popleft()
         if not self.behind:
-            self._forget()
+            self._end()
         return changes
+
+    def _begin(self, moment: str) -> None:
+        """The next pass, where an entry can still turn up."""
+        self._began = moment
+        if self._thorough_at is None:  # the first pass, which may have failed before
+            return
+        self._thorough = self._thorough_at <= _earlier(moment, THOROUGH_SECONDS)
+        recent = _earlier(self.cursor, RECENT_SECONDS)
+        self._since = _earlier(self._thorough_at, LATEST_SECONDS) if self._thorough else recent
 
     def _read_index(self) -> None:
         if self._after is None:
-            self._began = now()
+            self._begin(now())
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": "changes",
@@ -136,23 +149,32 @@ class Feed:
             # A clock that is ahead must not lead the watcher past what others write.
             self.cursor = max(self.cursor, min(entry.changed, self._began))
             if entry.partition == TOMBSTONES + self._owner:
-                if self._revisions.get(entry.id) != GONE:
-                    self._revisions[entry.id] = GONE
+                if self._is_news(entry.id, GONE):
                     yield Change(Kind.DELETED, {"id": entry.id}, self.cursor)
             elif entry.id in downloads:
-                yield Change(Kind.DOWNLOAD, downloads[entry.id].public(), self.cursor)
+                download = downloads[entry.id]
+                if self._is_news(download.id, download.revision):
+                    yield Change(Kind.DOWNLOAD, download.public(), self.cursor)
             elif entry.id in records:
                 file = records[entry.id]
                 self._seen.add(Entry(file.updated_at, self._owner, file.id))  # the index may still have an earlier one
-                if file.revision > self._revisions.get(file.id, 0):
-                    self._revisions[file.id] = file.revision
+                if self._is_news(file.id, file.revision):
                     yield Change(Kind.FILE, file.public(to_owner=True), self.cursor)
 
-    def _forget(self) -> None:
-        """Begin the next pass where an entry can still turn up; what lies before is not asked for again."""
+    def _is_news(self, record_id: str, revision: int) -> bool:
+        """Whether this is later than what was told of it, which from here on it is no more."""
+        news = revision > self._revisions.get(record_id, 0)
+        if news:
+            self._revisions[record_id] = revision
+        return news
+
+    def _end(self) -> None:
+        """Of a pass: keep in mind what a later one can find again."""
         self.cursor = max(self.cursor, self._began)
-        self._since = _earlier(self.cursor)
-        self._seen = {entry for entry in self._seen if entry.changed >= self._since}
+        if self._thorough or self._thorough_at is None:
+            self._thorough_at = self._began
+        oldest = _earlier(self._thorough_at, LATEST_SECONDS)
+        self._seen = {entry for entry in self._seen if entry.changed >= oldest}
         kept = {entry.id for entry in self._seen}
         self._revisions = {one: revision for one, revision in self._revisions.items() if one in kept}
 
@@ -160,6 +182,6 @@ class Feed:
 GONE = 1 << 62  # above all revisions
 
 
-def _earlier(moment: str) -> str:
-    earlier = datetime.fromisoformat(moment) - timedelta(seconds=OVERLAP_SECONDS)
+def _earlier(moment: str, seconds: int) -> str:
+    earlier = datetime.fromisoformat(moment) - timedelta(seconds=seconds)
     return earlier.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from sluice import capabilities
 from sluice.capabilities import Holder, Use
-from sluice.feed import _earlier
+from sluice.feed import OVERLAP_SECONDS, _earlier
 from sluice.files import File, Status, _to_item, now, rfc3339
 from tests.unit.core.records import a_file
 from tests.unit.functions.modules import CAPABILITY_KEY, imported, noted_downloads
@@ -329,7 +329,7 @@ def feed_link(
 
 def no_longer(stream: ModuleType, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
     """The stream of a feed has time for so many looks."""
-    moments = iter([1000.0, *[1299.9] * looks, 1300.1])
+    moments = iter([1000.0, *[1299.9] * (looks - 1), 1300.1])
     monkeypatch.setattr(stream.feed, "monotonic", lambda: next(moments))
 
 
@@ -345,7 +345,7 @@ def test_the_feed_begins_where_the_watcher_is(
         "TableName": "the-table",
         "IndexName": "changes",
         "KeyConditionExpression": ANY,
-        "ExpressionAttributeValues": {":owner": {"S": "alice"}, ":since": {"S": _earlier(here)}},
+        "ExpressionAttributeValues": {":owner": {"S": "alice"}, ":since": {"S": _earlier(here, OVERLAP_SECONDS)}},
         "Limit": ANY,
     }
     dynamodb.add_response("query", {"Items": []}, expected)

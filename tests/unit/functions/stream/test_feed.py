@@ -57,7 +57,7 @@ def sent(
     *, quiet: float = QUIET, check_access: Callable[[], object] = lambda: None, looks: int = 10**9
 ) -> list[ServerSentEvent]:
     """All that a watcher is sent, who may look so often."""
-    left = iter(range(looks))
+    left = iter(range(looks - 1))
 
     def out_of_time() -> bool:
         return next(left, None) is None
@@ -98,7 +98,7 @@ def test_the_stream_says_where_it_begins_and_ends(dynamodb: Stubber) -> None:
 
 def test_it_ends_after_a_minute_in_which_nothing_happened(dynamodb: Stubber, clock: Clock) -> None:
     """With fewer looks the longer it is quiet, and never more than a second between two."""
-    looks = len(pauses_of(QUIET))
+    looks = len(pauses_of(QUIET)) + 1
     quiet(dynamodb, looks)
     assert [one.event for one in sent()] == [None, None]
     assert QUIET <= clock.now < QUIET + 1
@@ -171,3 +171,15 @@ def test_nothing_is_told_while_nobody_knows_who_has_access(dynamodb: Stubber) ->
             raise failure
 
     assert [one.event for one in sent(check_access=check, looks=2)] == [None, "file", None]
+
+
+def test_a_long_way_to_catch_up_is_made_without_pauses(dynamodb: Stubber, clock: Clock) -> None:
+    """Also over pages on which nothing is new; a table that refuses is left alone for a moment."""
+    page = {"Items": [], "LastEvaluatedKey": {"id": {"S": "0" * 26}}}
+    for _ in range(3):
+        dynamodb.add_response("query", page)
+    dynamodb.add_client_error("query", "ThrottlingException")
+    dynamodb.add_response("query", page)
+    moves(dynamodb, 2)
+    sent(looks=6)
+    assert clock.pauses == [module.SHORTEST_PAUSE_SECONDS]
