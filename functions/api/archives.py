@@ -6,12 +6,11 @@ from functools import partial
 
 from functions.api.schemas import CreateArchive
 from sluice import archives
-from sluice.archives import Archive, Archives, Status
+from sluice.archives import Archive, Archives, ArchiveStatus
 from sluice.drops import Drops
 from sluice.errors import ArchiveTooLarge, EmptyArchive, FileNotFound, NotReady
-from sluice.files import BATCH_KEYS, File, Files
-from sluice.files import Status as FileStatus
-from sluice.limits import MAX_ARCHIVE_FILES, MAX_OBJECT_BYTES
+from sluice.files import BATCH_KEYS, File, Files, Status
+from sluice.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_FILES
 from sluice.listing import Filter, Listing
 from sluice.objects import Objects
 from sluice.queue import Queue
@@ -39,13 +38,13 @@ class Archiver:
         files = self._named(owner, wanted.files) if wanted.files is not None else self._found(owner, wanted)
         members = archives.members_of(files)
         layout = archives.layout(members)
-        if layout.size > MAX_OBJECT_BYTES:
-            raise ArchiveTooLarge("S3 takes no object of so many bytes.", limit=MAX_OBJECT_BYTES, size=layout.size)
+        if layout.size > MAX_ARCHIVE_BYTES:
+            raise ArchiveTooLarge("S3 takes no object of so many bytes.", limit=MAX_ARCHIVE_BYTES, size=layout.size)
         streams = layout.size <= self._stream_limit and all(member.crc32 for member in members)
         archive = Archive(
             owner=owner,
             filename=wanted.filename or _filename(wanted),
-            status=Status.READY if streams else Status.BUILDING,
+            status=ArchiveStatus.READY if streams else ArchiveStatus.BUILDING,
             count=len(members),
             size=layout.size,
             etag=layout.etag,
@@ -73,14 +72,14 @@ class Archiver:
             missing = next(file_id for file_id in wanted if file_id not in known)
             raise FileNotFound("You have no file with this id.", id=missing[:40])
         for file in files:
-            if file.status is not FileStatus.READY:
+            if file.status is not Status.READY:
                 raise NotReady(f"The file {file.id} is {file.status}.", id=file.id, state=file.status)
         return files
 
     def _found(self, owner: str, wanted: CreateArchive) -> list[File]:
         """All that are `ready`, the oldest first: of two with one name it keeps it."""
         files = []
-        asked = Filter(status=FileStatus.READY, folder=wanted.folder, drop=wanted.drop)
+        asked = Filter(status=Status.READY, folder=wanted.folder, drop=wanted.drop)
         for file in self._listing.walk(owner, asked):
             files.append(file)
             if len(files) > MAX_ARCHIVE_FILES:

@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 
 from sluice import errors
-from sluice.archives import Status as ArchiveStatus
+from sluice.archives import ArchiveStatus
 from sluice.errors import Problem
 from sluice.files import Mode, Status
 from sluice.problems import MEDIA_TYPE
@@ -408,6 +408,65 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
             },
         },
         "/files/{id}/events": {"servers": servers, "get": events},
+        **archive_paths(servers),
+    }
+
+
+def archive_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Those of the stream host for archives."""
+    link = (errors.InvalidCapability, errors.ExpiredCapability, errors.ArchiveNotFound, errors.Busy)
+    problems = (*link, *STORED, errors.ArchiveNotReady, errors.PreconditionFailed, errors.InvalidRequest)
+    refused = {str(status): told for status, told in failures((*problems, errors.RangeNotSatisfiable)).items()}
+    told = {name: {"schema": TEXT} for name in ("ETag", "Content-Disposition")}
+    answers: dict[str, Any] = {
+        "200": {"description": "The ZIP.", "headers": told},
+        "304": {"description": "`If-None-Match` names it."},
+        "307": {"description": "Too many bytes for one answer: S3 sends them.", "headers": LOCATION},
+    }
+    zipped = {"content": {"application/zip": BINARY["application/octet-stream"]}}
+    part = {"206": {"description": "The range that was asked for.", "headers": told, **zipped}}
+    bodiless = {status: {"description": one["description"]} for status, one in refused.items() if status != "416"}
+    content = {
+        "tags": ["archives"],
+        "description": "Needs no token: the capability is that of `links.content`.",
+        "parameters": [
+            *LINK_PARAMETERS,
+            *(optional(name) for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
+        ],
+        "security": [],
+    }
+    followed = {
+        "200": {"description": "Progress, and how it ended.", "content": {"text/event-stream": {"schema": TEXT}}},
+        "204": {"description": "The last event has been sent before: an EventSource stays away."},
+    }
+    return {
+        "/archives/{id}/content": {
+            "servers": servers,
+            "get": {
+                "operationId": "getArchiveContent",
+                "summary": "Content of an archive",
+                **content,
+                "responses": answers | {"200": answers["200"] | zipped} | part | refused,
+            },
+            "head": {
+                "operationId": "headArchiveContent",
+                "summary": "Headers of an archive",
+                **content,
+                "responses": answers | bodiless,
+            },
+        },
+        "/archives/{id}/events": {
+            "servers": servers,
+            "get": {
+                "operationId": "getArchiveEvents",
+                "summary": "Events of an archive",
+                "tags": ["archives"],
+                "description": "Server-sent events: `progress`, then `ready` or `failed`. Needs no token.",
+                "parameters": [*LINK_PARAMETERS, optional("Last-Event-ID")],
+                "responses": followed | {str(status): told for status, told in failures(link).items()},
+                "security": [],
+            },
+        },
     }
 
 

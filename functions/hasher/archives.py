@@ -23,7 +23,7 @@ from awscrt.checksums import combine_crc32
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice import archives, copying
-from sluice.archives import CONTENT_TYPE, Archive, Archives, Member, Status
+from sluice.archives import CONTENT_TYPE, Archive, Archives, ArchiveStatus, Member
 from sluice.copying import Copied, Part, Sent, Target
 from sluice.errors import ArchiveNotFound, Conflict
 from sluice.files import File, Files
@@ -141,14 +141,14 @@ class Build:
         """End an archive that no further message will come for."""
         with suppress(ArchiveNotFound, Conflict):
             self._archive = self._archives.get(owner, archive_id)
-            if self._archive.status is Status.BUILDING and self._archive.lease_until <= time.time():
+            if self._archive.status is ArchiveStatus.BUILDING and self._archive.lease_until <= time.time():
                 self._fail(Reason.UNREADABLE)
                 return self._archive
         return None
 
     def _take(self, owner: str, archive_id: str, *, last: bool) -> bool:
         self._archive = archive = self._archives.get(owner, archive_id)
-        if archive.status is not Status.BUILDING:
+        if archive.status is not ArchiveStatus.BUILDING:
             return False
         if archive.lease_until > time.time():
             if archive.lease_holder == self._holder:
@@ -168,7 +168,7 @@ class Build:
             if not all(member.crc32 for member in members):
                 members = self._learn(members)
             if self._archive.size <= self._stream_limit:
-                self._save(status=Status.READY, reading={}, **_NO_LEASE)
+                self._save(status=ArchiveStatus.READY, reading={}, **_NO_LEASE)
             else:
                 self._put_together(members)
         except OutOfTime:
@@ -269,7 +269,7 @@ class Build:
         for one in source.pieces.values():
             self._objects.discard(one)
         changes = {"object_etag": version.etag, "version_id": version.version_id, "built_bytes": version.size}
-        self._save(status=Status.READY, uploads={}, reading={}, **changes, **_NO_LEASE)
+        self._save(status=ArchiveStatus.READY, uploads={}, reading={}, **changes, **_NO_LEASE)
 
     def _make(self, target: Target, source: "_Source", before: int, crc32: str | None = None) -> Version:
         """The object of this target, of which another job may have made all or a part. `before`: bytes built by then.
@@ -351,7 +351,7 @@ class Build:
     def _fail(self, reason: Reason, **changes: Any) -> None:
         for name, upload_id in self._archive.uploads.items():
             self._objects.abort(f"{self._archive.prefix}{name}", upload_id)
-        self._save(status=Status.FAILED, reason=reason, reading={}, uploads={}, **changes, **_NO_LEASE)
+        self._save(status=ArchiveStatus.FAILED, reason=reason, reading={}, uploads={}, **changes, **_NO_LEASE)
 
     def _save(self, **changes: Any) -> None:
         self._archive = self._archives.save(self._archive, **changes)

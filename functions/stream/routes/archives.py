@@ -25,7 +25,7 @@ from functions.stream.invocation import seconds_left
 from functions.stream.routes.contents import Body
 from functions.stream.routes.events import EVENTS_MARGIN_SECONDS, EVENTS_SECONDS, LastEventId, SeenToTheEnd
 from functions.stream.zipped import Zipped
-from sluice.archives import CONTENT_TYPE, Archive, Status
+from sluice.archives import CONTENT_TYPE, Archive, ArchiveStatus
 from sluice.capabilities import Use
 from sluice.errors import ArchiveNotFound, ArchiveNotReady, ContentMissing
 from sluice.objects import ObjectMissing, Version
@@ -52,7 +52,7 @@ class Representation:
 
 @router.api_route("/archives/{id}/content", methods=["GET", "HEAD"], response_model=None)
 def send(request: Request, archive: Annotated[Archive, Depends(allowed(Use.ARCHIVE))]) -> Response:
-    if archive.status is not Status.READY:
+    if archive.status is not ArchiveStatus.READY:
         raise ArchiveNotReady(f"The archive is {archive.status}.", state=archive.status, reason=archive.reason)
     shown = Representation(archive.object_etag or archive.etag, archive.size)
     headers = {
@@ -100,7 +100,7 @@ def redirect(archive: Archive, version: Version) -> Response:
 
 def watched(archive: Annotated[Archive, Depends(allowed(Use.EVENTS))], last_event_id: LastEventId = "") -> Archive:
     """The archive, if there is still something to tell of it. Raises SeenToTheEnd."""
-    if archive.status is not Status.BUILDING and last_event_id == str(archive.revision):
+    if archive.status is not ArchiveStatus.BUILDING and last_event_id == str(archive.revision):
         raise SeenToTheEnd
     return archive
 
@@ -112,7 +112,7 @@ async def events(
     ends = monotonic() + min(EVENTS_SECONDS, seconds_left(request) - EVENTS_MARGIN_SECONDS)
     yield ServerSentEvent(comment="following", retry=RETRY_MILLISECONDS)
     seen, pause = last_event_id, SHORTEST_PAUSE_SECONDS
-    while archive.status is Status.BUILDING:
+    while archive.status is ArchiveStatus.BUILDING:
         if monotonic() > ends:
             return
         if str(archive.revision) != seen:
@@ -124,7 +124,7 @@ async def events(
             look = partial(connections.archives.get, archive.owner, archive.id)
             archive = await run_sync(looked, look, archive)
         except ArchiveNotFound:
-            data = archive.public() | {"status": Status.FAILED, "reason": "deleted"}
-            yield ServerSentEvent(event=Status.FAILED, data=data, id="deleted")
+            data = archive.public() | {"status": ArchiveStatus.FAILED, "reason": "deleted"}
+            yield ServerSentEvent(event=ArchiveStatus.FAILED, data=data, id="deleted")
             return
     yield ServerSentEvent(event=archive.status, data=archive.public(), id=str(archive.revision))

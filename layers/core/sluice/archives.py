@@ -36,7 +36,7 @@ CONTENT_TYPE = "application/zip"
 GZIP_LEVEL = 1  # most of the list is random: more effort takes four times as long for a twentieth less
 
 
-class Status(StrEnum):
+class ArchiveStatus(StrEnum):
     BUILDING = "building"  # a CRC-32 is missing, or it is larger than one streamed answer and being put together in S3
     READY = "ready"
     FAILED = "failed"
@@ -48,7 +48,7 @@ class Archive:
 
     owner: str
     id: str = field(default_factory=new_id)
-    status: Status = Status.BUILDING
+    status: ArchiveStatus = ArchiveStatus.BUILDING
     revision: int = 1
     filename: str
     count: int
@@ -232,4 +232,4 @@ def _from_item(owner: str, item: dict[str, Any]) -> Archive:
     values: dict[str, Any] = {name: _deserialize(value) for name, value in item.items() if name in known}
     for name in _NUMBERS & values.keys():
         values[name] = int(values[name])
-    return Archive(**values | {"owner": owner, "status": Status(values["status"])})
+    return Archive(**values | {"owner": owner, "status": ArchiveStatus(values["status"])})

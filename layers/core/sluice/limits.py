@@ -42,6 +42,8 @@ MAX_METADATA = 20  # strings of one file
 MAX_METADATA_BYTES = 2_048  # of their names and texts together, as S3 takes of an object's own
 MAX_ID_CHARACTERS = 26
 MAX_ARCHIVE_FILES = 100_000  # one archive: the list of them is read for every request, in half a second
+# Less than an object has: two levels of parts need some that have less than 5 GiB each.
+MAX_ARCHIVE_BYTES = 48 * 1024 * GIB
 MAX_ARCHIVE_JSON_BYTES = 4 * MIB  # a request that names so many: each id with quotes, comma and blank has 30
 MAX_FINGERPRINT_BYTES = 1_024  # a DynamoDB sort key, which it is in the index of unfinished uploads
 MAX_CONTENT_TYPES = 50  # media ranges and extensions in one drop

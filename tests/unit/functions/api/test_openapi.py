@@ -13,6 +13,8 @@ OPERATIONS = {
     *("createFile", "listFiles", "getFile", "listParts", "signParts", "completeFile", "deleteFile", "putSmallFile"),
     *("digestBody", "createCapability", "createDrop", "getDrop", "deleteDrop", "getHealth"),
     *("getContent", "headContent", "getEvents"),
+    *("createArchive", "getArchive", "deleteArchive"),
+    *("getArchiveContent", "headArchiveContent", "getArchiveEvents"),
 }
 
 
