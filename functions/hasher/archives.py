@@ -295,7 +295,7 @@ class Build:
             try:
                 self._follow(under_way, before)
             except UploadMissing:
-                self._archives.get(self._archive.owner, self._archive.id)  # whoever deletes an archive aborts it first
+                self._check_record()
                 raise Unreadable("S3 has lost an upload") from None
         try:
             parts = self._objects.parts(key, upload_id)
@@ -341,12 +341,17 @@ class Build:
         try:
             version = self._objects.head(key).version
         except ObjectMissing as missing:
+            self._check_record()
             raise Unreadable("S3 has neither the upload nor the object") from missing
         if version.size != target.size:
             raise Differs(f"{target.name} has {version.size} bytes, not {target.size}")
         return version
 
     # ---------------------------------------------------------------- the record, and the time
+
+    def _check_record(self) -> None:
+        """What S3 had may be gone because somebody deletes the archive. Raises ArchiveNotFound then."""
+        self._archives.get(self._archive.owner, self._archive.id)
 
     def _fail(self, reason: Reason, **changes: Any) -> None:
         for name, upload_id in self._archive.uploads.items():
