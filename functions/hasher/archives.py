@@ -213,7 +213,8 @@ class Build:
     def _read_small(self, member: Member, file: File) -> None:
         if not self._in_time():
             raise OutOfTime
-        self._note(member, file, Reading(), connections=1)
+        # To its end, as nobody would go on from where it was.
+        self._note(member, file, Reading(), connections=1, seconds_left=self._invocation_left)
 
     def _read_large(self, member: Member, file: File) -> None:
         """From where the last job left it."""
@@ -226,7 +227,8 @@ class Build:
             states = {"file": file.id, "offset": reading.offset, "states": reading.states}
             self._save(reading=states, **self._attempts(), **self._lease())
 
-        if not self._note(member, file, reading, connections=self._options.connections, tell=tell):
+        many = self._options.connections
+        if not self._note(member, file, reading, connections=many, seconds_left=self._reading_left, tell=tell):
             tell()
             raise OutOfTime
 
@@ -237,6 +239,7 @@ class Build:
         reading: Reading,
         *,
         connections: int,
+        seconds_left: Callable[[], float],
         tell: Callable[[], object] = lambda: None,
     ) -> bool:
         """Whether the file was read to its end. Raises Lost, Unreadable."""
@@ -245,7 +248,7 @@ class Build:
                 *(self._objects, file, reading),
                 part_bytes=self._options.part_bytes,
                 connections=connections,
-                seconds_left=self._reading_left,
+                seconds_left=seconds_left,
                 tell=tell,
             )
         except tuple(REFUSALS) as refusal:
