@@ -20,7 +20,7 @@ from tests.integration.test_content import counted
 from tests.integration.world import World, content, world
 from tests.unit.functions.modules import CAPABILITY_KEY, imported
 
-LIMIT = 100_000
+LIMIT = 1_000_000
 BODIES = [content(size, seed) for seed, size in enumerate((700, 0, 5000, 20, 30_000))]
 
 
@@ -55,11 +55,11 @@ def stream(module: ModuleType, here: World, monkeypatch: pytest.MonkeyPatch) -> 
 class Made:
     """An archive of these bodies that is ready, its link, and all its bytes."""
 
-    def __init__(self, here: World, bodies: Sequence[bytes] = BODIES, **changes: str) -> None:
+    def __init__(self, here: World, bodies: Sequence[bytes] = BODIES, *, spoilt: int | None = None) -> None:
         self.files = [kept(here, data, filename=f"{number}.bin") for number, data in enumerate(bodies)]
         members = archives.members_of(self.files)
-        if changes:
-            members = [replace(one, **changes) for one in members]
+        if spoilt is not None:
+            members[spoilt] = replace(members[spoilt], sha256=hashlib.sha256(b"other").hexdigest())
         self.layout = archives.layout(members)
         archive = Archive(
             owner="default",
@@ -121,23 +121,38 @@ def test_what_fails_once_is_asked_again(stream: TestClient, here: World) -> None
 
 def received(stream: TestClient, url: str, failure: type[Exception]) -> bytes:
     """What comes before the answer breaks."""
-    got = bytearray()
-    with pytest.raises(failure), stream.stream("GET", url) as answer:
-        assert answer.status_code == 200
-        for piece in answer.iter_raw():
-            got += piece
-    return bytes(got)
+    got: list[bytes] = []
+
+    def receive() -> None:
+        with stream.stream("GET", url) as answer:
+            assert answer.status_code == 200
+            got.extend(answer.iter_raw())
+
+    with pytest.raises(failure):
+        receive()
+    return b"".join(got)
 
 
 def test_other_bytes_than_the_hashed_ones_break_the_transfer(
     stream: TestClient, here: World, module: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The last bytes of that file are not sent, and somebody is told."""
-    made = Made(here, [content(zipped.CHUNK_BYTES + 10)], sha256=hashlib.sha256(b"other").hexdigest())
+    made = Made(here, [content(zipped.CHUNK_BYTES), content(1000, 2)], spoilt=1)
     got = received(stream, made.url, module.contents.content.DigestMismatch)
-    assert len(got) < len(made.whole) - zipped.CHUNK_BYTES // 2
     assert made.whole.startswith(got)
-    assert "Contradictions" in str(counted(capsys))
+    assert len(got) < made.layout.body(1)[1]
+    assert counted(capsys) == ["Contradictions"]
+
+
+def test_a_first_file_of_other_bytes_is_a_problem(
+    stream: TestClient, here: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing has been sent by then."""
+    made = Made(here, spoilt=0)
+    answer = stream.get(made.url)
+    assert (answer.status_code, answer.json()["code"]) == (409, "object_changed")
+    assert answer.json()["file"] == made.files[0].id
+    assert counted(capsys) == ["Contradictions"]
 
 
 def test_a_file_that_is_gone_in_the_middle_breaks_the_transfer(stream: TestClient, here: World) -> None:
