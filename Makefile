@@ -15,6 +15,7 @@ SAM_ENV := .venv-sam/.synced
 BENCH_ENV := .venv-bench/.synced
 BROWSER_ENV := .venv-browser/.synced
 S3_ENV := .venv-s3/.synced
+CLIENTS_ENV := .venv-clients/.synced
 
 # What the streaming runtime is measured against; `bench/carriers.py` looks for it there.
 LWA_VERSION := 1.0.0-rc1
@@ -151,6 +152,10 @@ test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and
 test-browser: $(BROWSER_ENV) ## Use the page, and real Uppy, in a real Chromium (says what is missing)
 	.venv-browser/bin/python -m pytest tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
 
+.PHONY: test-clients
+test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, ffprobe and pandas (says what is missing)
+	.venv-clients/bin/python -m pytest tests/clients -v -rs $(ARGS)
+
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at every byte, more seeds
 	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 --numprocesses 2 --dist loadfile \
@@ -193,7 +198,7 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf .local tests/integration/templates/*/.local
 	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
@@ -229,6 +234,10 @@ $(S3_ENV): uv.lock | $(UV)
 
 $(BROWSER_ENV): uv.lock | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-browser $(UV) sync --quiet --frozen --group browser
+	@touch $@
+
+$(CLIENTS_ENV): uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-clients $(UV) sync --quiet --frozen --group clients
 	@touch $@
 
 $(WEB_ENV): web/package-lock.json

@@ -8,15 +8,27 @@ from fastapi import FastAPI
 from mangum import Mangum
 
 from functions.api import openapi
-from functions.api.routes import archives, capabilities, companion, drops, files, health, links, page, small_files
+from functions.api.routes import (
+    archives,
+    capabilities,
+    companion,
+    drops,
+    files,
+    health,
+    links,
+    page,
+    shares,
+    small_files,
+)
 from sluice import problems
 
 logger = Logger()
 
 app = FastAPI(title="Sluice", version="1", summary=openapi.SUMMARY, docs_url=None, redoc_url=None)
 problems.install(app)
-for routes in (health, files, small_files, archives, capabilities, drops, companion, page):
+for routes in (health, files, small_files, archives, capabilities, drops, shares, companion, page):
     app.include_router(routes.router)
+app.include_router(shares.holders)
 openapi.install(app, links.stream_url)
 
 _mangum = Mangum(app, lifespan="off")

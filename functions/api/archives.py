@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 
-from functions.api.schemas import CreateArchive
+from functions.api.schemas import CreateArchive, check_folder
+from functions.api.sharing import CHOOSING_SECONDS, LISTED
 from sluice import archives
 from sluice.archives import Archive, Archives, ArchiveStatus
 from sluice.drops import Drops
-from sluice.errors import ArchiveTooLarge, EmptyArchive, FileNotFound, NotReady
+from sluice.errors import ArchiveTooLarge, EmptyArchive, FileNotFound, NotReady, TooManyFiles
 from sluice.files import BATCH_KEYS, File, Files, Status
 from sluice.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_FILES
 from sluice.listing import Filter, Listing
@@ -33,7 +35,7 @@ class Archiver:
     def begin(self, owner: str, wanted: CreateArchive) -> Archive:
         """The archive of the files that are wanted; the hasher sees to what it needs before it is `ready`.
 
-        Raises FileNotFound, NotReady, DropNotFound, EmptyArchive, ArchiveTooLarge, Busy.
+        Raises FileNotFound, NotReady, InvalidFolder, DropNotFound, EmptyArchive, TooManyFiles, ArchiveTooLarge, Busy.
         """
         files = self._named(owner, wanted.files) if wanted.files is not None else self._found(owner, wanted)
         members = archives.members_of(files)
@@ -78,13 +80,22 @@ class Archiver:
 
     def _found(self, owner: str, wanted: CreateArchive) -> list[File]:
         """All that are `ready`, the oldest first: of two with one name it keeps it."""
-        files = []
-        asked = Filter(status=Status.READY, folder=wanted.folder, drop=wanted.drop)
-        for file in self._listing.walk(owner, asked):
-            files.append(file)
+        files: list[File] = []
+        folder = check_folder(wanted.folder) if wanted.folder else wanted.folder  # "": what is in no folder
+        asked = Filter(status=Status.READY, folder=folder, drop=wanted.drop)
+        until, cursor = monotonic() + CHOOSING_SECONDS, None
+        while True:
+            page, cursor = self._listing.page(owner, LISTED, cursor, asked)
+            files += page
             if len(files) > MAX_ARCHIVE_FILES:
-                detail = f"An archive has at most {MAX_ARCHIVE_FILES} files, and there are more."
-                raise ArchiveTooLarge(detail, limit=MAX_ARCHIVE_FILES)
+                raise TooManyFiles(f"An archive has at most {MAX_ARCHIVE_FILES:,} files.", limit=MAX_ARCHIVE_FILES)
+            if cursor is None:
+                break
+            if monotonic() > until:
+                detail = (
+                    f"There are more files than can be looked at in {CHOOSING_SECONDS:.0f} s. Name `files`."
+                )
+                raise TooManyFiles(detail)
         if not files and wanted.drop is not None:
             self._drops.get(owner, wanted.drop)
         if not files:

@@ -7,21 +7,25 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from functions.api import connections
-from sluice import capabilities, errors, secrets, settings, tokens
+from sluice import capabilities, errors, secrets, settings, shares, tokens
 from sluice.capabilities import Caller
-from sluice.errors import FileNotFound, InvalidCapability, Unauthorized
+from sluice.errors import ExpiredCapability, FileNotFound, InvalidCapability, Unauthorized
 from sluice.files import File
+from sluice.shares import Share
 
 __all__ = [
     "Caller",
     "CurrentCaller",
+    "HeldShare",
     "OwnFile",
     "Owner",
     "OwnerOnly",
     "authenticate",
+    "authenticate_share_holder",
     "capability_caller",
     "current_caller",
     "find_file",
+    "find_held_share",
 ]
 
 bearer = HTTPBearer(
@@ -58,6 +62,36 @@ def current_caller(credentials: Credentials) -> Caller:
         return capability_caller(offered)
     except InvalidCapability:
         raise Unauthorized("Send `Authorization: Bearer <access token>`.") from None
+
+
+def find_held_share(capability: str, share_id: str) -> Share:
+    """The share, for whoever holds its capability. Raises Unauthorized, ShareNotFound: also where its time is over, it
+    is another share's, or its owner is gone."""
+    try:
+        owner, held = capabilities.share_of(capability, secrets.read(settings.CAPABILITY_KEY_SECRET))
+    except ExpiredCapability:
+        raise shares.not_found(share_id) from None
+    except InvalidCapability:
+        raise Unauthorized("Send `Authorization: Bearer <the share's capability>`.") from None
+    if held != share_id or not tokens.is_owner(owner, secrets.read(settings.ACCESS_TOKEN_SECRET)):
+        raise shares.not_found(share_id)
+    return connections.shares.get(owner, share_id)
+
+
+async def authenticate_share_holder(request: Request) -> None:
+    """Keep the share of the path, for the dependencies of this request. Raises as `find_held_share` does."""
+    credentials = await bearer(request)
+    offered = credentials.credentials if credentials else ""
+    request.state.share = await run_in_threadpool(find_held_share, offered, request.path_params["id"])
+
+
+def held_share(request: Request, _: Annotated[Credentials, Depends(bearer)]) -> Share:
+    """The share that the caller holds, as its route found out before it read the body."""
+    share: Share = request.state.share
+    return share
+
+
+HeldShare = Annotated[Share, Depends(held_share)]
 
 
 async def authenticate(request: Request) -> None:

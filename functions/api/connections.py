@@ -10,10 +10,12 @@ from sluice.files import Files
 from sluice.listing import Listing
 from sluice.objects import Objects
 from sluice.queue import Queue
+from sluice.shares import Shares
 
 files = Files.connect()
 listing = Listing(files)
 drops = Drops(*files.connection)
+shares = Shares(*files.connection)
 idempotency_keys = IdempotencyKeys(*files.connection)
 objects = Objects.connect()
 queue = Queue.connect()

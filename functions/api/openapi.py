@@ -179,6 +179,72 @@ class CreatedDrop(Drop):
     links: DropLinks
 
 
+class ShareLinks(Shown):
+    self: str
+
+
+class CreatedShareLinks(ShareLinks):
+    page: Annotated[str, Field(description="What to give to people: a page for downloading, and nothing else.")]
+
+
+class Share(Shown):
+    """A link through which people without an account take files out. Which files is fixed when it is made."""
+
+    id: Annotated[str, Field(examples=[FILE_ID])]
+    title: str | None
+    message: str | None
+    count: Annotated[int, Field(ge=1, description="Files, when it was made.")]
+    size: Annotated[Bytes, Field(description="Of all of them, when it was made.")]
+    downloads: Annotated[Bytes, Field(description="That were made: of a file, or of the archive.")]
+    max_downloads: Annotated[int, Field(ge=1)] | None
+    has_password: bool
+    created_at: Moment
+    expires_at: Moment
+    links: ShareLinks
+
+
+class CreatedShare(Share):
+    capability: str
+    links: CreatedShareLinks
+
+
+class ShareList(Shown):
+    """The owner's shares, newest first; `next` is the cursor of the page that follows."""
+
+    items: list[Share]
+    next: str | None
+
+
+class SharedFileLinks(Shown):
+    content: Annotated[str, Field(description="With `&direct=1` a redirect to S3, whatever the size.")]
+
+
+class SharedFile(Shown):
+    """What whoever holds a share learns of a file."""
+
+    id: Annotated[str, Field(examples=[FILE_ID])]
+    filename: str
+    folder: str | None
+    size: Bytes
+    content_type: str
+    digests: dict[str, Hex]
+    links: SharedFileLinks
+
+
+class OpenedShareLinks(Shown):
+    archive: Annotated[str, Field(description="All of them as one ZIP.")]
+
+
+class OpenedShare(Shown):
+    """At most 1,000 of the files; `next` is the cursor of those that follow. The links end with the share."""
+
+    title: str | None
+    message: str | None
+    files: list[SharedFile]
+    next: str | None
+    links: OpenedShareLinks
+
+
 class ArchiveLinks(Shown):
     """Absolute URLs. `content` and `events` carry a capability of six hours: keep them as you keep a password."""
 
@@ -336,18 +402,38 @@ CREATE_ARCHIVE = describe(
     "archives",
     {201: Archive},
     *(*OWNER, *BODY, errors.FileNotFound, errors.NotReady, errors.EmptyArchive, errors.ArchiveTooLarge),
-    errors.InvalidFilename,
+    *(errors.InvalidFilename, errors.InvalidFolder, errors.TooManyFiles),
 )
 SHOW_ARCHIVE = describe("getArchive", "archives", {200: Archive}, *OWNER, errors.ArchiveNotFound)
 DELETE_ARCHIVE = describe("deleteArchive", "archives", {204: None}, *OWNER, errors.ArchiveNotFound)
 SHOW_DROP = describe("getDrop", "drops", {200: Drop}, *OWNER)
 END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
+CREATE_SHARE = describe(
+    "createShare",
+    "shares",
+    {201: CreatedShare},
+    *(*OWNER, *BODY, errors.FileNotFound, errors.NotReady, errors.InvalidFolder),
+    *(errors.NothingToShare, errors.TooManyFiles),
+)
+LIST_SHARES = describe("listShares", "shares", {200: ShareList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+SHOW_SHARE = describe("getShare", "shares", {200: Share}, *OWNER, errors.ShareNotFound)
+END_SHARE = describe("deleteShare", "shares", {204: None}, *OWNER, errors.ShareNotFound)
+OPEN_SHARE = describe(
+    "openShare",
+    "shares",
+    {200: OpenedShare},
+    *(*BODY, errors.Unauthorized, errors.Busy, errors.ShareNotFound, errors.ShareUsedUp, errors.WrongPassword),
+    *(errors.TooManyTries, errors.InvalidCursor),
+)
 
 
 # The stream function's routes, whose app this function cannot import: each is deployed alone.
 LINK = (errors.InvalidCapability, errors.ExpiredCapability, errors.FileNotFound, errors.Busy)
 STORED = (errors.ContentMissing, errors.ContentChanged, errors.ContentForbidden)
-CONTENT = (*LINK, *STORED, errors.NotReady, errors.PreconditionFailed, errors.InvalidRequest)
+CONTENT = (
+    *(*LINK, *STORED, errors.NotReady, errors.PreconditionFailed, errors.InvalidRequest),
+    *(errors.ShareNotFound, errors.ShareUsedUp),
+)
 CONTENT_HEADERS = ("ETag", "Repr-Digest", "Content-Disposition")
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
@@ -490,6 +576,7 @@ TAGS = [
     {"name": "content", "description": "The stream host: bytes and progress."},
     {"name": "archives", "description": "Many files as one ZIP."},
     {"name": "drops", "description": "Let people without an account upload."},
+    {"name": "shares", "description": "Let people without an account download."},
     {"name": "capabilities", "description": "Upload without an access token."},
     {"name": "digests", "description": "What a body is."},
     {"name": "health", "description": "For monitors."},

@@ -10,13 +10,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     StringConstraints,
     WithJsonSchema,
     model_validator,
 )
 
 from sluice import media_types
-from sluice.errors import InvalidFilename
+from sluice.errors import InvalidFilename, InvalidFolder
 from sluice.limits import (
     MAX_ARCHIVE_FILES,
     MAX_ARCHIVE_JSON_BYTES,
@@ -29,9 +30,16 @@ from sluice.limits import (
     MAX_FINGERPRINT_BYTES,
     MAX_FOLDER_BYTES,
     MAX_ID_CHARACTERS,
+    MAX_JSON_BYTES,
+    MAX_MESSAGE_CHARACTERS,
     MAX_OBJECT_BYTES,
     MAX_PARTS,
     MAX_PARTS_PER_ANSWER,
+    MAX_PASSWORD_BYTES,
+    MAX_SHARE_DOWNLOADS,
+    MAX_SHARE_SECONDS,
+    MAX_SHARED_FILES,
+    MAX_TITLE_CHARACTERS,
     PART_JSON_BYTES,
 )
 
@@ -63,6 +71,32 @@ def check_filename(name: str) -> str:
     if _REORDERING.search(name):
         raise InvalidFilename("A filename has no characters that reorder the ones around them.")
     return name
+
+
+def check_folder(path: str) -> str:
+    """The path as the client gave it, where each of its segments could be a filename. Raises InvalidFolder."""
+    if len(path.encode(errors="surrogatepass")) > MAX_FOLDER_BYTES:
+        raise InvalidFolder(f"A folder has at most {MAX_FOLDER_BYTES} bytes of UTF-8.")
+    for segment in path.split("/"):
+        if not segment.strip() or segment in (".", ".."):
+            raise InvalidFolder("A folder is a relative path such as a/b, without empty segments, . and ..")
+        try:
+            check_filename(segment)
+        except InvalidFilename as error:
+            raise InvalidFolder(f"Each segment of a folder has to be a filename. {error.detail}") from None
+    return path
+
+
+def _check_line(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text) or _REORDERING.search(text):
+        raise ValueError("should have no control characters and none that reorder the ones around them")
+    return text
+
+
+def _check_lines(text: str) -> str:
+    for line in re.split("\r\n|\n|\t", text):
+        _check_line(line)
+    return text
 
 
 def _check_content_type(value: str) -> str:
@@ -114,6 +148,15 @@ _Ranges = Annotated[list[str], Field(max_length=MAX_CONTENT_TYPES), AfterValidat
 
 
 Digests = Annotated[dict[str, str], BeforeValidator(_count_digests), AfterValidator(_check_digests)]
+# What strangers are shown: a line, and a text of several. A blank one is none.
+Title = Annotated[
+    Annotated[str, Field(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_line)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
+]
+Message = Annotated[
+    Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_lines)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
+]
 
 
 class Strict(BaseModel):
@@ -174,19 +217,7 @@ class CreateDrop(Strict):
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
 
 
-def _check_folder(folder: str) -> str:
-    """Where files are: a path of filenames, or "" for those that are in no folder."""
-    if len(folder.encode()) > MAX_FOLDER_BYTES:
-        raise ValueError(f"should have at most {MAX_FOLDER_BYTES} bytes of UTF-8")
-    for segment in folder.split("/") if folder else ():
-        try:
-            check_filename(segment)
-        except InvalidFilename as error:
-            raise ValueError(f"should be a path like `a/b`: {error.detail}") from None
-    return folder
-
-
-_Id = Annotated[str, StringConstraints(max_length=MAX_ID_CHARACTERS)]
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS)]
 
 
 class CreateArchive(Strict):
@@ -195,7 +226,7 @@ class CreateArchive(Strict):
     max_bytes: ClassVar = MAX_ARCHIVE_JSON_BYTES
 
     files: Annotated[list[_Id], Field(min_length=1, max_length=MAX_ARCHIVE_FILES, fail_fast=True)] | None = None
-    folder: Annotated[str, AfterValidator(_check_folder)] | None = None
+    folder: Annotated[str, StringConstraints(max_length=MAX_FOLDER_BYTES)] | None = None
     drop: _Id | None = None
     filename: Annotated[str, AfterValidator(check_filename)] | None = None
 
@@ -204,6 +235,48 @@ class CreateArchive(Strict):
         if [self.files, self.folder, self.drop].count(None) != 2:
             raise ValueError("should have one of `files`, `folder` and `drop`")
         return self
+
+
+def _check_password(password: SecretStr) -> SecretStr:
+    """No word of it in what is said about it."""
+    text = password.get_secret_value()
+    if any(unicodedata.category(character) == "Cs" for character in text):
+        raise ValueError("should have no lone surrogates")
+    if not 0 < len(text.encode()) <= MAX_PASSWORD_BYTES:
+        raise ValueError(f"should have 1 to {MAX_PASSWORD_BYTES} bytes of UTF-8")
+    return password
+
+
+Password = Annotated[SecretStr, AfterValidator(_check_password)]
+ID_JSON_BYTES = MAX_ID_CHARACTERS + 6  # with quotes, a comma and whitespace
+
+
+class CreateShare(Strict):
+    """The wish to let people without an account take files out: exactly one of `files`, `folder` and `drop`."""
+
+    max_bytes: ClassVar = MAX_JSON_BYTES + MAX_SHARED_FILES * ID_JSON_BYTES
+
+    files: Annotated[list[_Id], Field(min_length=1, max_length=MAX_SHARED_FILES, fail_fast=True)] | None = None
+    folder: Annotated[str, StringConstraints(max_length=MAX_FOLDER_BYTES)] | None = None
+    drop: _Id | None = None
+    title: Title = None
+    message: Message = None
+    expires_in: Annotated[int, Field(ge=1, le=MAX_SHARE_SECONDS)]
+    max_downloads: Annotated[int, Field(ge=1, le=MAX_SHARE_DOWNLOADS)] | None = None
+    password: Password | None = None
+
+    @model_validator(mode="after")
+    def _names_files_in_one_way(self) -> Self:
+        if [self.files, self.folder, self.drop].count(None) != 2:
+            raise ValueError("a share is made of exactly one of `files`, `folder` and `drop`")
+        return self
+
+
+class OpenShare(Strict):
+    """The wish to see what is in a share, at most 1,000 files at a time."""
+
+    password: Password | None = None
+    cursor: Annotated[str, StringConstraints(max_length=MAX_ID_CHARACTERS)] | None = None
 
 
 class CompletedPart(Strict):

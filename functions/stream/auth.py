@@ -1,6 +1,7 @@
 """Who asks: whoever holds a link, which carries its own permission."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Path
@@ -8,6 +9,7 @@ from fastapi import Path
 from functions.stream import connections
 from sluice import capabilities, secrets, settings, tokens
 from sluice.capabilities import Holder, Use
+from sluice.download_counts import Taking
 from sluice.errors import InvalidCapability
 from sluice.files import File
 
@@ -20,6 +22,32 @@ def check_capability(capability: str, record_id: str, use: Use) -> Holder:
     if not tokens.is_owner(holder.owner, secrets.read(settings.ACCESS_TOKEN_SECRET)):
         raise InvalidCapability("Its owner has no access any more.")
     return holder
+
+
+def taking_of(holder: Holder, record_id: str) -> Taking | None:
+    """What is taken by a share's link, which ends with the share; None for a link of the owner. Raises ShareNotFound.
+
+    Where a record belongs to a share at all is implied by the link.
+    """
+    if holder.share is None:
+        return None
+    share = connections.shares.get(holder.owner, holder.share)
+    return Taking(connections.download_counts, share, str(holder.opening), record_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A file, and how it is counted where the link to it is one of a share."""
+
+    file: File
+    taking: Taking | None
+
+
+def linked(file_id: RecordId, capability: str = "") -> Linked:
+    """For the holder of a link to the content. Raises InvalidCapability, ShareNotFound, FileNotFound."""
+    holder = check_capability(capability, file_id, Use.CONTENT)
+    taking = taking_of(holder, file_id)
+    return Linked(connections.files.get(holder.owner, file_id), taking)
 
 
 def allowed(use: Use) -> Callable[[str, str], File]:

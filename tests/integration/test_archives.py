@@ -211,8 +211,9 @@ def test_what_cannot_be_archived(api: httpx.Client, other: httpx.Client) -> None
     refused(422, "invalid_request", files=["a"] * 100_001)
     refused(422, "invalid_request", files=[mine["id"] * 2])
     refused(413, "body_too_large", files=[mine["id"]] * 150_000)
-    for folder in ("../a", "a/..", "/a", "a//b", "a/", ".", "a\\b", "a" * 1025):
-        refused(422, "invalid_request", folder=folder)
+    for folder in ("../a", "a/..", ".", "a/\0"):
+        refused(422, "invalid_folder", folder=folder)
+    refused(422, "invalid_request", folder="a" * 1025)
     refused(422, "archive_empty", folder="nobody/was/here")
     refused(422, "invalid_filename", files=[mine["id"]], filename="a/b.zip")
     assert archived(api, files=[mine["id"]] * 3)["count"] == 1

@@ -168,14 +168,20 @@ class Deployed:
         self.calls[self._running].append(Call(model.service_model.service_name, model.name, dict(params)))
 
     def sign(
-        self, signer: Signer, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str] | None = None
+        self,
+        signer: Signer,
+        method: str,
+        key: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> Signed:
         """What a function signs, as the operation that whoever uses the URL asks for."""
         reading = {"GET": "GetObject", "HEAD": "HeadObject"}
         operation = reading.get(method, "UploadPart" if "uploadId" in query else "PutObject")
         version = {"VersionId": query["versionId"]} if "versionId" in query else {}
         self.calls[self._running].append(Call("s3", operation, {"Bucket": BUCKET, "Key": key} | version))
-        return SIGN(signer, method, key, query, headers)
+        return SIGN(signer, method, key, query, headers, **more)
 
     @contextmanager
     def running(self, name: str) -> Iterator[ModuleType]:
@@ -307,8 +313,8 @@ def calls() -> Iterator[Mapping[str, list[Call]]]:
             session.register("before-parameter-build", deployed.note)
             return session
 
-        def noting_signed(signer: Signer, *arguments: Any) -> Signed:
-            return deployed.sign(signer, *arguments)
+        def noting_signed(signer: Signer, *arguments: Any, **more: Any) -> Signed:
+            return deployed.sign(signer, *arguments, **more)
 
         patch.setattr(botocore.session, "get_session", noting)
         patch.setattr(Signer, "sign", noting_signed)
@@ -316,6 +322,7 @@ def calls() -> Iterator[Mapping[str, list[Call]]]:
         upload_all_ways(deployed)
         hash_and_stream_all_ways(deployed)
         complete_in_all_ways(deployed)
+        share_in_all_ways(deployed)
         archive_in_all_ways(deployed)
         delete_in_every_state(deployed)
         forget_secrets()
@@ -434,6 +441,28 @@ def complete_in_all_ways(deployed: Deployed) -> None:
     deployed.hash(version)
     with pytest.raises(ObjectMissing):
         deployed.here.near_objects.head(version.key)
+
+
+def share_in_all_ways(deployed: Deployed) -> None:
+    """A file with a password, tried and opened, taken whole, in ranges, by redirect and too often; and a folder."""
+    file = deployed.kept(SMALL)
+    wanted = {"files": [file["id"]], "expires_in": 60, "password": "secret", "max_downloads": 1}
+    share = deployed.api("POST", "/shares", 201, wanted)
+    deployed.api("POST", "/shares", 201, {"folder": "", "expires_in": 60})
+    assert len(deployed.api("GET", "/shares", 200)["items"]) == 2
+    with deployed.running("ApiFunction") as module:
+        holder = TestClient(module.app, headers={"Authorization": f"Bearer {share['capability']}"})
+        path = f"/shares/{share['id']}/open"
+        assert holder.post(path, json={"password": "wrong"}).status_code == 403
+        links = [holder.post(path, json={"password": "secret"}).json()["files"][0]["links"]["content"] for _ in "ab"]
+    deployed.stream(links[0], 200, "HEAD")
+    assert deployed.stream(links[0], 200).content == SMALL
+    assert deployed.stream(links[0], 206, Range="bytes=1-3").content == SMALL[1:4]
+    assert deployed.stream(f"{links[0]}&direct=1", 307, Range="bytes=1-3")
+    deployed.stream(links[1], 403)
+    assert deployed.api("GET", f"/shares/{share['id']}", 200)["downloads"] == 1
+    deployed.api("DELETE", f"/shares/{share['id']}", 204)
+    deployed.stream(links[0], 404)
 
 
 def in_two_levels(patch: pytest.MonkeyPatch) -> None:

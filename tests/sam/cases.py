@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from sluice import capabilities, limits
 from sluice.capabilities import Holder, Use
 from sluice.files import File, Files, Mode, Status
 from sluice.objects import Objects
+from sluice.shares import Share, Shares
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import CompletedPartTypeDef
@@ -41,6 +43,7 @@ PRELUDE_END = bytes(8)
 READY = "01kajqv8m0r3ady00000000001"
 PUT = "01kajqv8m0pvt000000000000z"
 MULTIPART = "01kajqv8m0mvt1part0000000z"
+SHARE = "01kajqv8m0share0000000000z"
 SMALL = b"sluice\n" * 1000
 PARTS = [bytes(limits.MIN_PART_BYTES), b"the end\n"]
 
@@ -170,6 +173,7 @@ def seed(
         "example-bucket": bucket,
         "example-content-capability": _capability(capability_key, Use.CONTENT),
         "example-events-capability": _capability(capability_key, Use.EVENTS),
+        "example-share-capability": _capability(capability_key, Use.SHARE, SHARE),
         "example-version-of-put": _put(services, bucket, put, SMALL),
         "example-version-of-multipart": _put_parts(services, bucket, multipart, PARTS),
     }
@@ -177,6 +181,9 @@ def seed(
     version = _put(services, bucket, ready, SMALL)
     hashing = files.save(ready, status=Status.HASHING, received_bytes=ready.size, etag=_md5(SMALL), version_id=version)
     files.save(hashing, status=Status.READY, hashed_bytes=ready.size, digests=_digests(SMALL), expires_at=None)
+    ends = int(time.time()) + CAPABILITY_SECONDS
+    share = Share(owner=OWNER, id=SHARE, title="For you", count=1, size=ready.size, expires_at=ends)
+    Shares(services.dynamodb, table).create(share, [READY])
     return Seeded(services, functions, files, values)
 
 
@@ -192,8 +199,8 @@ def _file(file_id: str, content: bytes) -> File:
     )
 
 
-def _capability(key: str, use: Use) -> str:
-    return capabilities.issue(key, Holder(OWNER), READY, use, CAPABILITY_SECONDS)
+def _capability(key: str, use: Use, record_id: str = READY) -> str:
+    return capabilities.issue(key, Holder(OWNER), record_id, use, CAPABILITY_SECONDS)
 
 
 def _put(services: aws.Services, bucket: str, file: File, content: bytes) -> str:
@@ -251,6 +258,12 @@ def _shown(_: Seeded, raw: bytes) -> None:
     assert answer.json["digests"] == _digests(SMALL)
 
 
+def _opened(_: Seeded, raw: bytes) -> None:
+    answer = Answer.of(raw)
+    assert (answer.status, answer.json["title"]) == (200, "For you"), answer
+    assert [file["id"] for file in answer.json["files"]] == [READY]
+
+
 def _content(_: Seeded, raw: bytes) -> None:
     answer = Answer.of(raw)
     assert (answer.status, answer.body) == (200, SMALL)
@@ -304,6 +317,7 @@ CASES = [
     Case("api-create", "ApiFunction", _created, _problem(401, "unauthorized")),
     Case("api-list", "ApiFunction", _listed, _problem(401, "unauthorized")),
     Case("api-get", "ApiFunction", _shown, _problem(401, "unauthorized")),
+    Case("api-open-share", "ApiFunction", _opened, _problem(401, "unauthorized")),
     Case("hasher-put", "HasherFunction", _hashed(PUT, SMALL), _quiet),
     Case("hasher-multipart", "HasherFunction", _hashed(MULTIPART, b"".join(PARTS)), _quiet),
     Case("hasher-assembling", "HasherFunction", _all_taken, _quiet),  # about a file that has got on meanwhile

@@ -1,6 +1,6 @@
 /** The HTTP contract: every call that the page makes of the API. */
 
-import type { Completion, LinkedFile, Page, PartDigest, Parts, Promised, Upload } from "./contract";
+import type { Completion, LinkedFile, OpenedShare, Page, PartDigest, Parts, Promised, Upload } from "./contract";
 import { patiently, Unreachable } from "./patience";
 
 const ATTEMPTS = 3;
@@ -19,7 +19,7 @@ export class Problem extends Error {
 }
 
 export class Api {
-  /** `bearer` is an access token, or a capability to upload. */
+  /** `bearer` is an access token, a capability to upload, or that of a share. */
   constructor(private readonly bearer: string) {}
 
   list(cursor?: string): Promise<Page> {
@@ -53,6 +53,17 @@ export class Api {
 
   complete(id: string, completion: Completion, signal: AbortSignal): Promise<LinkedFile> {
     return this.ask("POST", `files/${id}/complete`, { body: completion, attempts: UPLOAD_ATTEMPTS, signal });
+  }
+
+  /** What is in a share; at most 1,000 files at a time. */
+  openShare(id: string, body: { password?: string; cursor?: string }): Promise<OpenedShare> {
+    return this.ask("POST", `shares/${id}/open`, { body });
+  }
+
+  /** Nothing where a link works, of which no byte is asked for; else the status alone. */
+  async reachable(link: string): Promise<void> {
+    const request = { method: "HEAD", cache: "no-store", redirect: "manual" } as const;
+    await patiently(() => answer(link, request), passes, ATTEMPTS);
   }
 
   /** Nothing where a link to the content works; else what the stream host says instead. */
@@ -104,6 +115,9 @@ async function problem(response: Response): Promise<Problem> {
 
 /** Whether the same may succeed when it is asked again. */
 export function passes(error: unknown): boolean {
-  if (error instanceof Problem) return error.status >= 500 || error.status === 429 || error.code === "conflict";
+  if (error instanceof Problem) {
+    const tooMany = error.status === 429 && error.code !== "too_many_tries"; // of passwords: for many minutes
+    return error.status >= 500 || tooMany || error.code === "conflict";
+  }
   return error instanceof Unreachable;
 }

@@ -84,3 +84,22 @@ export interface Page {
 }
 
 export type Progress = Pick<StoredFile, "status" | "received_bytes" | "hashed_bytes" | "size">;
+
+/** What whoever holds a share learns of a file. */
+export interface SharedFile {
+  id: string;
+  filename: string;
+  folder: string | null;
+  size: number;
+  content_type: string;
+  digests: Record<string, string>;
+  links: { content: string };
+}
+
+export interface OpenedShare {
+  title: string | null;
+  message: string | null;
+  files: SharedFile[];
+  next: string | null;
+  links: { archive: string };
+}

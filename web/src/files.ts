@@ -10,7 +10,7 @@ import { explain, state } from "./words";
 const ARRIVED = ["assembling", "hashing"];
 // A streamed answer of Lambda is slowed down to 2 MB/s after 6 MB; S3 itself is not.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
-const STREAMED_BYTES = 6_000_000;
+export const STREAMED_BYTES = 6_000_000;
 
 export class Files {
   readonly element: HTMLElement;

@@ -6,6 +6,7 @@ import { Files } from "./files";
 import { subtle } from "./fingerprint";
 import { Sender } from "./sender";
 import * as session from "./session";
+import { SharePage, shareOf } from "./share";
 import { signIn } from "./signin";
 import { explain } from "./words";
 import "./style.css"; // behind Uppy's own, which it changes
@@ -54,7 +55,23 @@ async function enter(token: string): Promise<string | null> {
   return null;
 }
 
+async function openShare(capability: string): Promise<void> {
+  const id = shareOf(capability);
+  if (id === null) {
+    main.replaceChildren(el("p", { role: "alert", class: "problem" }, explain(new Problem(401, "", ""), true)));
+    return;
+  }
+  const page = new SharePage(new Api(capability), id);
+  main.replaceChildren(page.element);
+  await page.start();
+}
+
 async function start(): Promise<void> {
+  const shared = session.share();
+  if (shared !== null) {
+    await openShare(shared);
+    return;
+  }
   const capability = session.drop();
   const token = session.token();
   if (capability !== null) {

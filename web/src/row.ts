@@ -1,7 +1,8 @@
 /** One file of the list. Its elements stay when its state changes, so that the focus stays as well. */
 
 import type { LinkedFile, Progress, StoredFile } from "./contract";
-import { button, el, say } from "./dom";
+import { digestList } from "./digests";
+import { button, el } from "./dom";
 import { canHash } from "./courier";
 import { begunByAPage } from "./fingerprint";
 import { bytes, percent, reason, unhashed, until, when } from "./words";
@@ -19,7 +20,7 @@ export class Row {
   private readonly name: HTMLElement;
   private readonly state = el("p", { class: "state" });
   private readonly bar = el("progress", { max: "100", hidden: true });
-  private readonly digests = el("div", { class: "digests", hidden: true });
+  private readonly digests = el("div");
   private readonly download: HTMLButtonElement;
   private readonly resume: HTMLButtonElement;
   private readonly remove: HTMLButtonElement;
@@ -70,7 +71,8 @@ export class Row {
     this.resume.hidden = status !== "uploading" || here || !begunByAPage(this.file);
     this.remove.hidden = status === "aborted" || (status === "uploading" ? here : !this.owned);
     this.remove.textContent = status === "uploading" ? "Cancel upload" : "Delete";
-    if (status === "ready" && this.digests.hidden) this.showDigests();
+    if (status === "ready" && this.digests.childElementCount === 0)
+      this.digests.append(digestList(file.filename, file.digests));
   }
 
   left(): void {
@@ -101,34 +103,5 @@ export class Row {
       case "aborted":
         return this.file.reason === "expired" ? reason(this.file) : "Cancelled";
     }
-  }
-
-  private showDigests(): void {
-    const { "sha-256": first = "", ...others } = this.file.digests;
-    const rest = Object.entries(others).flatMap(([name, hex]) => this.digest(name, hex));
-    this.digests.hidden = false;
-    this.digests.append(el("dl", {}, ...this.digest("sha-256", first)));
-    if (rest.length > 0)
-      this.digests.append(el("details", {}, el("summary", {}, "Other digests"), el("dl", {}, ...rest)));
-  }
-
-  private digest(name: string, value: string): HTMLElement[] {
-    const hex = el("code", {}, value);
-    const copy = button("Copy", () => void copied(name, hex), {
-      class: "quiet",
-      "aria-label": `Copy the ${name} of ${this.file.filename}`,
-    });
-    return [el("dt", {}, name), el("dd", {}, hex, copy)];
-  }
-}
-
-async function copied(name: string, hex: HTMLElement): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(hex.textContent);
-    say(`${name} copied`);
-  } catch {
-    // The browser does not let us: the person can, from a selection.
-    getSelection()?.selectAllChildren(hex);
-    say(`${name} selected: copy it with your keyboard`);
   }
 }

@@ -37,8 +37,15 @@ export function listed(names: string[]): string {
 const ADVICE: Record<string, string> = {
   unauthorized: "This access token is not, or no longer, one of this deployment's. Sign in with another.",
   expired_capability: "This link's time is over. Ask whoever gave it to you for a new one.",
-  invalid_capability: "This link is not whole, or not for uploading. Open it again just as you were given it.",
+  invalid_capability: "This link is not whole. Open it again just as you were given it.",
   drop_not_found: "This link has ended. Ask whoever gave it to you for a new one.",
+  share_not_found: "This link has ended. Ask whoever gave it to you for a new one.",
+  share_used_up:
+    "The files of this link were downloaded as often as it allows. Ask whoever gave it to you for a new one.",
+  wrong_password: "This is not the password of this link. Ask whoever gave it to you.",
+  too_many_tries: "Too many wrong passwords were tried. Try again in a quarter of an hour.",
+  archive_not_ready: "These files are too many bytes for one ZIP at once. Download them one by one.",
+  object_missing: "The server cannot read this file any more. Tell whoever gave you the link.",
   drop_full: "As many files as this link takes have been sent. Ask whoever gave it to you for a new one.",
   file_not_found: "This file is not there any more: it was deleted.",
 };

@@ -4,23 +4,29 @@ from collections.abc import Generator, Mapping
 from functools import partial
 from typing import Annotated
 
+from anyio import CancelScope
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from functions.stream import connections, content, stored
-from functions.stream.auth import allowed
+from functions.stream.auth import Linked, linked
 from functions.stream.invocation import seconds_left
-from sluice.capabilities import Use
+from sluice.download_counts import Taking
 from sluice.errors import NotReady
 from sluice.files import File
+
+# How long the address is good to which a share's link is redirected: each such redirect counts as a download, and what
+# it leads to can be asked for again and again. S3 looks at the time when a download begins.
+SHARED_URL_SECONDS = 60
 
 router = APIRouter()
 
 
 @router.api_route("/files/{id}/content", methods=["GET", "HEAD"], response_model=None)
-def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))], direct: bool = False) -> Response:
+def send(request: Request, link: Annotated[Linked, Depends(linked)], direct: bool = False) -> Response:
+    file, taking = link.file, link.taking
     if not content.available(file, direct=direct):
         raise NotReady(f"The file is {file.status}.", state=file.status, reason=file.reason)
     headers = content.headers(file)
@@ -29,7 +35,7 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))],
     source = stored.Stored(connections.files, connections.objects, file)
     if direct:
         source.check()
-        return redirect(request, file, source)
+        return redirect(request, file, source, taking)
     # RFC 9110, section 14.2: only GET has ranges.
     ranged = content.byte_range(file, request.headers) if request.method == "GET" else None
     start, stop = ranged or (0, file.size)
@@ -38,18 +44,30 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))],
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
     status = 206 if ranged else 200
     if request.method == "HEAD":
+        if taking:
+            taking.check()
         source.check()
         return Response(status_code=status, headers=headers)
     if start == stop or stop - start > connections.stream_limit:
         source.check()
-        return redirect(request, file, source)
-    return Body(source.chunks(start, stop, partial(seconds_left, request)), status, headers)
+        return redirect(request, file, source, taking)
+    chunks = source.chunks(start, stop, partial(seconds_left, request))
+    if taking:
+        chunks = taking.counted(chunks, whole=(start, stop) == (0, file.size))
+    return Body(chunks, status, headers)
 
 
-def redirect(request: Request, file: File, source: stored.Stored) -> Response:
+def redirect(request: Request, file: File, source: stored.Stored, taking: Taking | None) -> Response:
     """To S3, for the method of the request: it sends what is too much for a stream, and what has no bytes."""
+    seconds = None
+    if taking:
+        seconds = SHARED_URL_SECONDS
+        if request.method == "HEAD":
+            taking.check()
+        else:
+            taking.begin(whole=content.byte_range(file, request.headers) in (None, (0, file.size)))
     disposition = content.disposition(file.filename)
-    signed = connections.objects.sign_get(source.version, file.content_type, disposition, request.method)
+    signed = connections.objects.sign_get(source.version, file.content_type, disposition, request.method, seconds)
     # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
     headers = {"Location": signed.url, "Cache-Control": "no-store"}
     return PlainTextResponse("The file is at the address in Location.\n", 307, headers)
@@ -71,4 +89,6 @@ class Body(StreamingResponse):
             await run_sync(next, self._chunks)  # the empty chunk
             await super().__call__(scope, receive, send)
         finally:
-            self._chunks.close()
+            # Not on the event loop: it waits for threads, and may give a count back. And to its end, come what may.
+            with CancelScope(shield=True):
+                await run_sync(self._chunks.close)

@@ -20,6 +20,7 @@ class Use(StrEnum):
     CONTENT = "content"
     EVENTS = "events"
     UPLOAD = "upload"
+    SHARE = "share"  # of a share's holder, to open it
     ARCHIVE = "archive"
 
 
@@ -75,6 +76,14 @@ def holder_of(capability: str, key: str, record_id: str, use: Use) -> Holder:
     if claims["record"] != record_id or claims["use"] != use:
         raise InvalidCapability("The capability is for something else, or for another use.")
     return Holder(str(claims["sub"]), claims.get("share"), claims.get("jti"))
+
+
+def share_of(capability: str, key: str) -> tuple[str, str]:
+    """The owner and the id of the share that its holder may open. Raises InvalidCapability, ExpiredCapability."""
+    claims = _claims(capability, key, "record")
+    if claims["use"] != Use.SHARE:
+        raise InvalidCapability("The capability is for another use.")
+    return str(claims["sub"]), str(claims["record"])
 
 
 def uploader(capability: str, key: str) -> Caller:

@@ -64,6 +64,10 @@ class InvalidFilename(Problem):
     code, status, title = "invalid_filename", 422, "The filename cannot be kept"
 
 
+class InvalidFolder(Problem):
+    code, status, title = "invalid_folder", 422, "The folder cannot be kept"
+
+
 class InvalidPartNumber(Problem):
     code, status, title = "invalid_part_number", 422, "There is no such part"
 
@@ -119,6 +123,33 @@ class DropNotFound(Problem):
     code, status, title = "drop_not_found", 404, "There is no such drop"
 
 
+class ShareNotFound(Problem):
+    code, status, title = "share_not_found", 404, "There is no such share"
+
+
+class ShareUsedUp(Problem):
+    code, status, title = "share_used_up", 403, "The share's downloads are used up"
+
+
+class WrongPassword(Problem):
+    code, status, title = "wrong_password", 403, "The password is not that of the share"
+
+
+class TooManyTries(Problem):
+    code, status, title = "too_many_tries", 429, "Too many wrong passwords"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Try again in {seconds} seconds.", headers={"Retry-After": str(seconds)})
+
+
+class NothingToShare(Problem):
+    code, status, title = "nothing_to_share", 409, "There is no file to share"
+
+
+class TooManyFiles(Problem):
+    code, status, title = "too_many_files", 422, "These are more files than one share can have"
+
+
 class FileNotFound(Problem):
     code, status, title = "file_not_found", 404, "There is no such file"
 
@@ -136,7 +167,7 @@ class EmptyArchive(Problem):
 
 
 class ArchiveTooLarge(Problem):
-    code, status, title = "archive_too_large", 422, "The archive would have too many files or bytes"
+    code, status, title = "archive_too_large", 422, "The archive would be larger than an object"
 
 
 class PageNotBuilt(Problem):

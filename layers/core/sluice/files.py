@@ -74,13 +74,27 @@ def in_days(days: int) -> int:
 
 # Crockford's base 32 sorts as the numbers do and has no letters that are mistaken for digits.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_SHIFTS = range(125, -1, -5)  # of each character's five bits
 ID = re.compile(f"[{_ALPHABET}]{{26}}")
 
 
 def new_id() -> str:
     """26 URL-safe characters: 48 bits of milliseconds, then 80 random bits. Later ids sort after earlier ones."""
-    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return _characters(time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10)))
+
+
+def id_to_bytes(one: str) -> bytes:
+    """The 16 bytes of an id that `new_id` made."""
+    return sum(_ALPHABET.index(character) << shift for character, shift in zip(one, _SHIFTS, strict=True)).to_bytes(16)
+
+
+def id_of_bytes(packed: bytes) -> str:
+    """The id that these bytes are of."""
+    return _characters(int.from_bytes(packed))
+
+
+def _characters(number: int) -> str:
+    return "".join(_ALPHABET[number >> shift & 31] for shift in _SHIFTS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

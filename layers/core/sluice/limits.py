@@ -40,6 +40,8 @@ MAX_FILENAME_CHARACTERS = 255  # what common file systems take
 MAX_FOLDER_BYTES = 1_024  # of UTF-8: what S3 takes for a whole key
 MAX_METADATA = 20  # strings of one file
 MAX_METADATA_BYTES = 2_048  # of their names and texts together, as S3 takes of an object's own
+MAX_TITLE_CHARACTERS = 200  # of what strangers are shown: a headline
+MAX_MESSAGE_CHARACTERS = 2_000  # a page of text
 MAX_ID_CHARACTERS = 26
 MAX_ARCHIVE_FILES = 100_000  # one archive: the list of them is read for every request, in half a second
 # Less than an object has: two levels of parts need some that have less than 5 GiB each.
@@ -54,6 +56,10 @@ MAX_CAPABILITY_CHARACTERS = 1_024  # a JWT of ours with an owner of 128 characte
 MAX_CAPABILITY_SECONDS = 7 * 86_400  # of one to upload in an owner's name: nothing ends it earlier
 MAX_DROP_FILES = 1_000_000
 MAX_DROP_SECONDS = 366 * 86_400
+MAX_SHARED_FILES = 100_000  # 1.6 MB of ids
+MAX_SHARE_SECONDS = 366 * 86_400
+MAX_SHARE_DOWNLOADS = 1_000_000_000
+MAX_PASSWORD_BYTES = 256  # of UTF-8: more makes no password better, and hashing should cost the same for all
 # The two names and as much for parameters: lists of codecs (RFC 6381) have up to 100 characters. A redirect to S3
 # carries the type percent-encoded, beside a filename, in a URL that should stay below 8,000 (RFC 9110, section 4.1).
 MAX_CONTENT_TYPE_CHARACTERS = 512

@@ -127,6 +127,7 @@ class Listing:
         if after is not None and not (after.startswith(index.prefix) and ID.fullmatch(after[-26:])):
             raise InvalidCursor("Take `next` of the page before, with the same filter, as it is.")
         query: dict[str, Any] = {"TableName": self._table, "ScanIndexForward": False, **index.query}
+        query["Limit"] = max(query["Limit"], limit)  # whoever wants many at once has few reads of the index
         for _ in range(PAGE_READS):
             if after:
                 query["ExclusiveStartKey"] = {"owner": {"S": owner}, "id": {"S": after[-26:]}} | index.start(after)

@@ -261,13 +261,22 @@ class Objects:
         seconds = min(URL_SECONDS, self._signer.seconds_left())
         return Form(f"{signed['url'].rstrip('/')}/", signed["fields"], int(time.time()) + seconds)
 
-    def sign_get(self, version: Version, content_type: str, disposition: str, method: str = "GET") -> Signed:
+    def sign_get(
+        self,
+        version: Version,
+        content_type: str,
+        disposition: str,
+        method: str = "GET",
+        seconds: int | None = None,
+    ) -> Signed:
         """A GET of exactly this version as a file of this name; or a HEAD, as a URL is good for one method.
 
+        For `seconds`, or as long as others.
         Undecoded, whatever encoding was stored with it.
         """
         shown = {"response-content-type": content_type, "response-content-disposition": disposition}
-        return self._signer.sign(method, version.key, _version_parameter(version) | AS_STORED | shown)
+        query = _version_parameter(version) | AS_STORED | shown
+        return self._signer.sign(method, version.key, query, seconds=seconds)
 
     def sign_read(self, version: Version) -> Signed:
         """A GET of exactly this version. Range and If-Match need no signature: the reader adds them."""

@@ -48,12 +48,19 @@ class Signer:
         signing: Any = client
         self._credentials: Credentials = signing._request_signer._credentials
 
-    def sign(self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Signed:
-        """A URL for exactly this request; `headers`, by lower-case name, bind whoever uses it.
+    def sign(
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        seconds: int | None = None,
+    ) -> Signed:
+        """A URL for exactly this request, good for `seconds`; `headers`, by lower-case name, bind whoever uses it.
 
         Of them `Signed` repeats all but the length, which every client sends by itself.
         """
-        moment = int(time.time())
+        moment, seconds = int(time.time()), seconds or URL_SECONDS
         credentials = self._credentials.get_frozen_credentials()
         date_time = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment))
         scope = f"{date_time[:8]}/{self._region}/s3/aws4_request"
@@ -61,7 +68,7 @@ class Signer:
         signed = dict(sorted({"host": self._host, **(headers or {})}.items()))
         names = ";".join(signed)
         access_key, token = credentials.access_key, credentials.token
-        pairs = [*encoded(query), *authentication(f"{access_key}/{scope}", date_time, names, token)]
+        pairs = [*encoded(query), *authentication(f"{access_key}/{scope}", date_time, seconds, names, token)]
         request = "\n".join(
             [
                 *(method, path, "&".join(sorted(pairs))),
@@ -74,7 +81,7 @@ class Signer:
         return Signed(
             url=f"{self.origin}{path}?{'&'.join(pairs)}&X-Amz-Signature={signature}",
             headers={name.title(): value for name, value in signed.items() if name not in ("host", "content-length")},
-            expires_at=moment + min(URL_SECONDS, self.seconds_left()),
+            expires_at=moment + min(seconds, self.seconds_left()),
         )
 
     def seconds_left(self) -> int:
@@ -91,13 +98,13 @@ def encoded(parameters: Mapping[str, str]) -> list[str]:
 
 
 @lru_cache(maxsize=16)  # many parts are signed in one second, and a session token is long
-def authentication(credential: str, date_time: str, signed_headers: str, token: str | None) -> list[str]:
+def authentication(credential: str, date_time: str, seconds: int, signed_headers: str, token: str | None) -> list[str]:
     parameters = {
         "X-Amz-Algorithm": ALGORITHM,
         "X-Amz-Credential": credential,
         "X-Amz-Date": date_time,
         "X-Amz-SignedHeaders": signed_headers,
-        "X-Amz-Expires": str(URL_SECONDS),
+        "X-Amz-Expires": str(seconds),
     }
     return encoded(parameters | ({"X-Amz-Security-Token": token} if token else {}))
 

@@ -170,3 +170,19 @@ def test_a_drop_of_another_type_is_refused(drop: Any) -> None:
     del odd["record"]
     with pytest.raises(InvalidCapability):
         capabilities.uploader(jwt.encode(odd, KEY, algorithm="HS256"), KEY)
+
+
+def test_a_share_is_opened_by_its_capability_alone() -> None:
+    """It names its share, and is good for nothing else; no link to what is in a share opens it."""
+    assert capabilities.share_of(issued(Use.SHARE), KEY) == ("alice", FILE)
+    link = capabilities.issue(KEY, Holder("alice", FILE, "opening"), FILE, Use.CONTENT, 60)
+    for other in (*map(issued, set(Use) - {Use.SHARE}), uploading(), uploading(drop=FILE), link, "", "x"):
+        with pytest.raises(InvalidCapability):
+            capabilities.share_of(other, KEY)
+    for use in set(Use) - {Use.SHARE}:
+        with pytest.raises(InvalidCapability):
+            capabilities.holder_of(issued(Use.SHARE), KEY, FILE, use)
+    with pytest.raises(InvalidCapability):
+        capabilities.uploader(issued(Use.SHARE), KEY)
+    with pytest.raises(ExpiredCapability):
+        capabilities.share_of(issued(Use.SHARE, seconds=-1), KEY)

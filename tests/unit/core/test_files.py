@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sluice import files
 from sluice.digests import Digests
 from sluice.errors import Conflict, FileNotFound, WrongState
-from sluice.files import ENDED, File, Files, Mode, Status, new_id, owner_and_id
+from sluice.files import ENDED, File, Files, Mode, Status, id_of_bytes, id_to_bytes, new_id, owner_and_id
 from sluice.limits import MAX_OBJECT_BYTES
 from tests.unit.core.records import a_file, client
 
@@ -311,3 +311,11 @@ def test_progress_says_when_a_file_is_verified() -> None:
     """Which it may be before it is hashed to its end; before that it says nothing of it."""
     assert "verified" not in a_file().progress()
     assert a_file(verified=True).progress()["verified"] is True
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_an_id_is_sixteen_bytes(packed: bytes) -> None:
+    """Lists of ids are kept so, and come back as they were."""
+    assert id_to_bytes(id_of_bytes(packed)) == packed
+    made = new_id()
+    assert id_of_bytes(id_to_bytes(made)) == made

@@ -154,3 +154,15 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(NoCredentialsError):
         Signer(boto3.Session().client("s3"), "the-bucket")
+
+
+@given(client=st.sampled_from(CLIENTS), seconds=st.integers(1, URL_SECONDS))
+def test_a_url_may_be_good_for_less(client: Any, seconds: int) -> None:
+    """As long as it was asked for, by the signature, and so it says."""
+    theirs = client.generate_presigned_url(
+        "get_object", Params={"Bucket": "the-bucket", "Key": "files/a"}, ExpiresIn=seconds
+    )
+    moment = moment_of(theirs)
+    with at(moment):
+        signed = Signer(client, "the-bucket").sign("GET", "files/a", {}, seconds=seconds)
+    assert (signed.url, signed.expires_at) == (theirs, moment + seconds)
