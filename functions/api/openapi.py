@@ -402,10 +402,13 @@ CREATE_ARCHIVE = describe(
     "archives",
     {201: Archive},
     *(*OWNER, *BODY, errors.FileNotFound, errors.NotReady, errors.EmptyArchive, errors.ArchiveTooLarge),
-    *(errors.InvalidFilename, errors.InvalidFolder, errors.TooManyFiles),
+    *(errors.InvalidFilename, errors.InvalidFolder, errors.TooManyFiles, errors.ShareNotFound, errors.ShareUsedUp),
+    *(errors.WrongPassword, errors.TooManyTries),
 )
-SHOW_ARCHIVE = describe("getArchive", "archives", {200: Archive}, *OWNER, errors.ArchiveNotFound)
-DELETE_ARCHIVE = describe("deleteArchive", "archives", {204: None}, *OWNER, errors.ArchiveNotFound)
+SHOW_ARCHIVE = describe("getArchive", "archives", {200: Archive}, *OWNER, errors.ArchiveNotFound, errors.ShareNotFound)
+DELETE_ARCHIVE = describe(
+    "deleteArchive", "archives", {204: None}, *OWNER, errors.ArchiveNotFound, errors.ShareNotFound
+)
 SHOW_DROP = describe("getDrop", "drops", {200: Drop}, *OWNER)
 END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
 CREATE_SHARE = describe(
@@ -503,6 +506,8 @@ def archive_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
     link = (errors.InvalidCapability, errors.ExpiredCapability, errors.ArchiveNotFound, errors.Busy)
     problems = (*link, *STORED, errors.ArchiveNotReady, errors.PreconditionFailed, errors.InvalidRequest)
     refused = {str(status): told for status, told in failures((*problems, errors.RangeNotSatisfiable)).items()}
+    of_share = (errors.ShareNotFound, errors.ShareUsedUp, errors.RangeNotSatisfiable)
+    shared = {str(status): told for status, told in failures((*problems, *of_share)).items()}
     told = {name: {"schema": TEXT} for name in ("ETag", "Content-Disposition")}
     answers: dict[str, Any] = {
         "200": {"description": "The ZIP.", "headers": told},
@@ -539,6 +544,23 @@ def archive_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
                 "summary": "Headers of an archive",
                 **content,
                 "responses": answers | bodiless,
+            },
+        },
+        "/shares/{id}/archive": {
+            "servers": servers,
+            "get": {
+                "operationId": "getSharedArchive",
+                "summary": "Content of a share's archive",
+                **content,
+                "description": "Needs no token: the capability is that of `links.archive` of an opened share.",
+                "responses": answers | {"200": answers["200"] | zipped} | part | shared,
+            },
+            "head": {
+                "operationId": "headSharedArchive",
+                "summary": "Headers of a share's archive",
+                **content,
+                "description": "Needs no token: the capability is that of `links.archive` of an opened share.",
+                "responses": answers | {status: {"description": one["description"]} for status, one in shared.items()},
             },
         },
         "/archives/{id}/events": {

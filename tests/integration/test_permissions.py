@@ -481,6 +481,13 @@ def archive_in_all_ways(deployed: Deployed) -> None:
     assert deployed.api("GET", f"/archives/{streamed['id']}", 200)["status"] == "ready"
     deployed.api("DELETE", f"/archives/{streamed['id']}", 204)
 
+    share = deployed.api("POST", "/shares", 201, {"files": [small["id"]], "expires_in": 600})
+    with deployed.running("ApiFunction") as module:
+        holder = TestClient(module.app, headers={"Authorization": f"Bearer {share['capability']}"})
+        link = holder.post(f"/shares/{share['id']}/open").json()["links"]["archive"]
+        assert holder.post("/archives", json={"share": share["id"]}).json()["status"] == "ready"
+    assert deployed.stream(link, 200).content[:4] == b"PK\x03\x04"
+
     unread = deployed.created(SMALL, digests={"sha-256": hashlib.sha256(SMALL).hexdigest()})
     put(unread["parts"][0], SMALL)
     assert deployed.api("POST", f"/files/{unread['id']}/complete", 202)["status"] == "ready"

@@ -16,6 +16,7 @@ OPERATIONS = {
     *("getContent", "headContent", "getEvents"),
     *("createArchive", "getArchive", "deleteArchive"),
     *("getArchiveContent", "headArchiveContent", "getArchiveEvents"),
+    *("getSharedArchive", "headSharedArchive"),
 }
 
 
