@@ -1,22 +1,20 @@
 """Makes archives: which files are in one is decided once, when it is asked for."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from time import monotonic
 
 from functions.api.schemas import CreateArchive, check_folder
+from functions.api.sharing import CHOOSING_SECONDS, LISTED
 from sluice import archives
-from sluice.archives import Archive, Archives, Status
+from sluice.archives import Archive, Archives, ArchiveStatus, archive_filename
 from sluice.drops import Drops
-from sluice.errors import ArchiveTooLarge, EmptyArchive, FileNotFound, NotReady
-from sluice.files import BATCH_KEYS, File, Files
-from sluice.files import Status as FileStatus
-from sluice.limits import MAX_ARCHIVE_FILES, MAX_OBJECT_BYTES
+from sluice.errors import ArchiveTooLarge, EmptyArchive, FileNotFound, NotReady, TooManyFiles
+from sluice.files import File, Files, Status
+from sluice.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_FILES
 from sluice.listing import Filter, Listing
 from sluice.objects import Objects
 from sluice.queue import Queue
-
-READERS = 8  # reads of a hundred records at once: 100,000 one after the other would take longer than a client waits
+from sluice.shares import Share, Shares
 
 
 class Archiver:
@@ -27,27 +25,35 @@ class Archiver:
         self._files = files
         self._listing = Listing(files)
         self._drops = Drops(*files.connection)
+        self._shares = Shares(*files.connection)
         self._objects = objects
         self._queue = queue
         self._stream_limit = stream_limit
 
-    def begin(self, owner: str, wanted: CreateArchive) -> Archive:
+    def begin(self, owner: str, wanted: CreateArchive, share: Share | None = None) -> Archive:
         """The archive of the files that are wanted; the hasher sees to what it needs before it is `ready`.
 
-        Raises FileNotFound, NotReady, InvalidFolder, DropNotFound, EmptyArchive, ArchiveTooLarge, Busy.
+        Of a `share` there is one archive: as often as somebody asks for it, until one of its files has changed.
+
+        Raises FileNotFound, NotReady, InvalidFolder, DropNotFound, EmptyArchive, TooManyFiles, ArchiveTooLarge, Busy.
         """
-        if wanted.folder:
-            check_folder(wanted.folder)
-        files = self._named(owner, wanted.files) if wanted.files is not None else self._found(owner, wanted)
+        if share is not None:
+            files = self._shared(share)
+        else:
+            files = self._named(owner, wanted.files) if wanted.files is not None else self._found(owner, wanted)
         members = archives.members_of(files)
         layout = archives.layout(members)
-        if layout.size > MAX_OBJECT_BYTES:
-            raise ArchiveTooLarge("S3 takes no object of so many bytes.", limit=MAX_OBJECT_BYTES, size=layout.size)
+        made = self.archives.of_share(owner, share.id) if share else None
+        if made and made.etag == layout.etag and made.status is not ArchiveStatus.FAILED:
+            return made
+        if layout.size > MAX_ARCHIVE_BYTES:
+            raise ArchiveTooLarge("S3 takes no object of so many bytes.", limit=MAX_ARCHIVE_BYTES, size=layout.size)
         streams = layout.size <= self._stream_limit and all(member.crc32 for member in members)
         archive = Archive(
             owner=owner,
-            filename=wanted.filename or _filename(wanted),
-            status=Status.READY if streams else Status.BUILDING,
+            filename=wanted.filename or (archive_filename(share) if share else _filename(wanted)),
+            share=share.id if share else None,
+            status=ArchiveStatus.READY if streams else ArchiveStatus.BUILDING,
             count=len(members),
             size=layout.size,
             etag=layout.etag,
@@ -67,27 +73,40 @@ class Archiver:
 
     def _named(self, owner: str, ids: Sequence[str]) -> list[File]:
         wanted = list(dict.fromkeys(ids))
-        batches = [wanted[start : start + BATCH_KEYS] for start in range(0, len(wanted), BATCH_KEYS)]
-        with ThreadPoolExecutor(READERS) as readers:
-            files = [file for found in readers.map(partial(self._files.several, owner), batches) for file in found]
+        files = archives.records(self._files, owner, wanted)
         if len(files) < len(wanted):
             known = {file.id for file in files}
             missing = next(file_id for file_id in wanted if file_id not in known)
             raise FileNotFound("You have no file with this id.", id=missing[:40])
         for file in files:
-            if file.status is not FileStatus.READY:
+            if file.status is not Status.READY:
                 raise NotReady(f"The file {file.id} is {file.status}.", id=file.id, state=file.status)
+        return files
+
+    def _shared(self, share: Share) -> list[File]:
+        """What is left of the share's files."""
+        found = archives.records(self._files, share.owner, self._shares.file_ids(share))
+        files = [file for file in found if file.status is Status.READY]
+        if not files:
+            raise EmptyArchive("No file of the share is left.")
         return files
 
     def _found(self, owner: str, wanted: CreateArchive) -> list[File]:
         """All that are `ready`, the oldest first: of two with one name it keeps it."""
-        files = []
-        asked = Filter(status=FileStatus.READY, folder=wanted.folder, drop=wanted.drop)
-        for file in self._listing.walk(owner, asked):
-            files.append(file)
+        files: list[File] = []
+        folder = check_folder(wanted.folder) if wanted.folder else wanted.folder  # "": what is in no folder
+        asked = Filter(status=Status.READY, folder=folder, drop=wanted.drop)
+        until, cursor = monotonic() + CHOOSING_SECONDS, None
+        while True:
+            page, cursor = self._listing.page(owner, LISTED, cursor, asked)
+            files += page
             if len(files) > MAX_ARCHIVE_FILES:
-                detail = f"An archive has at most {MAX_ARCHIVE_FILES} files, and there are more."
-                raise ArchiveTooLarge(detail, limit=MAX_ARCHIVE_FILES)
+                raise TooManyFiles(f"An archive has at most {MAX_ARCHIVE_FILES:,} files.", limit=MAX_ARCHIVE_FILES)
+            if cursor is None:
+                break
+            if monotonic() > until:
+                detail = f"There are more files than can be looked at in {CHOOSING_SECONDS:.0f} s. Name `files`."
+                raise TooManyFiles(detail)
         if not files and wanted.drop is not None:
             self._drops.get(owner, wanted.drop)
         if not files:

@@ -1,5 +1,6 @@
 """Who asks: an owner with an access token, or whoever holds a capability, to upload in his name or to open a share."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -96,6 +97,42 @@ def held_share(request: Request, _: Annotated[Credentials, Depends(bearer)]) -> 
 
 
 HeldShare = Annotated[Share, Depends(held_share)]
+
+
+async def authenticate_owner_or_share_holder(request: Request) -> None:
+    """Keep who asks, or the share that the caller holds. Raises as `current_caller` and `find_held_share` do."""
+    credentials = await bearer(request)
+    offered = credentials.credentials if credentials else ""
+    share = await run_in_threadpool(_share_in, offered)
+    request.state.share = share
+    request.state.caller = await run_in_threadpool(current_caller, credentials) if share is None else None
+
+
+def _share_in(capability: str) -> Share | None:
+    """The share that this is a capability of; None for any other. Raises ShareNotFound."""
+    key = secrets.read(settings.CAPABILITY_KEY_SECRET)
+    try:
+        _, held = capabilities.share_of(capability, key)
+    except (InvalidCapability, ExpiredCapability):
+        return None
+    return find_held_share(capability, held)
+
+
+@dataclass(frozen=True, slots=True)
+class Archivist:
+    """Who asks for archives: the owner with an access token, or whoever holds a share, for that share's alone."""
+
+    owner: str
+    share: Share | None
+
+
+def archivist(request: Request, _: Annotated[Credentials, Depends(bearer)]) -> Archivist:
+    """As its route found out before it read the body. Raises errors.OwnerOnly."""
+    share: Share | None = request.state.share
+    if share is not None:
+        return Archivist(share.owner, share)
+    caller: Caller = request.state.caller
+    return Archivist(owner_only(caller).owner, None)
 
 
 async def authenticate(request: Request) -> None:

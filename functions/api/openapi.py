@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 
 from sluice import errors
-from sluice.archives import Status as ArchiveStatus
+from sluice.archives import ArchiveStatus
 from sluice.errors import Problem
 from sluice.files import Mode, Status
 from sluice.problems import MEDIA_TYPE
@@ -452,10 +452,13 @@ CREATE_ARCHIVE = describe(
     "archives",
     {201: Archive},
     *(*OWNER, *BODY, errors.FileNotFound, errors.NotReady, errors.EmptyArchive, errors.ArchiveTooLarge),
-    errors.InvalidFilename,
+    *(errors.InvalidFilename, errors.InvalidFolder, errors.TooManyFiles, errors.ShareNotFound, errors.ShareUsedUp),
+    *(errors.WrongPassword, errors.TooManyTries),
 )
-SHOW_ARCHIVE = describe("getArchive", "archives", {200: Archive}, *OWNER, errors.ArchiveNotFound)
-DELETE_ARCHIVE = describe("deleteArchive", "archives", {204: None}, *OWNER, errors.ArchiveNotFound)
+SHOW_ARCHIVE = describe("getArchive", "archives", {200: Archive}, *OWNER, errors.ArchiveNotFound, errors.ShareNotFound)
+DELETE_ARCHIVE = describe(
+    "deleteArchive", "archives", {204: None}, *OWNER, errors.ArchiveNotFound, errors.ShareNotFound
+)
 LIST_DROPS = describe("listDrops", "drops", {200: DropList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
 SHOW_DROP = describe("getDrop", "drops", {200: Drop | DropRules}, *OWNER)
 END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
@@ -548,6 +551,7 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
         },
         "/files/{id}/events": {"servers": servers, "get": events},
         **all_files_paths(servers),
+        **archive_paths(servers),
     }
 
 
@@ -603,6 +607,83 @@ def all_files_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
             ("csv", "exportCsv", "CSV", "text/csv"),
             ("sha256", "exportSha256Sums", "lines for `sha256sum -c`", "text/plain"),
         )
+    }
+
+
+def archive_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Those of the stream host for archives."""
+    link = (errors.InvalidCapability, errors.ExpiredCapability, errors.ArchiveNotFound, errors.Busy)
+    problems = (*link, *STORED, errors.ArchiveNotReady, errors.PreconditionFailed, errors.InvalidRequest)
+    refused = {str(status): told for status, told in failures((*problems, errors.RangeNotSatisfiable)).items()}
+    of_share = (errors.ShareNotFound, errors.ShareUsedUp, errors.RangeNotSatisfiable)
+    shared = {str(status): told for status, told in failures((*problems, *of_share)).items()}
+    told = {name: {"schema": TEXT} for name in ("ETag", "Content-Disposition")}
+    answers: dict[str, Any] = {
+        "200": {"description": "The ZIP.", "headers": told},
+        "304": {"description": "`If-None-Match` names it."},
+        "307": {"description": "Too many bytes for one answer: S3 sends them.", "headers": LOCATION},
+    }
+    zipped = {"content": {"application/zip": BINARY["application/octet-stream"]}}
+    part = {"206": {"description": "The range that was asked for.", "headers": told, **zipped}}
+    bodiless = {status: {"description": one["description"]} for status, one in refused.items() if status != "416"}
+    content = {
+        "tags": ["archives"],
+        "description": "Needs no token: the capability is that of `links.content`.",
+        "parameters": [
+            *LINK_PARAMETERS,
+            *(optional(name) for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
+        ],
+        "security": [],
+    }
+    followed = {
+        "200": {"description": "Progress, and how it ended.", "content": {"text/event-stream": {"schema": TEXT}}},
+        "204": {"description": "The last event has been sent before: an EventSource stays away."},
+    }
+    return {
+        "/archives/{id}/content": {
+            "servers": servers,
+            "get": {
+                "operationId": "getArchiveContent",
+                "summary": "Content of an archive",
+                **content,
+                "responses": answers | {"200": answers["200"] | zipped} | part | refused,
+            },
+            "head": {
+                "operationId": "headArchiveContent",
+                "summary": "Headers of an archive",
+                **content,
+                "responses": answers | bodiless,
+            },
+        },
+        "/shares/{id}/archive": {
+            "servers": servers,
+            "get": {
+                "operationId": "getSharedArchive",
+                "summary": "Content of a share's archive",
+                **content,
+                "description": "Needs no token: the capability is that of `links.archive` of an opened share.",
+                "responses": answers | {"200": answers["200"] | zipped} | part | shared,
+            },
+            "head": {
+                "operationId": "headSharedArchive",
+                "summary": "Headers of a share's archive",
+                **content,
+                "description": "Needs no token: the capability is that of `links.archive` of an opened share.",
+                "responses": answers | {status: {"description": one["description"]} for status, one in shared.items()},
+            },
+        },
+        "/archives/{id}/events": {
+            "servers": servers,
+            "get": {
+                "operationId": "getArchiveEvents",
+                "summary": "Events of an archive",
+                "tags": ["archives"],
+                "description": "Server-sent events: `progress`, then `ready` or `failed`. Needs no token.",
+                "parameters": [*LINK_PARAMETERS, optional("Last-Event-ID")],
+                "responses": followed | {str(status): told for status, told in failures(link).items()},
+                "security": [],
+            },
+        },
     }
 
 

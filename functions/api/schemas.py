@@ -260,6 +260,9 @@ class CreateDrop(Strict):
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
 
 
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS)]
+
+
 def _check_password(password: SecretStr) -> SecretStr:
     """No word of it in what is said about it."""
     text = password.get_secret_value()
@@ -271,7 +274,27 @@ def _check_password(password: SecretStr) -> SecretStr:
 
 
 Password = Annotated[SecretStr, AfterValidator(_check_password)]
-_Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_CHARACTERS)]
+
+
+class CreateArchive(Strict):
+    """The wish to have many files as one: those that are named, or came through a drop, or are in a share."""
+
+    max_bytes: ClassVar = MAX_ARCHIVE_JSON_BYTES
+
+    files: Annotated[list[_Id], Field(min_length=1, max_length=MAX_ARCHIVE_FILES, fail_fast=True)] | None = None
+    folder: Annotated[str, StringConstraints(max_length=MAX_FOLDER_BYTES)] | None = None
+    drop: _Id | None = None
+    share: _Id | None = None
+    password: Password | None = None
+    filename: Annotated[str, AfterValidator(check_filename)] | None = None
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if [self.files, self.folder, self.drop, self.share].count(None) != 3:
+            raise ValueError("should have one of `files`, `folder`, `drop` and `share`")
+        return self
+
+
 ID_JSON_BYTES = MAX_ID_CHARACTERS + 6  # with quotes, a comma and whitespace
 
 
@@ -301,23 +324,6 @@ class OpenShare(Strict):
 
     password: Password | None = None
     cursor: Annotated[str, StringConstraints(max_length=MAX_ID_CHARACTERS)] | None = None
-
-
-class CreateArchive(Strict):
-    """The wish to have many files as one: those that are named, or are `ready` in a folder or came through a drop."""
-
-    max_bytes: ClassVar = MAX_ARCHIVE_JSON_BYTES
-
-    files: Annotated[list[_Id], Field(min_length=1, max_length=MAX_ARCHIVE_FILES, fail_fast=True)] | None = None
-    folder: Annotated[str, StringConstraints(max_length=MAX_FOLDER_BYTES)] | None = None
-    drop: _Id | None = None
-    filename: Annotated[str, AfterValidator(check_filename)] | None = None
-
-    @model_validator(mode="after")
-    def _says_which(self) -> Self:
-        if [self.files, self.folder, self.drop].count(None) != 2:
-            raise ValueError("should have one of `files`, `folder` and `drop`")
-        return self
 
 
 class CompletedPart(Strict):

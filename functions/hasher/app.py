@@ -15,8 +15,7 @@ from functions.hasher import archives, excess
 from functions.hasher.assembly import assemble
 from functions.hasher.notifications import Malformed, created, meant, notification, put_at, records
 from sluice import settings
-from sluice.archives import Archive
-from sluice.archives import Status as ArchiveStatus
+from sluice.archives import Archive, ArchiveStatus
 from sluice.files import ENDED, File, Files
 from sluice.hashing import CONTRADICTIONS, DEADLINE_MARGIN_SECONDS, Job, Options, Work
 from sluice.objects import Objects, Version

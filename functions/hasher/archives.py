@@ -23,7 +23,7 @@ from awscrt.checksums import combine_crc32
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice import archives, copying
-from sluice.archives import CONTENT_TYPE, Archive, Archives, Member, Status
+from sluice.archives import CONTENT_TYPE, Archive, Archives, ArchiveStatus, Member
 from sluice.copying import Copied, Part, Sent, Target
 from sluice.errors import ArchiveNotFound, Conflict
 from sluice.files import File, Files
@@ -141,14 +141,14 @@ class Build:
         """End an archive that no further message will come for."""
         with suppress(ArchiveNotFound, Conflict):
             self._archive = self._archives.get(owner, archive_id)
-            if self._archive.status is Status.BUILDING and self._archive.lease_until <= time.time():
+            if self._archive.status is ArchiveStatus.BUILDING and self._archive.lease_until <= time.time():
                 self._fail(Reason.UNREADABLE)
                 return self._archive
         return None
 
     def _take(self, owner: str, archive_id: str, *, last: bool) -> bool:
         self._archive = archive = self._archives.get(owner, archive_id)
-        if archive.status is not Status.BUILDING:
+        if archive.status is not ArchiveStatus.BUILDING:
             return False
         if archive.lease_until > time.time():
             if archive.lease_holder == self._holder:
@@ -168,7 +168,7 @@ class Build:
             if not all(member.crc32 for member in members):
                 members = self._learn(members)
             if self._archive.size <= self._stream_limit:
-                self._save(status=Status.READY, reading={}, **_NO_LEASE)
+                self._save(status=ArchiveStatus.READY, reading={}, **_NO_LEASE)
             else:
                 self._put_together(members)
         except OutOfTime:
@@ -213,7 +213,8 @@ class Build:
     def _read_small(self, member: Member, file: File) -> None:
         if not self._in_time():
             raise OutOfTime
-        self._note(member, file, Reading(), connections=1)
+        # To its end, as nobody would go on from where it was.
+        self._note(member, file, Reading(), connections=1, seconds_left=self._invocation_left)
 
     def _read_large(self, member: Member, file: File) -> None:
         """From where the last job left it."""
@@ -226,7 +227,8 @@ class Build:
             states = {"file": file.id, "offset": reading.offset, "states": reading.states}
             self._save(reading=states, **self._attempts(), **self._lease())
 
-        if not self._note(member, file, reading, connections=self._options.connections, tell=tell):
+        many = self._options.connections
+        if not self._note(member, file, reading, connections=many, seconds_left=self._reading_left, tell=tell):
             tell()
             raise OutOfTime
 
@@ -237,6 +239,7 @@ class Build:
         reading: Reading,
         *,
         connections: int,
+        seconds_left: Callable[[], float],
         tell: Callable[[], object] = lambda: None,
     ) -> bool:
         """Whether the file was read to its end. Raises Lost, Unreadable."""
@@ -245,7 +248,7 @@ class Build:
                 *(self._objects, file, reading),
                 part_bytes=self._options.part_bytes,
                 connections=connections,
-                seconds_left=self._reading_left,
+                seconds_left=seconds_left,
                 tell=tell,
             )
         except tuple(REFUSALS) as refusal:
@@ -269,7 +272,7 @@ class Build:
         for one in source.pieces.values():
             self._objects.discard(one)
         changes = {"object_etag": version.etag, "version_id": version.version_id, "built_bytes": version.size}
-        self._save(status=Status.READY, uploads={}, reading={}, **changes, **_NO_LEASE)
+        self._save(status=ArchiveStatus.READY, uploads={}, reading={}, **changes, **_NO_LEASE)
 
     def _make(self, target: Target, source: "_Source", before: int, crc32: str | None = None) -> Version:
         """The object of this target, of which another job may have made all or a part. `before`: bytes built by then.
@@ -295,7 +298,7 @@ class Build:
             try:
                 self._follow(under_way, before)
             except UploadMissing:
-                self._archives.get(self._archive.owner, self._archive.id)  # whoever deletes an archive aborts it first
+                self._check_record()
                 raise Unreadable("S3 has lost an upload") from None
         try:
             parts = self._objects.parts(key, upload_id)
@@ -341,6 +344,7 @@ class Build:
         try:
             version = self._objects.head(key).version
         except ObjectMissing as missing:
+            self._check_record()
             raise Unreadable("S3 has neither the upload nor the object") from missing
         if version.size != target.size:
             raise Differs(f"{target.name} has {version.size} bytes, not {target.size}")
@@ -348,10 +352,14 @@ class Build:
 
     # ---------------------------------------------------------------- the record, and the time
 
+    def _check_record(self) -> None:
+        """What S3 had may be gone because somebody deletes the archive. Raises ArchiveNotFound then."""
+        self._archives.get(self._archive.owner, self._archive.id)
+
     def _fail(self, reason: Reason, **changes: Any) -> None:
         for name, upload_id in self._archive.uploads.items():
             self._objects.abort(f"{self._archive.prefix}{name}", upload_id)
-        self._save(status=Status.FAILED, reason=reason, reading={}, uploads={}, **changes, **_NO_LEASE)
+        self._save(status=ArchiveStatus.FAILED, reason=reason, reading={}, uploads={}, **changes, **_NO_LEASE)
 
     def _save(self, **changes: Any) -> None:
         self._archive = self._archives.save(self._archive, **changes)

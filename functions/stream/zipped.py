@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from functions.stream import stored
 from functions.stream.content import DigestMismatch
 from sluice.archives import Archive, Member
-from sluice.errors import Busy, ContentMissing, FileNotFound, Problem
+from sluice.errors import Busy, ContentChanged, ContentMissing, FileNotFound, Problem
 from sluice.files import Files
 from sluice.limits import KIB, MIB
 from sluice.objects import Objects
@@ -104,7 +104,9 @@ class Zipped:
             if sha256 and not left and sha256.hexdigest() != member.sha256:
                 logger.error("a download contradicts its digest", file_id=member.file_id)
                 stored.count("Contradictions")
-                raise DigestMismatch(member.file_id)
+                if begun:
+                    raise DigestMismatch(member.file_id)
+                raise ContentChanged("A file's object is not the one that was hashed.", file=member.file_id)
             yield buffer
 
     def _problem(self, member: Member, refusal: Exception) -> Problem:

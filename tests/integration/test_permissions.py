@@ -43,6 +43,7 @@ from tests.unit.functions.modules import evicted
 
 SOURCE = yaml_parse(TEMPLATE.read_text())
 FUNCTIONS = [name for name, one in SOURCE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"]
+STREAM_LIMIT = 2000  # bytes
 # What the template's resources are called here, and the other way round.
 QUEUE = f"https://sqs.{REGION}.amazonaws.com/123456789012/the-queue"
 NOTHING = {"Ref": "AWS::NoValue"}  # a variable that does not exist on AWS
@@ -53,12 +54,12 @@ NAMES = {
     "CapabilityKey": "the-key",
     "CompletedQueue": QUEUE,
     **{name: str(SOURCE["Parameters"][name]["Default"]) for name in ("HashDigests", "MaxFileBytes", "ContentTypes")},
+    "StreamLimitBytes": str(STREAM_LIMIT),
     "OwnerBytes": str(10**9),
     "OwnerUploads": "50",
 }
 LOGICAL = {name: logical for logical, name in NAMES.items()}
 SECRETS = {"the-tokens": '{"default": "the-token"}', "the-key": "k" * 64}
-STREAM_LIMIT = 2000  # bytes
 SMALL, REDIRECTED, PARTED = content(1000), content(STREAM_LIMIT + 1), content(9 * MIB)
 
 # Allowed although no call needs it. Whoever may list the bucket is told that an object is not there (404), others only
@@ -188,7 +189,7 @@ class Deployed:
         properties = SOURCE["Resources"][name]["Properties"]
         declared = SOURCE["Globals"]["Function"]["Environment"]["Variables"] | properties["Environment"]["Variables"]
         variables = {variable: valued(value) for variable, value in declared.items() if value != NOTHING}
-        variables |= {"STREAM_LIMIT_BYTES": str(STREAM_LIMIT), "POWERTOOLS_TRACE_DISABLED": "1"}
+        variables |= {"POWERTOOLS_TRACE_DISABLED": "1"}
         variables |= {"READ_CONNECTIONS": "1"}  # what moto can do
         with environment(self.here.proxy.url, **variables):
             self._running = name
@@ -495,6 +496,13 @@ def archive_in_all_ways(deployed: Deployed) -> None:
     assert deployed.stream(streamed["links"]["content"], 200).content[:4] == b"PK\x03\x04"
     assert deployed.api("GET", f"/archives/{streamed['id']}", 200)["status"] == "ready"
     deployed.api("DELETE", f"/archives/{streamed['id']}", 204)
+
+    share = deployed.api("POST", "/shares", 201, {"files": [small["id"]], "expires_in": 600})
+    with deployed.running("ApiFunction") as module:
+        holder = TestClient(module.app, headers={"Authorization": f"Bearer {share['capability']}"})
+        link = holder.post(f"/shares/{share['id']}/open").json()["links"]["archive"]
+        assert holder.post("/archives", json={"share": share["id"]}).json()["status"] == "ready"
+    assert deployed.stream(link, 200).content[:4] == b"PK\x03\x04"
 
     unread = deployed.created(SMALL, digests={"sha-256": hashlib.sha256(SMALL).hexdigest()})
     put(unread["parts"][0], SMALL)

@@ -1,6 +1,6 @@
 """An archive: its bytes, streamed or by a redirect to S3, and its progress."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from functions.stream import connections, content
-from functions.stream.auth import RecordId, check_capability
+from functions.stream.auth import RecordId, check_capability, taking_of
 from functions.stream.events import (
     LONGEST_PAUSE_SECONDS,
     PAUSE_GROWTH,
@@ -22,12 +22,15 @@ from functions.stream.events import (
     looked,
 )
 from functions.stream.invocation import seconds_left
-from functions.stream.routes.contents import Body, transfer_of
+from functions.stream.routes.contents import SHARED_URL_SECONDS, Body, transfer_of
 from functions.stream.routes.events import EVENTS_MARGIN_SECONDS, EVENTS_SECONDS, LastEventId, SeenToTheEnd
 from functions.stream.zipped import Zipped
-from sluice.archives import CONTENT_TYPE, Archive, Status
+from sluice import archives
+from sluice.archives import CONTENT_TYPE, Archive, ArchiveStatus, Member
 from sluice.capabilities import Use
-from sluice.errors import ArchiveNotFound, ArchiveNotReady, ContentMissing
+from sluice.download_counts import Taking
+from sluice.errors import ArchiveNotFound, ArchiveNotReady, ContentMissing, InvalidCapability
+from sluice.files import Status
 from sluice.objects import ObjectMissing, Version
 
 router = APIRouter()
@@ -37,7 +40,10 @@ def allowed(use: Use) -> Callable[[str, str], Archive]:
     """The archive in the path, for the holder of a capability of this use."""
 
     def archive(archive_id: RecordId, capability: str = "") -> Archive:
-        return connections.archives.get(check_capability(capability, archive_id, use).owner, archive_id)
+        holder = check_capability(capability, archive_id, use)
+        if holder.share is not None:  # a share's holder follows its archive for as long as the share lives
+            connections.shares.get(holder.owner, holder.share)
+        return connections.archives.get(holder.owner, archive_id)
 
     return archive
 
@@ -53,8 +59,45 @@ class Representation:
 
 @router.api_route("/archives/{id}/content", methods=["GET", "HEAD"], response_model=None)
 def send(request: Request, archive: Annotated[Archive, Depends(allowed(Use.ARCHIVE))]) -> Response:
-    if archive.status is not Status.READY:
+    if archive.status is not ArchiveStatus.READY:
         raise ArchiveNotReady(f"The archive is {archive.status}.", state=archive.status, reason=archive.reason)
+    # What was put together needs no list. Another one is larger than the limit only where that was lowered since.
+    members = [] if archive.version else connections.archives.members(archive)
+    return answer(request, archive, members)
+
+
+@router.api_route("/shares/{id}/archive", methods=["GET", "HEAD"], response_model=None)
+def send_shared(request: Request, share_id: RecordId, capability: str = "") -> Response:
+    """What is left of the share's files, for whoever has opened it."""
+    holder = check_capability(capability, share_id, Use.ARCHIVE)
+    taking = taking_of(holder, share_id)
+    if taking is None:
+        raise InvalidCapability("The capability is not of a share.")
+    share = taking.share
+    found = archives.records(connections.files, share.owner, connections.shares.file_ids(share))
+    members = archives.members_of([file for file in found if file.status is Status.READY])
+    if not members:
+        raise ContentMissing("No file of the share is left.")
+    layout = archives.layout(members)
+    # Of the very same files and names, or what was deleted since would be handed out.
+    made = connections.archives.of_share(share.owner, share.id)
+    if made and made.etag == layout.etag and made.version:
+        return answer(request, made, [], taking)
+    if layout.size > connections.stream_limit or not all(member.crc32 for member in members):
+        state = made.status if made and made.etag == layout.etag else None
+        raise ArchiveNotReady("It has to be put together first: POST /archives with the share.", state=state)
+    streamed = Archive(
+        owner=share.owner,
+        filename=archives.archive_filename(share),
+        count=len(members),
+        size=layout.size,
+        etag=layout.etag,
+    )
+    return answer(request, streamed, members, taking)
+
+
+def answer(request: Request, archive: Archive, members: Sequence[Member], taking: Taking | None = None) -> Response:
+    """The archive of these members, streamed; or a redirect, where it was put together in S3."""
     shown = Representation(archive.object_etag or archive.etag, archive.size)
     headers = {
         "Accept-Ranges": "bytes",
@@ -69,20 +112,28 @@ def send(request: Request, archive: Annotated[Archive, Depends(allowed(Use.ARCHI
     # RFC 9110, section 14.2: only GET has ranges.
     ranged = content.byte_range(shown, request.headers) if request.method == "GET" else None
     start, stop = ranged or (0, archive.size)
+    whole = (start, stop) == (0, archive.size)
     headers["Content-Length"] = str(stop - start)
     if ranged:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{archive.size}"
     status = 206 if ranged else 200
+    if request.method == "HEAD" and taking:
+        taking.check()
     if version := archive.version:
         check(version)
-        return Response(status_code=status, headers=headers) if request.method == "HEAD" else redirect(archive, version)
-    if stop - start > connections.stream_limit:  # the limit was lowered since the archive was made
+        if request.method == "HEAD":
+            return Response(status_code=status, headers=headers)
+        if taking:
+            taking.begin(whole)
+        return redirect(archive, version, SHARED_URL_SECONDS if taking else None)
+    if stop - start > connections.stream_limit:
         raise ArchiveNotReady("The archive is larger than one streamed answer, and was not put together in S3.")
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    zipped = Zipped(connections.files, connections.objects, archive, connections.archives.members(archive))
-    transfer = transfer_of(archive.owner, archive.id, stop - start, None)
-    return Body(zipped.chunks(start, stop, partial(seconds_left, request)), status, headers, transfer)
+    zipped = Zipped(connections.files, connections.objects, archive, members)
+    chunks = zipped.chunks(start, stop, partial(seconds_left, request))
+    transfer = transfer_of(archive.owner, archive.id, stop - start, taking)
+    return Body(taking.counted(chunks, whole) if taking else chunks, status, headers, transfer)
 
 
 def check(version: Version) -> None:
@@ -93,8 +144,9 @@ def check(version: Version) -> None:
         raise ContentMissing("The archive was deleted from its bucket; make another one.") from None
 
 
-def redirect(archive: Archive, version: Version) -> Response:
-    signed = connections.objects.sign_get(version, CONTENT_TYPE, content.disposition(archive.filename))
+def redirect(archive: Archive, version: Version, seconds: int | None) -> Response:
+    disposition = content.disposition(archive.filename)
+    signed = connections.objects.sign_get(version, CONTENT_TYPE, disposition, seconds=seconds)
     # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
     headers = {"Location": signed.url, "Cache-Control": "no-store"}
     return PlainTextResponse("The archive is at the address in Location.\n", 307, headers)
@@ -102,7 +154,7 @@ def redirect(archive: Archive, version: Version) -> Response:
 
 def watched(archive: Annotated[Archive, Depends(allowed(Use.EVENTS))], last_event_id: LastEventId = "") -> Archive:
     """The archive, if there is still something to tell of it. Raises SeenToTheEnd."""
-    if archive.status is not Status.BUILDING and last_event_id == str(archive.revision):
+    if archive.status is not ArchiveStatus.BUILDING and last_event_id == str(archive.revision):
         raise SeenToTheEnd
     return archive
 
@@ -114,7 +166,7 @@ async def events(
     ends = monotonic() + min(EVENTS_SECONDS, seconds_left(request) - EVENTS_MARGIN_SECONDS)
     yield ServerSentEvent(comment="following", retry=RETRY_MILLISECONDS)
     seen, pause = last_event_id, SHORTEST_PAUSE_SECONDS
-    while archive.status is Status.BUILDING:
+    while archive.status is ArchiveStatus.BUILDING:
         if monotonic() > ends:
             return
         if str(archive.revision) != seen:
@@ -126,7 +178,7 @@ async def events(
             look = partial(connections.archives.get, archive.owner, archive.id)
             archive = await run_sync(looked, look, archive)
         except ArchiveNotFound:
-            data = archive.public() | {"status": Status.FAILED, "reason": "deleted"}
-            yield ServerSentEvent(event=Status.FAILED, data=data, id="deleted")
+            data = archive.public() | {"status": ArchiveStatus.FAILED, "reason": "deleted"}
+            yield ServerSentEvent(event=ArchiveStatus.FAILED, data=data, id="deleted")
             return
     yield ServerSentEvent(event=archive.status, data=archive.public(), id=str(archive.revision))

@@ -4,26 +4,33 @@ The record stands in the files' table. The list is an object in the bucket, writ
 15 MB, which one PUT and one GET carry for a hundredth of a cent, where DynamoDB would take 15,000 write units. What was
 in a file when the archive was made is pinned there, so that every byte of the archive is fixed from then on.
 
-IAM actions: dynamodb:GetItem (get), dynamodb:PutItem (create, save), dynamodb:DeleteItem (delete), and for the list
-what `objects` needs: s3:PutObject (create, know), s3:GetObject (members).
+IAM actions: dynamodb:GetItem (get, of_share), dynamodb:BatchGetItem (records), dynamodb:PutItem (create, save),
+dynamodb:DeleteItem (delete), and for the list what `objects` needs: s3:PutObject (create, know), s3:GetObject
+(members).
 """
 
 import gzip
 import hashlib
 import json
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from sluice import zips
 from sluice.errors import ArchiveNotFound, Conflict
-from sluice.files import ID, KEY_PREFIX, File, new_id, now, rfc3339
+from sluice.files import BATCH_KEYS, ID, KEY_PREFIX, File, Files, new_id, now, rfc3339
+from sluice.limits import MAX_FILENAME_CHARACTERS
 from sluice.objects import ObjectMissing, Objects, Version
+from sluice.shares import Share
 from sluice.zips import Entry, Layout
 
 if TYPE_CHECKING:
@@ -33,10 +40,11 @@ LIVES_SECONDS = 86_400  # the lifecycle rule of the bucket deletes under ARCHIVE
 PARTITION = "archives/"  # and the owner: no owner has a slash, so no list of files ever meets an archive
 ARCHIVES = "archives/"  # and the owner, a slash, the id and a slash: what S3 has of an archive
 CONTENT_TYPE = "application/zip"
+READERS = 8  # batches of records that are read at once: 100,000 one after the other would take 20 s
 GZIP_LEVEL = 1  # most of the list is random: more effort takes four times as long for a twentieth less
 
 
-class Status(StrEnum):
+class ArchiveStatus(StrEnum):
     BUILDING = "building"  # a CRC-32 is missing, or it is larger than one streamed answer and being put together in S3
     READY = "ready"
     FAILED = "failed"
@@ -48,7 +56,7 @@ class Archive:
 
     owner: str
     id: str = field(default_factory=new_id)
-    status: Status = Status.BUILDING
+    status: ArchiveStatus = ArchiveStatus.BUILDING
     revision: int = 1
     filename: str
     count: int
@@ -123,6 +131,23 @@ class Member:
         return Entry(self.path, self.size, self.modified, int(self.crc32 or "0", 16), f"{self.etag} {self.version_id}")
 
 
+def archive_filename(share: Share) -> str:
+    """Of the archive of a share: its title, which may be no filename."""
+    name = re.sub(r"[/\\]", "_", share.title or "files")
+    return f"{name[: MAX_FILENAME_CHARACTERS - len('.zip')]}.zip"
+
+
+def records(files: Files, owner: str, ids: Iterable[str]) -> list[File]:
+    """Those of these files that are there, in this order; several batches at once, as there may be a thousand of them.
+
+    Raises Busy.
+    """
+    wanted = list(dict.fromkeys(ids))
+    batches = [wanted[start : start + BATCH_KEYS] for start in range(0, len(wanted), BATCH_KEYS)]
+    with ThreadPoolExecutor(READERS) as readers:
+        return [file for found in readers.map(partial(files.several, owner), batches) for file in found]
+
+
 def members_of(files: Sequence[File]) -> list[Member]:
     """The files as an archive has them, in this order."""
     paths = zips.paths((file.folder, file.filename) for file in files)
@@ -158,6 +183,17 @@ class Archives:
         # The list first: one that no record knows is deleted by the bucket's lifecycle rule.
         self._write(archive, members)
         self._client.put_item(TableName=self._table, Item=_to_item(archive))
+        if archive.share is not None:
+            named = {"archive": {"S": archive.id}, "forget_at": {"N": str(archive.expires_at)}}
+            self._client.put_item(TableName=self._table, Item=_share_key(archive.owner, archive.share) | named)
+
+    def of_share(self, owner: str, share_id: str) -> Archive | None:
+        """The archive that was last made of this share, while it lives."""
+        key = _share_key(owner, share_id)
+        item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        with suppress(ArchiveNotFound):
+            return self.get(owner, item["archive"]["S"]) if item else None
+        return None
 
     def get(self, owner: str, archive_id: str) -> Archive:
         """The record as last written. Raises ArchiveNotFound, for another owner's and one that has ended as well."""
@@ -220,6 +256,11 @@ def _key(owner: str, archive_id: str) -> dict[str, Any]:
     return {"owner": {"S": PARTITION + owner}, "id": {"S": archive_id}}
 
 
+def _share_key(owner: str, share_id: str) -> dict[str, Any]:
+    """Of the item that says which archive is a share's; no archive's id begins so."""
+    return _key(owner, f"of/{share_id}")
+
+
 def _to_item(archive: Archive) -> dict[str, Any]:
     values = {one.name: getattr(archive, one.name) for one in fields(Archive)}
     item = {name: _serialize(value) for name, value in values.items() if value is not None}
@@ -232,4 +273,4 @@ def _from_item(owner: str, item: dict[str, Any]) -> Archive:
     values: dict[str, Any] = {name: _deserialize(value) for name, value in item.items() if name in known}
     for name in _NUMBERS & values.keys():
         values[name] = int(values[name])
-    return Archive(**values | {"owner": owner, "status": Status(values["status"])})
+    return Archive(**values | {"owner": owner, "status": ArchiveStatus(values["status"])})

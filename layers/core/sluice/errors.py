@@ -167,7 +167,7 @@ class EmptyArchive(Problem):
 
 
 class ArchiveTooLarge(Problem):
-    code, status, title = "archive_too_large", 422, "The archive would have too many files or bytes"
+    code, status, title = "archive_too_large", 422, "The archive would be larger than an object"
 
 
 class PageNotBuilt(Problem):

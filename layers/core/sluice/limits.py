@@ -44,6 +44,8 @@ MAX_TITLE_CHARACTERS = 200  # of what strangers are shown: a headline
 MAX_MESSAGE_CHARACTERS = 2_000  # a page of text
 MAX_ID_CHARACTERS = 26
 MAX_ARCHIVE_FILES = 100_000  # one archive: the list of them is read for every request, in half a second
+# Less than an object has: two levels of parts need some that have less than 5 GiB each.
+MAX_ARCHIVE_BYTES = 48 * 1024 * GIB
 MAX_ARCHIVE_JSON_BYTES = 4 * MIB  # a request that names so many: each id with quotes, comma and blank has 30
 MAX_FINGERPRINT_BYTES = 1_024  # a DynamoDB sort key, which it is in the index of unfinished uploads
 MAX_CONTENT_TYPES = 50  # media ranges and extensions in one drop

@@ -59,7 +59,7 @@ def crc32_of(
             for buffer in buffers:
                 digests.update(buffer)
                 reading.offset, reading.states = digests.offset, digests.states()
-                if seconds_left() < MARGIN_SECONDS and digests.resumable:
+                if seconds_left() < MARGIN_SECONDS and digests.resumable and digests.offset < file.size:
                     return None
                 if time.monotonic() - told >= TELL_SECONDS:
                     tell()

@@ -50,10 +50,11 @@ def client(api: ModuleType, dynamodb: Stubber, s3: Stubber) -> TestClient:  # no
 
 
 def test_the_longest_lists_fit(api: ModuleType) -> None:
-    """As many parts as S3 knows, with the longest ETag and digest that they have, indented as people do."""
+    """As many parts as S3 knows, with the longest ETag and digest, and files of an archive, indented as people do."""
     etag, digest = f'"{"f" * 32}-10000"', "f" * 128
     lists = {
         "/files/{id}/parts": [{"number": 10_000, "digest": digest}] * 1_000,
+        "/archives": ["0" * 26] * 100_000,
         "/files/{id}/complete": [{"number": 10_000, "etag": etag, "digest": digest}] * 10_000,
         "/companion/{capability}/s3/multipart/{upload_id}/complete": [{"PartNumber": 10_000, "ETag": etag}] * 10_000,
     }
@@ -74,6 +75,9 @@ def known(dynamodb: Stubber, file: File) -> File:
 
 
 ROUTES = [
+    ("POST", "/archives"),
+    ("GET", f"/archives/{'0' * 26}"),
+    ("DELETE", f"/archives/{'0' * 26}"),
     ("POST", "/capabilities"),
     ("POST", "/digest"),
     ("POST", "/drops"),

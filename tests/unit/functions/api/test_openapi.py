@@ -16,6 +16,9 @@ OPERATIONS = {
     *("createShare", "listShares", "getShare", "deleteShare", "openShare"),
     *("getContent", "headContent", "getEvents"),
     *("getFeed", "exportJsonLines", "exportCsv", "exportSha256Sums"),
+    *("createArchive", "getArchive", "deleteArchive"),
+    *("getArchiveContent", "headArchiveContent", "getArchiveEvents"),
+    *("getSharedArchive", "headSharedArchive"),
 }
 
 
