@@ -59,7 +59,7 @@ class Admission:
         accepted = [("This deployment", self._rules.content_types)]
         if drop and drop.content_types is not None:
             accepted.append(("This drop", drop.content_types))
-        if wanted.size > most:
+        if wanted.size is not None and wanted.size > most:
             raise TooLarge(f"A file has at most {most} bytes here.", limit=most, size=wanted.size)
         for who, allowed in accepted:
             if not media_types.accepts(allowed, wanted.content_type, wanted.filename):

@@ -10,10 +10,13 @@ from mangum import Mangum
 from functions.api import openapi
 from functions.api.routes import capabilities, companion, drops, files, health, links, page, small_files
 from sluice import problems
+from sluice.answers import Answer
 
 logger = Logger()
 
-app = FastAPI(title="Sluice", version="1", summary=openapi.SUMMARY, docs_url=None, redoc_url=None)
+app = FastAPI(
+    title="Sluice", version="1", summary=openapi.SUMMARY, docs_url=None, redoc_url=None, default_response_class=Answer
+)
 problems.install(app)
 for routes in (health, files, small_files, capabilities, drops, companion, page):
     app.include_router(routes.router)

@@ -24,7 +24,7 @@ class Fingerprints:
         self._client = client
         self._table = table
 
-    def find(self, caller: Caller, fingerprint: str, size: int) -> str | None:
+    def find(self, caller: Caller, fingerprint: str, size: int | None) -> str | None:
         """The id of the file that began with it last, whatever has become of that."""
         key = _key(caller, fingerprint, size)
         found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
@@ -35,7 +35,8 @@ class Fingerprints:
 
         Of many at once one wins.
         """
-        item = _key(caller, str(file.fingerprint), file.size) | {
+        size = file.size if file.size_limit is None else None  # as long as nobody knows it
+        item = _key(caller, str(file.fingerprint), size) | {
             "file_id": {"S": file.id},
             "forget_at": {"N": str(file.expires_at)},
         }
@@ -50,6 +51,6 @@ class Fingerprints:
         return {"Put": write}
 
 
-def _key(caller: Caller, fingerprint: str, size: int) -> dict[str, Any]:
+def _key(caller: Caller, fingerprint: str, size: int | None) -> dict[str, Any]:
     way = "\0".join([caller.drop or "", caller.capability or "", str(size), fingerprint])
     return {"owner": {"S": PARTITION + caller.owner}, "id": {"S": hashlib.sha256(way.encode()).hexdigest()}}

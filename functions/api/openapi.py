@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -20,8 +20,8 @@ OWNER = (*ANYONE, errors.OwnerOnly)
 BODY = (errors.InvalidJson, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge)
 # Of every file that is begun.
 ADMISSION = (
-    *(errors.InvalidFilename, errors.TooLarge, errors.ContentTypeRefused, errors.QuotaExceeded),
-    *(errors.DropFull, errors.Conflict),
+    *(errors.InvalidFilename, errors.InvalidFolder, errors.TooLarge, errors.ContentTypeRefused),
+    *(errors.QuotaExceeded, errors.DropFull, errors.Conflict),
 )
 
 SUMMARY = "Files of any size straight into S3, hashed as they arrive."
@@ -73,6 +73,8 @@ class FileInfo(Shown):
     status: Status
     revision: Annotated[int, Field(ge=1)]
     filename: Annotated[str, Field(examples=["holiday.mov"])]
+    folder: Annotated[str | None, Field(examples=["2026/summer"], description="A relative path.")]
+    metadata: Annotated[dict[str, str] | None, Field(description="What its sender or its owner notes about it.")]
     size: Annotated[Bytes | None, Field(examples=[314_572_800], description="`null` while only its client knows it.")]
     content_type: Annotated[str, Field(examples=["video/quicktime"])]
     mode: Mode
@@ -94,6 +96,7 @@ class FileInfo(Shown):
     ]
     reason: Annotated[str | None, Field(description="Why it failed or was aborted.")]
     fingerprint: str | None
+    drop: Annotated[str | None, Field(description="The drop that it came through, for the owner alone.")]
     created_at: Moment
     updated_at: Moment
     expires_at: Annotated[Moment | None, Field(description="When an upload that nobody completes goes away.")]
@@ -101,11 +104,14 @@ class FileInfo(Shown):
 
 
 class Part(Shown):
-    """PUT exactly these `size` bytes of the file, from `offset` on, to `url` with `headers`, before `expires_at`."""
+    """PUT exactly these `size` bytes of the file, from `offset` on, to `url` with `headers`, before `expires_at`.
+
+    Where both are `null` the client cuts the file: every part but the last has at least 5 MiB.
+    """
 
     number: Number
-    offset: Bytes
-    size: Bytes
+    offset: Bytes | None
+    size: Bytes | None
     url: str
     headers: dict[str, str]
     expires_at: Moment
@@ -160,10 +166,23 @@ class DropLinks(DropLink, CompanionLink):
     page: Annotated[str, Field(description="What to give to people: a page for uploading, and nothing else.")]
 
 
+class DropRules(Shown):
+    """What a guest of a drop may know."""
+
+    title: str | None
+    message: str | None
+    max_file_bytes: Bytes | None
+    content_types: list[str] | None
+    files_left: Bytes
+    expires_at: Moment
+
+
 class Drop(Shown):
     """A letter box through which people without an account upload to an owner."""
 
     id: Annotated[str, Field(examples=[FILE_ID])]
+    title: str | None
+    message: str | None
     max_files: Annotated[int, Field(ge=1)]
     max_file_bytes: Bytes | None
     content_types: list[str] | None
@@ -171,6 +190,13 @@ class Drop(Shown):
     created_at: Moment
     expires_at: Moment
     links: DropLink
+
+
+class DropList(Shown):
+    """The owner's drops that have not ended, newest first; `next` is the cursor of the page that follows."""
+
+    items: list[Drop]
+    next: str | None
 
 
 class CreatedDrop(Drop):
@@ -202,21 +228,22 @@ LOCATION = {"Location": {"description": "Where it is.", "required": True, "schem
 
 
 def describe(
-    operation_id: str, tag: str, answers: Mapping[int, type[BaseModel] | None], *problems: type[Problem], **more: Any
+    operation_id: str, tag: str, answers: Mapping[int, Any], *problems: type[Problem], **more: Any
 ) -> dict[str, Any]:
     """Arguments of a route: what generated clients call it, and what it answers.
 
-    That is a model by status, with a Location where something was made, and problems.
+    That is a model by status, or one of several, or None, with a Location where something was made, and problems.
     """
     responses: dict[int, dict[str, Any]] = {}
     for status, model in answers.items():
-        responses[status] = {"description": (model.__doc__ or "").partition("\n")[0], "model": model} if model else {}
+        told = [(kind.__doc__ or "").partition("\n")[0] for kind in get_args(model) or (model,)]
+        responses[status] = {"description": " ".join(told), "model": model} if model else {}
         if status == HTTPStatus.CREATED and model is not Capability:
             responses[status]["headers"] = LOCATION
     responses |= failures(problems)
     summary = re.sub("[A-Z]", lambda capital: f" {capital[0].lower()}", operation_id).capitalize()
-    told = {"operation_id": operation_id, "summary": summary, "tags": [tag], "responses": responses}
-    return {**told, "response_model": None, **more}
+    route = {"operation_id": operation_id, "summary": summary, "tags": [tag], "responses": responses}
+    return {**route, "response_model": None, **more}
 
 
 def failures(problems: Collection[type[Problem]]) -> dict[int, dict[str, Any]]:
@@ -263,20 +290,32 @@ BYTES = {
 
 HEALTH = describe("getHealth", "health", {200: Health})
 CREATE = describe("createFile", "files", {200: CreatedFile, 201: CreatedFile}, *ANYONE, *BODY, *ADMISSION)
-INDEX = describe("listFiles", "files", {200: FileList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+INDEX = describe(
+    "listFiles",
+    "files",
+    {200: FileList},
+    *(*OWNER, errors.InvalidRequest, errors.InvalidCursor, errors.InvalidFolder),
+)
+CHANGE = describe(
+    "changeFile",
+    "files",
+    {200: FileInfo},
+    *(*OWNER, *BODY, errors.FileNotFound, errors.WrongState, errors.InvalidFilename, errors.InvalidFolder),
+)
 SHOW = describe("getFile", "files", {200: FileInfo}, *ANYONE, errors.FileNotFound)
 PARTS = describe(
     "listParts",
     "files",
     {200: PartList},
     *(*ANYONE, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.PartDigestNeeded),
-    errors.InvalidRequest,
+    *(errors.InvalidRequest, errors.TooLarge, errors.Conflict),
 )
 LOCKED_PARTS = describe(
     "signParts",
     "files",
     {200: PartList},
     *(*ANYONE, *BODY, errors.FileNotFound, errors.WrongState, errors.InvalidPartNumber, errors.InvalidPartDigest),
+    *(errors.TooLarge, errors.Conflict),
 )
 COMPLETE = describe(
     "completeFile",
@@ -306,7 +345,8 @@ DIGEST_BODY = describe(
 )
 CAPABILITY = describe("createCapability", "capabilities", {201: Capability}, *OWNER, *BODY)
 OPEN_DROP = describe("createDrop", "drops", {201: CreatedDrop}, *OWNER, *BODY)
-SHOW_DROP = describe("getDrop", "drops", {200: Drop}, *OWNER)
+LIST_DROPS = describe("listDrops", "drops", {200: DropList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+SHOW_DROP = describe("getDrop", "drops", {200: Drop | DropRules}, *OWNER)
 END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
 
 
@@ -314,7 +354,8 @@ END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
 LINK = (errors.InvalidCapability, errors.ExpiredCapability, errors.FileNotFound, errors.Busy)
 STORED = (errors.ContentMissing, errors.ContentChanged, errors.ContentForbidden)
 CONTENT = (*LINK, *STORED, errors.NotReady, errors.PreconditionFailed, errors.InvalidRequest)
-CONTENT_HEADERS = ("ETag", "Repr-Digest", "Content-Disposition")
+CONTENT_HEADERS = ("ETag", "Last-Modified", "Repr-Digest", "Content-Disposition", "Content-Security-Policy")
+CONDITIONS = ("If-Range", "If-Match", "If-None-Match", "If-Unmodified-Since", "If-Modified-Since")
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
@@ -327,14 +368,15 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
         "parameters": [
             *LINK_PARAMETERS,
             query("direct", "By a redirect to S3 at once, whatever the size.", {"type": "boolean"}),
-            *(optional(name) for name in ("Range", "If-Range", "If-Match", "If-None-Match")),
+            query("disposition", "`inline` where the type is safe to be shown.", DISPOSITION),
+            *(optional(name) for name in ("Range", *CONDITIONS)),
         ],
         "security": [],
     }
     told = {name: {"schema": {"type": "string"}} for name in CONTENT_HEADERS}
     answers: dict[str, Any] = {
         "200": {"description": "The bytes, of the type that was declared.", "headers": told},
-        "304": {"description": "`If-None-Match` names it."},
+        "304": {"description": "`If-None-Match` names it, or it is no newer than `If-Modified-Since`."},
         "307": {
             "description": "Too many bytes for one answer, or none, or `direct`: S3 sends them.",
             "headers": LOCATION,
@@ -378,6 +420,7 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
 
 
 TEXT = {"type": "string"}
+DISPOSITION = {"type": "string", "enum": ["attachment", "inline"]}
 LINK_PARAMETERS = [
     {"name": "id", "in": "path", "required": True, "schema": TEXT},
     {"name": "capability", "in": "query", "required": True, "schema": TEXT},

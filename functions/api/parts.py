@@ -19,6 +19,14 @@ def part_bytes(file: File, number: int) -> int:
     return max(0, min(file.part_size, file.size - (number - 1) * file.part_size))
 
 
+def most_parts(file: File) -> int:
+    """The highest number that a part of the file may have."""
+    if file.own_parts is None:
+        return file.part_count
+    # All parts but the last have the least size at least.
+    return min(limits.MAX_PARTS, limits.part_count(file.most_bytes, limits.MIN_PART_BYTES))
+
+
 def part_numbers(text: str, count: int) -> list[int]:
     """`1-3,7` as [1, 2, 3, 7]: ascending, each once, at most MAX_PARTS_PER_ANSWER. Raises InvalidPartNumber."""
     numbers: set[int] = set()
@@ -60,14 +68,21 @@ def lock(file: File, digest: str | None) -> dict[str, str]:
 
 
 def right(file: File, arrived: Sequence[Part]) -> list[Part]:
-    """Those parts that are the file's and of their right size."""
+    """Those parts that are the file's and of their right size, which is any where its client cuts it."""
+    if file.own_parts is not None:
+        return list(arrived)
     return [part for part in arrived if part.number <= file.part_count and part.size == part_bytes(file, part.number)]
 
 
-def whole(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
-    """All parts in order, when they are there, of the right size and those that the client lists."""
+def whole(
+    file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None, size: int | None = None
+) -> list[Part]:
+    """All parts in order, when they are there, of the right size and those that the client lists.
+
+    `size` is what the client says of a file whose size nobody knew. Raises PartsMissing, PartsDiffer.
+    """
     if file.own_parts is not None or file.size_limit is not None:
-        return _as_cut(file, arrived, listed)
+        return _as_cut(file, arrived, listed, file.size if file.size_limit is None else size)
     fitting = {part.number: part for part in right(file, arrived)}
     missing = [number for number in range(1, file.part_count + 1) if number not in fitting]
     if missing:
@@ -79,13 +94,15 @@ def whole(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] |
     return [fitting[number] for number in range(1, file.part_count + 1)]
 
 
-def _as_cut(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None) -> list[Part]:
+def _as_cut(
+    file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart] | None, size: int | None
+) -> list[Part]:
     """All parts in order of a file that its client cuts as it likes, when none before the last of them is missing.
 
-    Without the size only the client knows which one that is, so it has to list them; with it their sum tells.
+    Which one that is their sum tells where the `size` is known, or else the client's list.
     """
-    if listed is None and file.size_limit is not None and file.upload_id:
-        raise PartsDiffer("Only its client knows how many parts the file has: list them.")
+    if listed is None and size is None and file.upload_id:
+        raise PartsDiffer("Only its client knows where the file ends: send its `size`, or list its `parts`.")
     parts = {part.number: part for part in arrived}
     count = max([1, *parts, *(part.number for part in listed or ())])
     short = [
@@ -99,10 +116,14 @@ def _as_cut(file: File, arrived: Sequence[Part], listed: Sequence[CompletedPart]
             missing=short[:MISSING_SHOWN],
         )
     _agree(parts.values(), listed)
-    total = sum(part.size for part in arrived)
-    if file.size_limit is None and total != file.size:
-        raise PartsDiffer(f"The parts have {total} bytes in all, and the file {file.size}.")
+    check_size(size, sum(part.size for part in arrived))
     return [parts[number] for number in range(1, count + 1)]
+
+
+def check_size(told: int | None, found: int) -> None:
+    """Raises PartsDiffer where the file was said to have another size."""
+    if told not in (None, found):
+        raise PartsDiffer(f"The file has {found} bytes here, not {told}.", size=told, received=found)
 
 
 def vouched_for(file: File, parts: Sequence[Part], listed: Sequence[CompletedPart] | None) -> bool:
@@ -113,7 +134,15 @@ def vouched_for(file: File, parts: Sequence[Part], listed: Sequence[CompletedPar
     """
     if file.part_digest is None or not all(part.digest for part in parts):
         return False
+    if file.own_parts is not None and even(parts) is None:
+        return False  # the record keeps one size of parts, so the hasher could not look at each of these
     return not file.resumed or (listed is not None and all(part.digest for part in listed))
+
+
+def even(parts: Sequence[Part]) -> int | None:
+    """The size of all parts but the last, which has no more; None where they have different ones."""
+    size = parts[0].size
+    return size if {part.size for part in parts[:-1]} <= {size} and parts[-1].size <= size else None
 
 
 def _agree(arrived: Iterable[Part], listed: Sequence[CompletedPart] | None) -> None:

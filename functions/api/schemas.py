@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from sluice import media_types
-from sluice.errors import InvalidFilename
+from sluice.errors import InvalidFilename, InvalidFolder
 from sluice.limits import (
     MAX_CAPABILITY_SECONDS,
     MAX_CONTENT_TYPE_CHARACTERS,
@@ -25,9 +25,14 @@ from sluice.limits import (
     MAX_DROP_SECONDS,
     MAX_FILENAME_CHARACTERS,
     MAX_FINGERPRINT_BYTES,
+    MAX_FOLDER_BYTES,
+    MAX_MESSAGE_CHARACTERS,
+    MAX_METADATA,
+    MAX_METADATA_BYTES,
     MAX_OBJECT_BYTES,
     MAX_PARTS,
     MAX_PARTS_PER_ANSWER,
+    MAX_TITLE_CHARACTERS,
     PART_JSON_BYTES,
 )
 
@@ -59,6 +64,49 @@ def check_filename(name: str) -> str:
     if _REORDERING.search(name):
         raise InvalidFilename("A filename has no characters that reorder the ones around them.")
     return name
+
+
+def check_folder(path: str) -> str:
+    """The path as the client gave it, where each of its segments could be a filename. Raises InvalidFolder."""
+    if len(path.encode(errors="surrogatepass")) > MAX_FOLDER_BYTES:
+        raise InvalidFolder(f"A folder has at most {MAX_FOLDER_BYTES} bytes of UTF-8.")
+    for segment in path.split("/"):
+        if not segment.strip() or segment in (".", ".."):
+            raise InvalidFolder("A folder is a relative path such as a/b, without empty segments, . and ..")
+        try:
+            check_filename(segment)
+        except InvalidFilename as error:
+            raise InvalidFolder(f"Each segment of a folder has to be a filename. {error.detail}") from None
+    return path
+
+
+def check_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    """Raises ValueError for what cannot be kept."""
+    if "" in metadata:
+        raise ValueError("each name should have at least 1 character")
+    if len(metadata) > MAX_METADATA:
+        raise ValueError(f"should have at most {MAX_METADATA} members")
+    if sum(len(text.encode()) for member in metadata.items() for text in member) > MAX_METADATA_BYTES:
+        raise ValueError(f"should have at most {MAX_METADATA_BYTES} bytes of UTF-8 in all")
+    return metadata
+
+
+def _count_metadata(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > MAX_METADATA:  # each would have an error of its own
+        raise ValueError(f"should have at most {MAX_METADATA} members")
+    return value
+
+
+def _check_line(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text) or _REORDERING.search(text):
+        raise ValueError("should have no control characters and none that reorder the ones around them")
+    return text
+
+
+def _check_lines(text: str) -> str:
+    for line in re.split("\r\n|\n|\t", text):
+        _check_line(line)
+    return text
 
 
 def _check_content_type(value: str) -> str:
@@ -110,6 +158,27 @@ _Ranges = Annotated[list[str], Field(max_length=MAX_CONTENT_TYPES), AfterValidat
 
 
 Digests = Annotated[dict[str, str], BeforeValidator(_count_digests), AfterValidator(_check_digests)]
+# An empty folder is none, as in the filter of the list, and so is metadata without members.
+Folder = Annotated[str | None, AfterValidator(lambda path: path or None)]
+Metadata = Annotated[
+    Annotated[
+        dict[str, str],
+        BeforeValidator(_count_metadata),
+        AfterValidator(check_metadata),
+        Field(json_schema_extra={"maxProperties": MAX_METADATA, "propertyNames": {"minLength": 1}}),
+    ]
+    | None,
+    AfterValidator(lambda metadata: metadata or None),
+]
+# What strangers are shown: a line, and a text of several. A blank one is none.
+Title = Annotated[
+    Annotated[str, Field(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_line)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
+]
+Message = Annotated[
+    Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_lines)] | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
+]
 
 
 class Strict(BaseModel):
@@ -130,16 +199,26 @@ class CreateFile(Strict):
     """The promise to upload a file."""
 
     filename: str
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[Annotated[int, Field(ge=0)] | None, Field(description="`null` where nobody knows it yet.")]
     content_type: _ContentType = ""
     fingerprint: Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_fingerprint)] | None = None
     digests: Digests = Field(default_factory=dict)
     part_digest: PartDigest | None = None
+    folder: Folder = None
+    metadata: Metadata = None
 
     @model_validator(mode="after")
     def _guess_content_type(self) -> Self:
         self.content_type = self.content_type or media_types.guess(self.filename)
         return self
+
+
+class ChangeFile(Strict):
+    """What its owner calls a file; `null` takes a folder or metadata away, and what is left out stays."""
+
+    filename: str = ""
+    folder: Folder = None
+    metadata: Metadata = None
 
 
 class PartToSign(Strict):
@@ -167,6 +246,8 @@ class CreateDrop(Strict):
     max_files: Annotated[int, Field(ge=1, le=MAX_DROP_FILES)]
     max_file_bytes: Annotated[int, Field(ge=1, le=MAX_OBJECT_BYTES)] | None = None
     content_types: _Ranges | None = None
+    title: Title = None
+    message: Message = None
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
 
 
@@ -185,9 +266,10 @@ class CompletedPart(Strict):
 
 
 class CompleteFile(Strict):
-    """Which parts make the file, and which digests it has; without `parts` the server asks S3."""
+    """Which parts make the file, its size, and which digests it has; without `parts` the server asks S3."""
 
     max_bytes: ClassVar = MAX_PARTS * PART_JSON_BYTES
 
     parts: Annotated[list[CompletedPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
+    size: Annotated[int, Field(ge=0)] | None = None
     digests: Digests = Field(default_factory=dict)

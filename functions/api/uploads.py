@@ -1,6 +1,6 @@
 """The presigned upload protocol: begin, sign, resume, complete, give up."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from functions.api.admission import Admission, FingerprintTaken
 from functions.api.fingerprints import Fingerprints
-from functions.api.parts import lock, part_bytes, right, vouched_for, whole
-from functions.api.schemas import CompletedPart, CreateFile, check_filename
+from functions.api.parts import check_size, even, lock, most_parts, part_bytes, right, vouched_for, whole
+from functions.api.schemas import CompletedPart, CreateFile, check_filename, check_folder
 from sluice import composites, limits
 from sluice.capabilities import Caller
 from sluice.drops import Drop
@@ -27,7 +27,7 @@ from sluice.errors import (
     TooLarge,
     WrongState,
 )
-from sluice.files import UPLOAD_MISSING, File, Files, Mode, Status, in_days, rfc3339
+from sluice.files import UPLOAD_MISSING, File, Files, Mode, Status, in_days, new_id, rfc3339
 from sluice.objects import Form, ObjectMissing, Objects, ObjectTaken, Part, Undecided, UploadMissing
 from sluice.queue import Queue
 from sluice.signing import Signed
@@ -64,18 +64,20 @@ class Uploads:
     def begin(self, caller: Caller, wanted: CreateFile) -> tuple[File, bool]:
         """A new file, or the unfinished one that the fingerprint means; and whether it is new.
 
-        Raises InvalidFilename, TooLarge, ContentTypeRefused, QuotaExceeded, DropNotFound, DropFull, Busy.
+        Raises InvalidFilename, InvalidFolder, TooLarge, ContentTypeRefused, QuotaExceeded, DropNotFound, DropFull,
+        Busy.
         """
-        check_filename(wanted.filename)
+        _check_names(wanted.filename, wanted.folder)
         drop = self._admission.check(caller, wanted)
+        promised = self._promised(caller, wanted, drop)
         if wanted.fingerprint is None:
-            return self._create(self._promised(caller, wanted), drop), True
+            return self._create(promised, drop), True
         for _ in range(ATTEMPTS):
             known_id = self._fingerprints.find(caller, wanted.fingerprint, wanted.size)
             with suppress(Conflict, FingerprintTaken):
                 if known_id and (known := self._resumed(caller, known_id, wanted)):
                     return known, False
-                return self._create(self._promised(caller, wanted), drop, (caller, known_id)), True
+                return self._create(replace(promised, id=new_id()), drop, (caller, known_id)), True
         raise Busy("Others begin with the same fingerprint at this moment; ask again.")
 
     def _resumed(self, caller: Caller, file_id: str, wanted: CreateFile) -> File | None:
@@ -92,53 +94,42 @@ class Uploads:
             return known
         return self._files.save(known, declared=declared, resumed=True)
 
-    def _promised(self, caller: Caller, wanted: CreateFile) -> File:
+    def _promised(self, caller: Caller, wanted: CreateFile, drop: Drop | None) -> File:
+        if wanted.size is None:
+            return self._as_cut(caller, wanted, drop, Mode.MULTIPART)
         single = wanted.size <= limits.MAX_SINGLE_PUT_BYTES
-        return File(
-            owner=caller.owner,
-            filename=wanted.filename,
-            size=wanted.size,
-            content_type=wanted.content_type,
-            mode=Mode.SINGLE if single else Mode.MULTIPART,
-            part_size=limits.MAX_SINGLE_PUT_BYTES if single else limits.part_size(wanted.size),
-            fingerprint=wanted.fingerprint,
-            part_digest=wanted.part_digest,
-            declared=wanted.digests,
-            drop=caller.drop,
-            capability=caller.capability,
-        )
+        part_size = limits.MAX_SINGLE_PUT_BYTES if single else limits.part_size(wanted.size)
+        mode = Mode.SINGLE if single else Mode.MULTIPART
+        return _file(caller, wanted, size=wanted.size, mode=mode, part_size=part_size)
 
-    def begin_as_cut(self, caller: Caller, wanted: CreateFile, mode: Mode, *, sized: bool) -> File:
-        """A new file that its client sends in one POST, or in parts of whatever sizes it likes. Raises as `begin` does.
-
-        Unless it is `sized`, nobody knows its size yet. Of what then comes in one POST the quota promises the most that
-        it may be, because S3 asks nobody; parts are counted when they are made one object.
-        """
-        check_filename(wanted.filename)
-        drop = self._admission.check(caller, wanted)
-        size, size_limit = wanted.size, None
-        if not sized:
+    def _as_cut(self, caller: Caller, wanted: CreateFile, drop: Drop | None, mode: Mode) -> File:
+        """A file that its client sends in one POST, or in parts of whatever sizes it likes."""
+        size, size_limit = wanted.size or 0, None
+        if wanted.size is None:
             size_limit = self._admission.most_untold_bytes(drop, mode)
             size = size_limit if mode is Mode.SINGLE else 0
         elif mode is Mode.SINGLE and size > limits.MAX_POST_BYTES:
             most = limits.MAX_POST_BYTES
             raise TooLarge(f"S3 takes at most {most} bytes in one POST: send the file in parts.", limit=most, size=size)
-        file = File(
-            owner=caller.owner,
-            filename=wanted.filename,
+        return _file(
+            caller,
+            wanted,
             size=size,
             size_limit=size_limit,
-            content_type=wanted.content_type,
             mode=mode,
             part_size=max(limits.MAX_SINGLE_PUT_BYTES, size),
             own_parts=0 if mode is Mode.MULTIPART else None,
-            drop=caller.drop,
-            capability=caller.capability,
         )
-        file = self._create(file, drop)
-        if mode is Mode.MULTIPART:
-            self._queue.measure_later(file)  # nothing else would notice parts that nobody asks about again
-        return file
+
+    def begin_as_cut(self, caller: Caller, wanted: CreateFile, mode: Mode) -> File:
+        """A new file that its client sends in one POST, or in parts of whatever sizes it likes. Raises as `begin` does.
+
+        Where nobody knows its size yet, the quota promises the most that may come in one POST, because S3 asks nobody;
+        parts are counted when they are made one object.
+        """
+        _check_names(wanted.filename, wanted.folder)
+        drop = self._admission.check(caller, wanted)
+        return self._create(self._as_cut(caller, wanted, drop, mode), drop)
 
     def sign(
         self, file: File, numbers: Iterable[int], digests: Mapping[int, str] | None = None
@@ -148,19 +139,19 @@ class Uploads:
         Raises WrongState when nothing can be uploaded any more, PartDigestNeeded, InvalidPartDigest.
         """
         _expect_uploading(file)
-        if file.own_parts is not None or file.size_limit is not None:
-            raise WrongState("Only the client that began this upload knows its parts.", state=file.status)
+        if file.mode is Mode.SINGLE and file.size_limit is not None:
+            raise WrongState("This upload was begun as one POST, whose form says all.", state=file.status)
         if file.mode is Mode.SINGLE and file.part_digest and digests:  # that of its one part is that of the file
             lock(file, digests[1])
-            file = self._declare(file, {file.part_digest: digests[1]})
+            declared = {file.part_digest: digests[1]}
+            file = self._persistently(file, lambda now: self._declare(now, declared))
+            _expect_uploading(file)
         return [self._sign_one(file, number, (digests or {}).get(number)) for number in numbers]
 
     def sign_as_cut(self, file: File, number: int) -> Signed:
         """A PUT of a part whose size the client chooses. Raises WrongState, InvalidPartNumber."""
         _expect_uploading(file)
-        most = file.most_bytes
-        # All parts but the last have the least size at least, so no such file has more of them.
-        count = min(limits.MAX_PARTS, limits.part_count(most, limits.MIN_PART_BYTES))
+        count = most_parts(file)
         if file.upload_id is None or not 1 <= number <= count:
             raise InvalidPartNumber(f"{number} is not within this file's parts, 1 to {count}.", part_count=count)
         return self._objects.sign_part(file.key, file.upload_id, number, None)
@@ -181,10 +172,13 @@ class Uploads:
     def received(self, file: File, among: Collection[int] | None = None) -> list[Part]:
         """The parts that S3 has, each of its right size. A part of another size has to be sent again.
 
-        `among` are the only numbers that are asked about: a client that signs a thousand times does not list all.
+        `among` are the only numbers that are asked about: a client that signs a thousand times does not list all. But
+        all are looked at where more may come than was promised. Raises TooLarge then.
         """
         if file.status is not Status.UPLOADING:
             return []
+        if file.own_parts is not None and among is not None:
+            return [part for part in self.received(file) if part.number in among]
         try:
             if file.upload_id:
                 arrived = self._objects.parts(file.key, file.upload_id, among)
@@ -198,6 +192,7 @@ class Uploads:
             with suppress(WrongState, Conflict):  # given up at this moment
                 self._without_upload(file)  # or who resumes would be given the same dead upload for a week
             return []
+        self._refuse_excess(file, arrived)
         return right(file, arrived)
 
     def sent(self, file: File) -> list[Part] | None:
@@ -236,18 +231,33 @@ class Uploads:
         return self.complete(self._files.get(file.owner, file.id), None)
 
     def complete(
-        self, file: File, listed: Sequence[CompletedPart] | None, digests: Mapping[str, str] | None = None
+        self,
+        file: File,
+        listed: Sequence[CompletedPart] | None,
+        digests: Mapping[str, str] | None = None,
+        size: int | None = None,
     ) -> File:
-        """Make the parts one object, as often as a client asks; `digests` are what its sender says of the whole file.
+        """Make the parts one object, as often as a client asks; `digests` and `size` are those of the whole file.
 
         A file that is left `assembling` gets on from here by itself: the hasher sees to it. Raises PartsMissing,
         PartsDiffer, DigestsDiffer, DigestsNeeded, WrongState, Busy.
         """
-        for _ in range(ATTEMPTS):
-            with suppress(Conflict):  # another call, S3's event or the hasher was faster: go on from where it is now
-                return self._complete(file, listed, digests or {})
-            file = self._files.get(file.owner, file.id)
-        raise Busy("The file is being changed at this moment; ask again.")
+        return self._persistently(file, lambda now: self._complete(now, listed, digests or {}, size))
+
+    def change(self, file: File, changes: Mapping[str, Any]) -> File:
+        """The file under another `filename`, in another `folder`, with other `metadata`; its bytes stay what they are.
+
+        Raises InvalidFilename, InvalidFolder, WrongState where nothing is left to be named, Busy.
+        """
+        _check_names(changes.get("filename"), changes.get("folder"))
+
+        def save(now: File) -> File:
+            if now.status in (Status.FAILED, Status.ABORTED):
+                raise WrongState(f"A file that is {now.status} is not changed any more.", state=now.status)
+            new = {name: value for name, value in changes.items() if getattr(now, name) != value}
+            return self._files.save(now, **new) if new else now
+
+        return self._persistently(file, save)
 
     def delete(self, file: File) -> None:
         """Give an upload up, or delete the file and its object."""
@@ -256,20 +266,32 @@ class Uploads:
         except Conflict:
             self._delete(self._files.get(file.owner, file.id))
 
-    def _complete(self, file: File, listed: Sequence[CompletedPart] | None, digests: Mapping[str, str]) -> File:
+    def _persistently(self, file: File, attempt: Callable[[File], File]) -> File:
+        """What `attempt` makes of the file, or of what others made of it at the same time. Raises Busy."""
+        for _ in range(ATTEMPTS):
+            with suppress(Conflict):  # another call, S3's event or the hasher was faster: go on from where it is now
+                return attempt(file)
+            file = self._files.get(file.owner, file.id)
+        raise Busy("The file is being changed at this moment; ask again.")
+
+    def _complete(
+        self, file: File, listed: Sequence[CompletedPart] | None, digests: Mapping[str, str], size: int | None
+    ) -> File:
         _refuse_aborted(file)
+        if file.size_limit is None and file.status is not Status.FAILED:
+            check_size(size, file.size)
         file = self._declare(file, digests)
         if file.status not in (Status.UPLOADING, Status.ASSEMBLING):
             return file
         upload_id = file.upload_id
         if upload_id is None:
-            return self._complete_single(file, listed)
+            return self._complete_single(file, listed, size)
         try:
             arrived = self._objects.parts(file.key, upload_id)
         except UploadMissing:
             return self._without_upload(file)
         self._refuse_excess(file, arrived)
-        parts = whole(file, arrived, listed)
+        parts = whole(file, arrived, listed, size)
         vouched = vouched_for(file, parts, listed)
         if file.resumed and not vouched and not file.declared:
             # Whoever resumed may have been another sender: the parts of two must not become one file.
@@ -313,11 +335,14 @@ class Uploads:
                 expires_at=in_days(limits.UNFINISHED_DAYS),
                 forget_at=in_days(limits.UNFINISHED_DAYS + limits.REMEMBERED_DAYS),
             )
-            return self._admission.create(unfinished, drop, self._fingerprint(unfinished, taking_over))
+            created = self._admission.create(unfinished, drop, self._fingerprint(unfinished, taking_over))
         except (Problem, FingerprintTaken):
             if upload_id:
                 self._objects.abort(file.key, upload_id)
             raise
+        if created.own_parts is not None:
+            self._queue.measure_later(created)  # nothing else would notice parts that nobody asks about again
+        return created
 
     def _fingerprint(self, file: File, taking_over: tuple[Caller, str | None] | None) -> Any:
         if taking_over is None:
@@ -326,28 +351,29 @@ class Uploads:
         return self._fingerprints.claim(caller, file, known_id)
 
     def _sign_one(self, file: File, number: int, digest: str | None) -> dict[str, Any]:
+        as_cut = file.own_parts is not None
         size = part_bytes(file, number)
         digests = lock(file, digest)
         if file.upload_id:
-            signed = self._objects.sign_part(file.key, file.upload_id, number, size, digests)
+            signed = self._objects.sign_part(file.key, file.upload_id, number, None if as_cut else size, digests)
         else:
             signed = self._objects.sign_put(file.key, size, file.content_type, digests or file.declared)
         return {
             "number": number,
-            "offset": (number - 1) * file.part_size,
-            "size": size,
+            "offset": None if as_cut else (number - 1) * file.part_size,
+            "size": None if as_cut else size,
             "url": signed.url,
             "headers": signed.headers,
             "expires_at": rfc3339(signed.expires_at),
         }
 
-    def _complete_single(self, file: File, listed: Sequence[CompletedPart] | None) -> File:
+    def _complete_single(self, file: File, listed: Sequence[CompletedPart] | None, size: int | None) -> File:
         try:
             head = self._objects.head(file.key)
         except ObjectMissing:
             raise PartsMissing("The PUT has not arrived.", missing=[1]) from None
         digest = head.checksums.get(file.part_digest or "")
-        parts = whole(file, [Part(1, head.version.size, head.version.etag, digest=digest)], listed)
+        parts = whole(file, [Part(1, head.version.size, head.version.etag, digest=digest)], listed, size)
         if file.status is not Status.UPLOADING:
             return file
         if ready := verdict_by_s3(file, head, self._digests):
@@ -400,7 +426,7 @@ class Uploads:
         if vouched and file.part_digest:
             changes["composite"] = composites.composite(file.part_digest, [part.digest or "" for part in parts])
         if file.own_parts is not None:
-            changes["own_parts"] = len(parts)
+            changes |= {"own_parts": len(parts), "part_size": even(parts) or file.part_size}
         if file.size_limit is None:
             return self._files.save(file, status=Status.ASSEMBLING, **changes)
         try:
@@ -429,6 +455,31 @@ class Uploads:
         except ObjectMissing:
             return self._ended(fresh, Status.FAILED, UPLOAD_MISSING)
         return fresh
+
+
+def _file(caller: Caller, wanted: CreateFile, **more: Any) -> File:
+    """A new record of what a client says of the file."""
+    return File(
+        owner=caller.owner,
+        filename=wanted.filename,
+        folder=wanted.folder,
+        metadata=wanted.metadata,
+        content_type=wanted.content_type,
+        fingerprint=wanted.fingerprint,
+        part_digest=wanted.part_digest,
+        declared=wanted.digests,
+        drop=caller.drop,
+        capability=caller.capability,
+        **more,
+    )
+
+
+def _check_names(filename: str | None, folder: str | None) -> None:
+    """Raises InvalidFilename, InvalidFolder."""
+    if filename is not None:
+        check_filename(filename)
+    if folder is not None:
+        check_folder(folder)
 
 
 def _expect_uploading(file: File) -> None:

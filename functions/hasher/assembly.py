@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 
 from sluice import limits
 from sluice.errors import Conflict, FileNotFound
-from sluice.files import UPLOAD_MISSING, Files, Status, in_days
+from sluice.files import UPLOAD_MISSING, File, Files, Status, in_days
 from sluice.objects import ObjectMissing, Objects, ObjectTaken, UploadMissing
 
 logger = Logger()
@@ -38,6 +38,17 @@ def assemble(files: Files, objects: Objects, owner: str, file_id: str, seconds: 
             if not last:
                 raise
             logger.exception("lost between upload and object", file_id=file.id)
-            with suppress(Conflict):
-                forget_at = in_days(limits.REMEMBERED_DAYS)
+            _fail(files, file)
+
+
+def _fail(files: Files, file: File) -> None:
+    """Unless somebody else got on with it. Whoever only renamed it did not: no further message will come."""
+    forget_at = in_days(limits.REMEMBERED_DAYS)
+    with suppress(FileNotFound):
+        while file.status is Status.ASSEMBLING:
+            try:
                 files.save(file, status=Status.FAILED, reason=UPLOAD_MISSING, forget_at=forget_at)
+            except Conflict:
+                file = files.get(file.owner, file.id)
+            else:
+                return

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from urllib.parse import quote
 
 from sluice.errors import PreconditionFailed, RangeNotSatisfiable
@@ -21,17 +23,27 @@ class DigestMismatch(Exception):
     """The bytes that S3 sent are not those that were hashed: the transfer must not end as if all were well."""
 
 
-def headers(file: File) -> dict[str, str]:
+# What a browser shows without running anything of it, besides images, audio and video.
+SHOWN = frozenset({"application/pdf", "text/plain"})
+# The three forms of RFC 9110, section 5.6.7.
+HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
+
+
+def headers(file: File, *, inline: bool = False) -> dict[str, str]:
     """What every answer about the whole file or a range of it carries."""
     digests = ", ".join(f"{name}=:{_base64(value)}:" for name, value in file.digests.items() if name in REGISTERED)
     shown = {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": disposition(file.filename),
+        "Content-Disposition": disposition(file.filename, inline=inline),
+        # Should a browser show it nevertheless, it runs no script, and has no origin.
+        "Content-Security-Policy": "sandbox",
         "Content-Type": file.content_type,  # as declared: Starlette's media_type would add a charset to text
         "ETag": etag(file),
         "X-Content-Type-Options": "nosniff",
     }
+    if moment := last_modified(file):
+        shown["Last-Modified"] = format_datetime(moment, usegmt=True)
     # RFC 9530: of the whole file, whatever range is sent. A file that is being hashed has none yet.
     return shown | ({"Repr-Digest": digests} if digests else {})
 
@@ -50,31 +62,67 @@ def etag(file: File) -> str:
     return f'"{file.etag}"'
 
 
-def disposition(filename: str) -> str:
-    """`attachment` under this name: RFC 6266, with RFC 8187's form for what is beyond ASCII."""
+def last_modified(file: File) -> datetime | None:
+    """When its bytes were complete, in whole seconds; what it is called since then counts for nothing.
+
+    The bytes of a file never change, so this is a strong validator (RFC 9110, section 8.8.2.2).
+    """
+    return None if file.arrived_at is None else datetime.fromisoformat(file.arrived_at).replace(microsecond=0)
+
+
+def can_be_shown(content_type: str) -> bool:
+    """Whether a browser may show it: what has no scripts. SVG and whatever else is XML may have some."""
+    essence = content_type.partition(";")[0].strip().lower()
+    kind, _, subtype = essence.partition("/")
+    scripted = not subtype or subtype.startswith("svg") or subtype.endswith("xml")
+    return (kind in ("audio", "image", "video") and not scripted) or essence in SHOWN
+
+
+def disposition(filename: str, *, inline: bool = False) -> str:
+    """`attachment` or `inline` under this name: RFC 6266, with RFC 8187's form for what is beyond ASCII."""
+    how = "inline" if inline else "attachment"
     plain = re.sub(r'[^ -~]|["\\%]', "_", filename)
     if plain == filename:
-        return f'attachment; filename="{filename}"'
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+        return f'{how}; filename="{filename}"'
+    return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def not_modified(file: File, request: Mapping[str, str]) -> bool:
-    """Whether If-None-Match asks for a 304. Raises PreconditionFailed for an If-Match of something else."""
-    wanted = request.get("if-match")
-    if wanted is not None and not _matches(wanted, file):
-        raise PreconditionFailed("If-Match names another ETag.", etag=etag(file))
-    known = request.get("if-none-match")
-    return known is not None and _matches(known, file, weak=True)
+    """Whether the client has it already, a 304. Raises PreconditionFailed where it asks for another file.
+
+    In the order of RFC 9110, section 13.2.2: a date counts only where no ETag is given beside it.
+    """
+    wanted, known, moment = request.get("if-match"), request.get("if-none-match"), last_modified(file)
+    if wanted is not None:
+        if not _matches(wanted, file):
+            raise PreconditionFailed("If-Match names another ETag.", etag=etag(file))
+    elif moment and (latest := http_date(request.get("if-unmodified-since", ""))) and moment > latest:
+        raise PreconditionFailed("The bytes of the file came after If-Unmodified-Since.", etag=etag(file))
+    if known is not None:
+        return _matches(known, file, weak=True)
+    since = http_date(request.get("if-modified-since", ""))
+    return moment is not None and since is not None and moment <= since
+
+
+def http_date(text: str) -> datetime | None:
+    """The moment, None for what is no HTTP-date: such a condition does not count."""
+    for form in HTTP_DATES:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None
 
 
 def byte_range(file: File, request: Mapping[str, str]) -> tuple[int, int] | None:
     """The range asked for as (start, stop), stop exclusive; None for the whole file. Raises RangeNotSatisfiable.
 
-    What is no range of bytes, several ranges, and a range of another ETag's file mean the whole (RFC 9110, 14.2).
+    What is no range of bytes, several ranges, and a range of another ETag's or another time's file mean the whole
+    (RFC 9110, 14.2 and 13.1.5).
     """
     condition = request.get("if-range")
     match = RANGE.fullmatch(request.get("range", ""))
-    if not match or (condition is not None and condition != etag(file)):
+    if not match or (condition is not None and not _is_of(condition, file)):
         return None
     first, last = match.groups()
     if first:
@@ -112,6 +160,12 @@ def checked(buffers: Iterable[bytes | memoryview], file: File) -> Iterator[bytes
 
 def _base64(hexdigest: str) -> str:
     return base64.b64encode(bytes.fromhex(hexdigest)).decode()
+
+
+def _is_of(condition: str, file: File) -> bool:
+    """Whether an If-Range means these very bytes: by a strong ETag, or by exactly the time that was told."""
+    moment = last_modified(file)
+    return condition == etag(file) or (moment is not None and http_date(condition) == moment)
 
 
 def _matches(tags: str, file: File, *, weak: bool = False) -> bool:

@@ -14,7 +14,7 @@ from fastapi.sse import ServerSentEvent
 from sluice import problems
 from sluice.errors import FileNotFound
 from sluice.files import ENDED, File, Files, Status
-from sluice.limits import LIST_PARTS_PAGE
+from sluice.limits import LIST_PARTS_PAGE, MIN_PART_BYTES
 from sluice.objects import Objects, UploadMissing
 
 RETRY_MILLISECONDS = 1_000  # what a client waits before it comes back when we end first
@@ -66,7 +66,9 @@ def revision_of(last_event_id: str) -> int:
 def _least_pause_seconds(file: File) -> float:
     if file.status is not Status.UPLOADING:
         return 0
-    return LIST_PAUSE_SECONDS * math.ceil(file.part_count / LIST_PARTS_PAGE)
+    # Of a file that its client cuts nobody knows how many parts there are: no more than of the least size.
+    parts = file.part_count if file.own_parts is None else max(1, file.received_bytes // MIN_PART_BYTES)
+    return LIST_PAUSE_SECONDS * math.ceil(parts / LIST_PARTS_PAGE)
 
 
 def _looked(look: Callable[[], File], known: File) -> File:

@@ -149,6 +149,16 @@ def test_empty(site: Site, sized: dict[str, str], multipart: str) -> None:
 
 
 @pytest.mark.parametrize("multipart", ["true", "false"])
+def test_folder_and_metadata(site: Site, multipart: str) -> None:
+    """A folder that was dropped upon Uppy stays one, and what the page noted stays with the file."""
+    data = journey.random_bytes(5)
+    for asked, folder in (({"folder": "2026/Größe & 日本語"}, "2026/Größe & 日本語"), ({}, None)):
+        visit = site.visit(multipart=multipart, **asked)
+        file = site.verified(visit.upload({"a b.bin": data})["a b.bin"], data)
+        assert (file["folder"], file["metadata"]) == (folder, {"caption": "Ü & 雪"})
+
+
+@pytest.mark.parametrize("multipart", ["true", "false"])
 def test_two_at_once_and_their_names(site: Site, multipart: str) -> None:
     """Two files at once keep their bytes and their names: spaces, emoji, quotes, a plus."""
     files = {

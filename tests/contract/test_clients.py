@@ -105,10 +105,16 @@ def whole_upload(client: Callable[..., Any], stack: Stack, models: Any, types: A
     theirs = called("files.create_file", client=guest, body=models.CreateFile(filename="a", size=1))
     assert isinstance(theirs.links.content, types.Unset)
     assert called("drops.get_drop", client=owner, id=drop.id).files == 1
+    assert called("drops.get_drop", client=guest, id=drop.id).files_left == 0
+    assert drop.id in [one.id for one in called("drops.list_drops", client=owner).items]
     full = called("files.create_file", client=guest, body=models.CreateFile(filename="a", size=1))
     assert (type(full).__name__, full.code) == ("Problem", "drop_full")
 
-    assert file.id in [one.id for one in called("files.list_files", client=owner, limit=100).items]
+    moved = called("files.change_file", client=owner, id=file.id, body=models.ChangeFile(folder="python"))
+    assert (moved.folder, moved.filename) == ("python", "python.bin")
+    assert file.id in [one.id for one in called("files.list_files", client=owner, folder="python").items]
+    piped = called("files.create_file", client=owner, body=models.CreateFile(filename="pipe", size=None))
+    assert (piped.size, piped.parts[0].size) == (None, None)
     assert import_module(f"{PACKAGE}.api.files.delete_file").sync(client=owner, id=file.id) is None
     assert called("files.get_file", client=owner, id=file.id).code == "file_not_found"
 

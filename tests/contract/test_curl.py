@@ -28,12 +28,12 @@ def test_the_curl_lines_do_what_they_say(stack: Stack, tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    received, event, found, downloaded, small, digests, page, note, holiday, code = ran.stdout.splitlines()
+    received, event, found, downloaded, pipe, small, digests, page, folder, holiday, code = ran.stdout.splitlines()
     assert received == '{"received":2,"missing":0}'
     assert event == "event: ready"
     assert downloaded.split()[0] == found
     assert small in ("assembling", "hashing", "ready")
     assert '"sha-256":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"' in digests
     assert page.startswith(f"{stack.api}/#drop=")
-    assert (note, holiday) == ("note.txt", "holiday.mov")
+    assert (pipe, folder, holiday) == ("13", "2026/summer", "holiday.mov")
     assert code == "file_not_found"

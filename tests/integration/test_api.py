@@ -92,7 +92,7 @@ def test_single_put_is_refused_the_second_time(api: httpx.Client) -> None:
     assert httpx.put(part["url"], content=b"xyz", headers=part["headers"], trust_env=False).status_code == 412
 
 
-@pytest.mark.parametrize("size", [-1, 1.5, "10", None, True])
+@pytest.mark.parametrize("size", [-1, 1.5, "10", True])
 def test_size_must_be_a_whole_number_from_zero(api: httpx.Client, size: Any) -> None:
     """A size that is negative or no whole number is named in the problem."""
     document = problem(api.post("/files", json={"filename": "a", "size": size}), 422, "invalid_request")
@@ -360,3 +360,34 @@ def test_list_refuses_what_it_cannot_use(api: httpx.Client) -> None:
     for query in ({"limit": 0}, {"limit": 101}, {"limit": "x"}, {"status": "lost"}):
         problem(api.get("/files", params=query), 422, "invalid_request")
     problem(api.get("/files", params={"cursor": "../x"}), 422, "invalid_cursor")
+
+
+def kept_by_nobody(answer: httpx.Response) -> bool:
+    told = answer.headers
+    assert told["content-type"] in ("application/json", "application/problem+json")
+    return (told["cache-control"], told["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+def test_no_answer_with_a_capability_is_kept_on_the_way(stack: Stack, api: httpx.Client) -> None:
+    """Nor any other JSON, nor a problem, of the API, of Companion's protocol, and of the stream host."""
+    capability = api.post("/capabilities")
+    drop = api.post("/drops", json={"max_files": 1, "expires_in": 60})
+    file = api.post("/files", json={"filename": "a", "size": 1})
+    url = f"/files/{file.json()['id']}"
+    companion = f"/companion/{capability.json()['capability']}/s3"
+    with journey.client(stack.api) as nobody, journey.client(stack.stream) as stream:
+        for answer in (
+            *(capability, drop, file, api.get("/drops"), api.get(f"/drops/{drop.json()['id']}"), api.get("/files")),
+            *(api.get(url), api.get(f"{url}/parts"), api.post(f"{url}/complete"), api.patch(url, json={"folder": "a"})),
+            *(api.post("/digest", content=b"x"), api.put("/files/a", content=b"x"), api.get("/healthz")),
+            *(nobody.get("/files"), api.get("/nowhere"), api.put("/files"), api.get("/files?limit=x")),
+            *(nobody.get(f"{companion}/params?filename=a"), nobody.get("/companion/x/s3/params?filename=a")),
+            nobody.post(f"{companion}/multipart", json={"filename": "a"}),
+            *(
+                stream.get(f"{url}/content"),
+                stream.get("/nowhere"),
+                stream.get("/healthz"),
+                stream.get(f"{url}/events"),
+            ),
+        ):
+            assert kept_by_nobody(answer), answer.request.url

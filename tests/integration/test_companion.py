@@ -370,14 +370,14 @@ def test_too_large_for_one_post(uppy: Uppy) -> None:
 
 
 def test_unknown_size_is_shown_as_such(uppy: Uppy) -> None:
-    """The API says `null` for what only the client knows, and signs no parts whose size it does not know."""
+    """The API says `null` for what only the client knows, and completes nothing whose end it does not know."""
     begun = uppy.begin()
     path = f"/files/{begun['uploadId']}"
     shown = uppy.http.get(path, headers=ALICE).json()
     assert (shown["size"], shown["part_size"], shown["part_count"]) == (None, None, None)
     assert uppy.record(begun).progress()["size"] is None
-    answer = uppy.http.get(f"{path}/parts", headers=ALICE)
-    assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
+    answer = uppy.http.get(f"{path}/parts?numbers=1", headers=ALICE)
+    assert (answer.json()["parts"][0]["size"], answer.json()["received"]) == (None, [])
     answer = uppy.http.post(f"{path}/complete", headers=ALICE)
     assert (answer.status_code, answer.json()["code"]) == (409, "parts_differ")
     uppy.complete(begun, [uppy.send(begun, 1, b"whole")])
@@ -549,3 +549,57 @@ def test_what_an_owner_gave_out_ends_with_him(here: World, monkeypatch: pytest.M
             answer = client.post("/files", json=wanted, headers=each)
             assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
         assert client.get(f"/companion/{drop}/s3/params?filename=a").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        *(("a.bin", None), ("a/a.bin", "a"), ("2026/Übung 雪/a.bin", "2026/Übung 雪"), ("a/b/other name.txt", "a/b")),
+        *(("/a/a.bin", "a"), ("./a//a.bin", "a"), ("a/", "a"), ("", None), ("null", None), ("undefined", None)),
+        *((None, None), (7, None), ("../a.bin", None), ("a/../../a.bin", None), ("a\\b/a.bin", None)),
+        *(("x" * 256 + "/a.bin", None), ("x/" * 600 + "a.bin", None), ("a\u202eb/a.bin", None)),
+    ],
+)
+def test_a_folder_that_was_dropped_stays_one(uppy: Uppy, path: Any, kept: str | None) -> None:
+    """Uppy tells each file's path with its name at the end; no upload fails for a path that cannot be kept."""
+    assert uppy.record(uppy.begin("a.bin", relativePath=path)).folder == kept
+    form = uppy.ask("GET", "params", **{"filename": "a.bin", "metadata[relativePath]": str(path)}).json()
+    assert uppy.here.near_files.get(*form["fields"]["key"].split("/")[1:]).folder == kept
+
+
+def test_a_pages_metadata_is_the_files(uppy: Uppy) -> None:
+    """But for what the file says by itself: texts as they are, numbers and truths as JavaScript writes them."""
+    told: dict[str, Any] = {
+        "type": "text/plain",
+        "size": 9,
+        "relativePath": "a/a.bin",
+        "caption": "Ü 雪",
+        "n": 7,
+        "half": 0.5,
+    }
+    record = uppy.record(
+        uppy.begin(**told, ok=True, empty="", nothing=None, list=[1], object={"a": 1}, gone="undefined")
+    )
+    assert record.metadata == {"caption": "Ü 雪", "n": "7", "half": "0.5", "ok": "true", "empty": ""}
+    assert (record.filename, record.size, record.folder) == ("a.bin", 9, "a")
+    params = {
+        "filename": "a.bin",
+        "metadata[caption]": "Ü 雪",
+        "metadata[name]": "a.bin",
+        "metadata[]": "x",
+        "more": "y",
+    }
+    form = uppy.ask("GET", "params", **params).json()
+    assert uppy.here.near_files.get(*form["fields"]["key"].split("/")[1:]).metadata == {"caption": "Ü 雪"}
+
+
+def test_metadata_that_is_too_much_fails_no_upload(uppy: Uppy) -> None:
+    """As much of it is kept as fits, what comes first first."""
+    many = {f"m{number}": "x" for number in range(1_000)}
+    assert uppy.record(uppy.begin(**many)).metadata == dict(list(many.items())[:20])
+    large = {"large": "x" * 2_048, "half": "\ud800", "": "no name", "small": "x"}
+    new = json.dumps({"filename": "a.bin", "metadata": large | {"relativePath": "\ud800/a.bin"}})
+    url = f"/companion/{uppy.capability}/s3/multipart"
+    record = uppy.record(uppy.http.post(url, content=new, headers={"Content-Type": "application/json"}).json())
+    assert (record.metadata, record.folder) == ({"small": "x"}, None)
+    assert uppy.record(uppy.begin()).metadata is None

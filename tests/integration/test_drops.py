@@ -91,7 +91,7 @@ def test_a_capability_ends_within_a_week(api: httpx.Client, seconds: Any) -> Non
     [
         ("POST", "/capabilities"),
         ("POST", "/drops"),
-        ("GET", f"/drops/{UNKNOWN}"),
+        ("GET", "/drops"),
         ("DELETE", f"/drops/{UNKNOWN}"),
     ],
 )
@@ -140,6 +140,8 @@ def test_an_owner_sees_how_full_a_drop_is(api: httpx.Client, holder: Client) -> 
         {"content_types": ["image/*"] * 51},
         {"content_types": [f"image/{number}" + "x" * 9_000 for number in range(6)]},
         {"content_types": ["heic"]},
+        *({"title": text} for text in (7, "x" * 201, "two\nlines", "a\tb", "a\0", "photo\u202egnp.exe")),
+        *({"message": text} for text in (["a"], "x" * 2_001, "a\0b", "a\rb", "a\x85b", "photo\u2066gnp")),
         {"expires_in": 0},
         {"expires_in": 366 * 86_400 + 1},
         {"expires_in": None},
@@ -269,3 +271,82 @@ def test_an_altered_capability_is_none(api: httpx.Client, holder: Client) -> Non
         link,
     ):
         problem(holder(bad).post("/files", json={"filename": "a", "size": 1}), 401, "unauthorized")
+
+
+def test_a_drop_says_what_it_is_for(api: httpx.Client, holder: Client) -> None:
+    """A title and a message, which its owner and its guests read as they were written; blank ones are none."""
+    title, message = (
+        "Photos of the wedding \N{RING} \u05e9\u05dc\u05d5\u05dd",
+        "Dear all,\r\n\n\tthank you: *all* of <b>them</b>.",
+    )
+    for wanted, shown in (
+        ((title, message), (title, message)),
+        ((" ", "\n"), (None, None)),
+        ((None, None), (None, None)),
+    ):
+        drop = opened(api, title=wanted[0], message=wanted[1])
+        told = api.get(f"/drops/{drop['id']}").json()
+        guests = holder(drop["capability"]).get(f"/drops/{drop['id']}").json()
+        for one in (drop, told, guests):
+            assert (one["title"], one["message"]) == shown
+
+
+def test_a_guest_knows_the_rules_and_nothing_else(api: httpx.Client, holder: Client) -> None:
+    """How many files may still come, but not how many others have sent; neither the owner nor anything of his."""
+    drop = opened(api, title="Photos", max_file_bytes=MIB, content_types=["image/*", ".heic"])
+    guest = holder(drop["capability"])
+    for left in (3, 2, 1, 0):
+        answer = guest.get(f"/drops/{drop['id']}")
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "title": "Photos",
+            "message": None,
+            "max_file_bytes": MIB,
+            "content_types": ["image/*", ".heic"],
+            "files_left": left,
+            "expires_at": drop["expires_at"],
+        }
+        assert guest.post("/files", json={"filename": "a.heic", "size": 1}).status_code == (201 if left else 403)
+
+
+def test_a_guest_sees_no_other_drop(api: httpx.Client, holder: Client) -> None:
+    """Whether there is one or not; and his own one no more when it has ended."""
+    one, other = opened(api), opened(api)
+    guest = holder(one["capability"])
+    for drop_id in (other["id"], UNKNOWN, "x", one["id"][:-1]):
+        problem(guest.get(f"/drops/{drop_id}"), 404, "drop_not_found")
+    problem(holder(api.post("/capabilities").json()["capability"]).get(f"/drops/{one['id']}"), 403, "owner_only")
+    problem(guest.delete(f"/drops/{one['id']}"), 403, "owner_only")
+    api.delete(f"/drops/{one['id']}").raise_for_status()
+    problem(guest.get(f"/drops/{one['id']}"), 404, "drop_not_found")
+
+
+def test_an_owner_lists_his_drops(stack: Stack) -> None:
+    """Newest first, page by page, without those that have ended, and nobody else's."""
+    with client(stack.api, stack.other_token) as other, client(stack.api, stack.token) as api:
+        drops = [opened(other, title=f"{number}") for number in range(5)]
+        foreign = opened(api)
+        other.delete(f"/drops/{drops[3]['id']}").raise_for_status()
+        found: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = other.get("/drops", params={"limit": "2"} | cursor).json()
+            assert len(page["items"]) <= 2
+            found += page["items"]
+            if page["next"] is None:
+                break
+            cursor = {"cursor": page["next"]}
+        ours = [drop["id"] for drop in drops]
+        assert [drop["id"] for drop in found if drop["id"] in ours] == [ours[number] for number in (4, 2, 1, 0)]
+        assert foreign["id"] not in [drop["id"] for drop in found]
+        assert found[0] == other.get(f"/drops/{ours[4]}").json()
+        assert "capability" not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [("limit=0", "invalid_request"), ("limit=101", "invalid_request"), ("cursor=x", "invalid_cursor")],
+)
+def test_a_list_of_drops_that_cannot_be_is_refused(api: httpx.Client, query: str, code: str) -> None:
+    """As that of files."""
+    problem(api.get(f"/drops?{query}"), 422, code)

@@ -337,6 +337,7 @@ def upload_all_ways(deployed: Deployed) -> None:
         visitor = TestClient(module.app, headers=through)
         answers = [visitor.post("/files", json={"filename": "a", "size": 1}).status_code for _ in range(2)]
     assert answers == [201, 403]
+    assert len(deployed.api("GET", "/drops", 200)["items"]) == 1
     deployed.api("DELETE", f"/drops/{drop['id']}", 204)
 
     assert len(deployed.api("GET", "/files?limit=2", 200)["items"]) == 2
@@ -345,6 +346,7 @@ def upload_all_ways(deployed: Deployed) -> None:
     for wanted in ("folder=", "q=A.", "drop=" + drop["id"]):
         assert deployed.api("GET", f"/files?{wanted}", 200)["items"]
     deployed.api("GET", f"/files/{gone['id']}", 200)
+    deployed.api("PATCH", f"/files/{single['id']}", 200, {"folder": "a"})
 
 
 def hash_and_stream_all_ways(deployed: Deployed) -> None:
@@ -403,7 +405,7 @@ def complete_in_all_ways(deployed: Deployed) -> None:
     assert deployed.api("POST", f"/files/{lost['id']}/complete", 202)["status"] == "assembling"
 
     excess = deployed.here.near_uploads.begin_as_cut(
-        Caller("default"), CreateFile(filename="a", size=1), Mode.MULTIPART, sized=True
+        Caller("default"), CreateFile(filename="a", size=1), Mode.MULTIPART
     )
     part = {"Key": excess.key, "UploadId": str(excess.upload_id), "PartNumber": 1}
     deployed.here.near_s3.upload_part(Bucket=BUCKET, Body=SMALL, **part)

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from functions.hasher.assembly import assemble
 from sluice.files import ENDED, File, Status
 from sluice.hashing import ATTEMPTS, DEADLINE_MARGIN_SECONDS, Job, Reason, StillHeld
 from sluice.limits import KIB
@@ -193,6 +194,77 @@ def test_s3_does_not_tell_about_the_object(here: World, fault: network.Fault) ->
     assert here.now(file).lease_holder is None
     here.proxy.recover()
     assert ready(run(job(here), file, version), DATA)
+
+
+OWNERS = (
+    {"filename": "b"},
+    {"folder": "b"},
+    {"metadata": {"a": "b"}},
+    {"filename": "b", "folder": "a", "metadata": {}},
+)
+
+
+@pytest.mark.parametrize("write", range(8))
+@pytest.mark.parametrize("changes", OWNERS, ids=str)
+def test_a_change_of_the_owners_disturbs_no_job(here: World, changes: dict[str, Any], write: int) -> None:
+    """Before any of its writes, the first and the verdict among them: each byte is read once, and both stay."""
+    file, version = here.arrived(DATA)
+    change = network.before(lambda: here.near_uploads.change(here.now(file), changes))
+    here.proxy.fail("PutItem", *[network.pass_on] * write, change)
+    one = job(here)
+    assert ready(run(one, file, version), DATA)
+    assert one.work.hashed_bytes == len(DATA)
+    assert len(here.proxy.asked("GetObject")) == 1
+    now = here.now(file)
+    assert {name: getattr(now, name) for name in changes} == changes
+
+
+def test_a_change_that_is_taken_back_disturbs_no_job(here: World) -> None:
+    """Then the record is what it was, but for its revision."""
+    file, version = here.arrived(DATA)
+
+    def there_and_back() -> None:
+        for name in ("b", file.filename):
+            here.near_uploads.change(here.now(file), {"filename": name})
+
+    here.proxy.fail("PutItem", *[network.before(there_and_back)] * 20)
+    assert ready(run(job(here), file, version), DATA)
+
+
+def test_a_digest_and_a_name_come_before_the_verdict(here: World) -> None:
+    """The digest is compared although the owner has renamed the file as well."""
+    file, version = here.arrived(DATA)
+
+    def both() -> None:
+        here.near_uploads.change(here.now(file), {"filename": "b"})
+        here.near_uploads.complete(here.now(file), None, {"sha-256": "0" * 64})
+
+    here.proxy.fail("PutItem", *[network.pass_on] * 7, network.before(both))
+    assert failed(run(job(here), file, version), Reason.DIGEST_MISMATCH)
+    assert here.now(file).filename == "b"
+
+
+def test_a_job_that_is_taken_over_writes_nothing_more(here: World) -> None:
+    """Also where the owner has renamed the file besides."""
+    file, version = here.arrived(DATA)
+
+    def overtake() -> None:
+        here.near_uploads.change(here.now(file), {"filename": "b"})
+        here.near_files.save(here.now(file), lease_holder="job-2")
+
+    here.proxy.fail("PutItem", *[network.pass_on] * 3, network.before(overtake))
+    assert run(job(here), file, version) is None
+    assert (here.now(file).lease_holder, here.now(file).filename) == ("job-2", "b")
+
+
+def test_renaming_does_not_keep_a_lost_upload_alive(here: World) -> None:
+    """On its last message a file that S3 knows nothing of fails, whoever renames it at this moment."""
+    file = here.near_files.save(here.sent(DATA, size=len(DATA)), status=Status.ASSEMBLING, upload_id="gone")
+    here.near_objects.delete(file.key)
+    change = network.before(lambda: here.near_uploads.change(here.now(file), {"filename": "b"}))
+    here.proxy.fail("PutItem", change)
+    assemble(here.files, here.objects, file.owner, file.id, 60.0, last=True)
+    assert (here.now(file).reason, here.now(file).filename) == ("upload_missing", "b")
 
 
 def test_a_failure_is_not_taken_for_a_take_over(here: World) -> None:

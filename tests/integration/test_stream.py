@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
@@ -184,6 +185,57 @@ def test_direct_is_the_bytes_from_s3(stack: Stack, ready: Ready) -> None:
     head = httpx.head(url, follow_redirects=True, trust_env=False, timeout=journey.PATIENCE_SECONDS)
     assert (head.status_code, head.headers["content-length"]) == (200, str(len(ready.data)))
     assert get(answer.headers["location"], Range="bytes=5-9").content == ready.data[5:10]
+
+
+def test_preconditions_of_time(api: httpx.Client) -> None:
+    """Last-Modified is when the bytes were there, whatever was renamed since; it asks and answers as an ETag does."""
+    began = time.time()
+    file = journey.ended(api, journey.upload(api, b"whole"))
+    url = file["links"]["content"]
+    first = get(url)
+    moment = first.headers["last-modified"]
+    assert began - 1 <= parsedate_to_datetime(moment).timestamp() <= time.time()
+    api.patch(f"/files/{file['id']}", json={"filename": "b"}).raise_for_status()
+    assert get(url).headers["last-modified"] == moment
+    assert get(url, **{"If-Modified-Since": moment}).status_code == 304
+    early = "Sat, 01 Jan 2000 00:00:00 GMT"
+    problem(get(url, **{"If-Unmodified-Since": early}), 412, "precondition_failed")
+    ranged = {"Range": "bytes=1-2"}
+    assert [get(url, **ranged, **{"If-Range": when}).status_code for when in (moment, early)] == [206, 200]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "how"),
+    [("image/png", "inline"), ("text/plain", "inline"), ("image/svg+xml", "attachment"), ("text/html", "attachment")],
+)
+def test_what_is_safe_is_shown_in_place(api: httpx.Client, content_type: str, how: str) -> None:
+    """Streamed and by S3; the rest stays a download, and a browser gives none of it an origin."""
+    file = api.put("/files/a.x", content=b"x", headers={"Content-Type": content_type}).json()
+    url = file["links"]["content"]
+    for asked, expected in (
+        ("", "attachment"),
+        ("&disposition=attachment", "attachment"),
+        ("&disposition=inline", how),
+    ):
+        for direct in ("", "&direct=1"):
+            answer = get(url + asked + direct)
+            assert answer.status_code == (307 if direct else 200)
+            sent = get(answer.headers["location"]) if direct else answer
+            assert (sent.content, sent.headers["content-type"]) == (b"x", content_type)
+            assert sent.headers["content-disposition"] == f'{expected}; filename="a.x"'
+            if not direct:
+                assert sent.headers["content-security-policy"] == "sandbox"
+                assert sent.headers["x-content-type-options"] == "nosniff"
+    problem(get(f"{url}&disposition=other"), 422, "invalid_request")
+
+
+def test_a_page_may_ask_with_dates(stack: Stack) -> None:
+    """The CORS rules of the Function URL let the conditions in."""
+    for condition in ("if-modified-since", "if-unmodified-since", "if-range", "if-match", "if-none-match", "range"):
+        asked = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "GET"}
+        asked["Access-Control-Request-Headers"] = condition
+        answer = httpx.options(f"{stack.stream}/files/x/content", headers=asked, trust_env=False)
+        assert condition in answer.headers["access-control-allow-headers"]
 
 
 def test_declared_digest_that_is_wrong_fails_the_file(api: httpx.Client) -> None:

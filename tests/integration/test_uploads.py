@@ -72,6 +72,7 @@ def later(monkeypatch: pytest.MonkeyPatch, moment: int) -> None:
     """It is this moment (epoch seconds) for who reads and writes records."""
     clock = SimpleNamespace(time=lambda: float(moment), time_ns=lambda: moment * 10**9)
     monkeypatch.setattr("sluice.files.time", clock)
+    monkeypatch.setattr("sluice.listing.time", clock)
 
 
 def version_of(here: World, file: File) -> Version:

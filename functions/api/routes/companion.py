@@ -6,18 +6,23 @@ Uppy sends no token across origins, so the path carries a capability to upload. 
 the file's; it sends the key along, and both have to be those of one record. The client alone decides how it cuts a
 file, and tells the size only where the page puts it into the metadata (`size`, in bytes): so its URLs are not locked to
 a part's size, and everything is checked when it completes.
+
+Of a folder that was dropped upon it, Uppy tells each file's path in the metadata (`relativePath`), the file's name at
+its end. Metadata is whatever the page and its plugins put there: what cannot be kept is left out, and no upload fails
+for it.
 """
 
+import json
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 
 from functions.api import auth
@@ -26,12 +31,17 @@ from functions.api.bodies import Route
 from functions.api.connections import uploads
 from functions.api.parts import MAX_NUMBERS_CHARACTERS, part_numbers
 from functions.api.routes import links
-from functions.api.schemas import CompletedPart, CreateFile
+from functions.api.schemas import CompletedPart, CreateFile, check_folder, check_metadata
 from sluice import limits, media_types, problems, settings
-from sluice.errors import FileNotFound, Problem, WrongState
+from sluice.answers import Answer
+from sluice.errors import FileNotFound, InvalidFolder, Problem, WrongState
 from sluice.files import File, Mode, Status
 
 SIZE = re.compile(r"\d{1,15}", re.ASCII)
+MEMBER = re.compile(r"metadata\[(.+)\]")  # of the metadata in a query
+# Of the metadata what is a member of the file itself, or says where it is.
+ELSEWHERE = {"name", "type", "size", "relativePath"}
+NOTHING = {"null", "undefined"}  # as JavaScript makes text of it
 bucket = settings.BUCKET_NAME.read()
 
 
@@ -113,23 +123,21 @@ Upload = Annotated[File, Depends(own_upload)]
 
 @router.get("/params")
 def one_post(
+    request: Request,
     asking: Guest,
     filename: str,
     kind: Annotated[str | None, Query(alias="type")] = None,
-    metadata_size: Annotated[str | None, Query(alias="metadata[size]")] = None,
 ) -> dict[str, Any]:
     """A form for the whole file. Nobody says when it has been sent: S3's event does."""
-    size = _size(metadata_size)
-    wanted = _described(filename, kind, size or 0)
-    form = uploads.sign_post(uploads.begin_as_cut(asking, wanted, Mode.SINGLE, sized=size is not None))
+    members = [(MEMBER.fullmatch(name), value) for name, value in request.query_params.items()]
+    metadata = {match[1]: value for match, value in members if match}
+    form = uploads.sign_post(uploads.begin_as_cut(asking, _described(filename, kind, metadata), Mode.SINGLE))
     return {"method": "POST", "url": form.url, "fields": form.fields, "expires": _seconds_until(form.expires_at)}
 
 
 @router.post("/multipart")
 def begin(asking: Guest, new: NewUpload) -> dict[str, str]:
-    size = _size((new.metadata or {}).get("size"))
-    wanted = _described(new.filename, new.type, size or 0)
-    file = uploads.begin_as_cut(asking, wanted, Mode.MULTIPART, sized=size is not None)
+    file = uploads.begin_as_cut(asking, _described(new.filename, new.type, new.metadata or {}), Mode.MULTIPART)
     return {"key": file.key, "uploadId": file.id, "bucket": bucket}
 
 
@@ -175,22 +183,49 @@ def give_up(file: Upload) -> dict[str, str]:
     return {}
 
 
-def _refusal(problem: Problem) -> JSONResponse:
+def _refusal(problem: Problem) -> Answer:
     status = 400 if problem.status == 422 else problem.status
     refusal = Refusal(error=problem.detail, message=problem.detail, code=problem.code)
-    return JSONResponse(refusal.model_dump(), status, problem.headers)
+    return Answer(refusal.model_dump(), status, problem.headers)
 
 
-def _described(filename: str, kind: str | None, size: int) -> CreateFile:
+def _described(filename: str, kind: str | None, metadata: Mapping[str, Any]) -> CreateFile:
     """The file, with a type that its name suggests where the browser knew none.
 
     Then the browser says nothing, Uppy `application/octet-stream`, and Uppy 5 may say "undefined".
     """
+    told: dict[str, Any] = {"filename": filename, "size": _size(metadata.get("size"))}
+    told |= {"folder": folder(metadata.get("relativePath")), "metadata": kept(metadata)}
     known = "" if kind == media_types.UNKNOWN else kind or ""
     try:
-        return CreateFile(filename=filename, size=size, content_type=known)
+        return CreateFile(**told, content_type=known)
     except ValidationError:
-        return CreateFile(filename=filename, size=size)
+        return CreateFile(**told)
+
+
+def folder(relative_path: object) -> str | None:
+    """The folders in front of the file's name, None where there are none, or none that can be kept."""
+    if not isinstance(relative_path, str) or relative_path in NOTHING:
+        return None
+    path = "/".join(segment for segment in relative_path.split("/")[:-1] if segment not in ("", "."))
+    try:
+        return check_folder(path) if path else None
+    except InvalidFolder:
+        return None
+
+
+def kept(metadata: Mapping[str, Any]) -> dict[str, str] | None:
+    """Those of its texts, numbers and truths that fit, the first ones first."""
+    found: dict[str, str] = {}
+    for name, value in metadata.items():
+        if name in ELSEWHERE or not isinstance(value, str | int | float):
+            continue
+        text = value if isinstance(value, str) else json.dumps(value)  # as JavaScript would say it
+        if text in NOTHING:
+            continue
+        with suppress(ValueError):  # too much, or half a character
+            found = check_metadata(found | {name: text})
+    return found or None
 
 
 def _size(value: object) -> int | None:

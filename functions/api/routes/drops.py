@@ -1,16 +1,19 @@
-"""Drops: open one, show it, end it."""
+"""Drops: open one, list them, show one to its owner or its guests, end it."""
 
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from functions.api import connections, openapi
-from functions.api.auth import OwnerOnly
+from functions.api import auth, connections, openapi
+from functions.api.auth import CurrentCaller, OwnerOnly
 from functions.api.bodies import Route
 from functions.api.routes import links
 from functions.api.schemas import CreateDrop
 from sluice.drops import Drop
+from sluice.errors import DropNotFound
+
+MAX_PAGE = 100  # drops in one page of the list, as of files
 
 router = APIRouter(route_class=Route)
 
@@ -23,6 +26,8 @@ def open_drop(request: Request, response: Response, owner: OwnerOnly, wanted: Cr
         max_files=wanted.max_files,
         max_file_bytes=wanted.max_file_bytes,
         content_types=None if wanted.content_types is None else tuple(wanted.content_types),
+        title=wanted.title,
+        message=wanted.message,
         expires_at=int(time.time()) + wanted.expires_in,
     )
     connections.drops.create(drop)
@@ -33,14 +38,33 @@ def open_drop(request: Request, response: Response, owner: OwnerOnly, wanted: Cr
     return drop.public() | shown | {"links": page}
 
 
+@router.get("/drops", **openapi.LIST_DROPS)
+def list_drops(
+    request: Request,
+    owner: OwnerOnly,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """The owner's drops that have not ended, newest first."""
+    page, following = connections.drops.page(owner.owner, limit, cursor)
+    return {"items": [serialize(request, drop) for drop in page], "next": following}
+
+
 @router.get("/drops/{id}", **openapi.SHOW_DROP)
-def show_drop(request: Request, owner: OwnerOnly, drop_id: Annotated[str, Path(alias="id")]) -> dict[str, Any]:
-    """The drop, without its capability, which was told once."""
-    drop = connections.drops.get(owner.owner, drop_id)
-    return drop.public() | {"links": {"self": f"{links.base_url(request)}/drops/{drop.id}"}}
+def show_drop(request: Request, caller: CurrentCaller, drop_id: Annotated[str, Path(alias="id")]) -> dict[str, Any]:
+    """The drop, without its capability, which was told once; to whoever holds that, what a guest may know."""
+    if caller.drop is None:
+        return serialize(request, connections.drops.get(auth.owner_only(caller).owner, drop_id))
+    if caller.drop != drop_id:
+        raise DropNotFound("There is no drop with this id, or it has ended.", id=drop_id[:40])
+    return connections.drops.get(caller.owner, drop_id).for_guests()
 
 
 @router.delete("/drops/{id}", status_code=204, **openapi.END_DROP)
 def end_drop(owner: OwnerOnly, drop_id: Annotated[str, Path(alias="id")]) -> None:
     """End the drop, and with it every capability that was given out for it. Its files stay."""
     connections.drops.end(connections.drops.get(owner.owner, drop_id))
+
+
+def serialize(request: Request, drop: Drop) -> dict[str, Any]:
+    return drop.public() | {"links": {"self": f"{links.base_url(request)}/drops/{drop.id}"}}

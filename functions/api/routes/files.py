@@ -1,4 +1,4 @@
-"""Files: begin, show, list, sign, complete, delete."""
+"""Files: begin, show, list, change, sign, complete, delete."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -9,11 +9,11 @@ from functions.api import openapi
 from functions.api.auth import CurrentCaller, OwnerOnly, OwnFile
 from functions.api.bodies import Route
 from functions.api.connections import listing, uploads
-from functions.api.parts import FIRST_PARTS, MAX_NUMBERS_CHARACTERS, check_part_numbers, part_numbers
+from functions.api.parts import FIRST_PARTS, MAX_NUMBERS_CHARACTERS, check_part_numbers, lock, most_parts, part_numbers
 from functions.api.routes.links import serialize
-from functions.api.schemas import CompleteFile, CreateFile, SignParts
+from functions.api.schemas import ChangeFile, CompleteFile, CreateFile, SignParts, check_folder
 from sluice.files import File, Status
-from sluice.limits import MAX_FILENAME_CHARACTERS, MAX_FOLDER_BYTES, MAX_ID_CHARACTERS
+from sluice.limits import MAX_FILENAME_CHARACTERS, MAX_ID_CHARACTERS
 from sluice.listing import Filter
 from sluice.objects import Part
 
@@ -30,9 +30,9 @@ def transfer(file: File, arrived: Sequence[Part], numbers: str | None = None) ->
         wanted = []  # nobody but the client knows what is to be signed
     elif numbers is None:
         have = {part.number for part in arrived}
-        wanted = [number for number in range(1, file.part_count + 1) if number not in have][:FIRST_PARTS]
+        wanted = [number for number in range(1, most_parts(file) + 1) if number not in have][:FIRST_PARTS]
     else:
-        wanted = part_numbers(numbers, file.part_count)
+        wanted = part_numbers(numbers, most_parts(file))
     return {"parts": uploads.sign(file, wanted), "received": received(arrived)}
 
 
@@ -52,10 +52,12 @@ def create(request: Request, response: Response, caller: CurrentCaller, wanted: 
 
 def wanted_files(
     status: Status | None = None,
-    folder: Annotated[str | None, Query(max_length=MAX_FOLDER_BYTES)] = None,
-    drop: Annotated[str | None, Query(max_length=MAX_ID_CHARACTERS)] = None,
+    folder: str | None = None,
+    drop: Annotated[str | None, Query(min_length=1, max_length=MAX_ID_CHARACTERS)] = None,
     q: Annotated[str | None, Query(min_length=1, max_length=MAX_FILENAME_CHARACTERS)] = None,
 ) -> Filter:
+    if folder:
+        check_folder(folder)
     return Filter(status=status, folder=folder, drop=drop, q=q)
 
 
@@ -78,6 +80,12 @@ def show(request: Request, caller: CurrentCaller, file: OwnFile) -> dict[str, An
     return serialize(request, caller, file)
 
 
+@router.patch("/files/{id}", **openapi.CHANGE)
+def change(request: Request, caller: OwnerOnly, file: OwnFile, wanted: ChangeFile) -> dict[str, Any]:
+    """Another name, folder or metadata, while it is uploaded, hashed, or ready."""
+    return serialize(request, caller, uploads.change(file, wanted.model_dump(exclude_unset=True)))
+
+
 @router.get("/files/{id}/parts", **openapi.PARTS)
 def parts(file: OwnFile, numbers: Numbers = None) -> dict[str, Any]:
     """Fresh URLs for these parts, at most 1,000; without `numbers`, for the first 100 that are missing."""
@@ -88,9 +96,11 @@ def parts(file: OwnFile, numbers: Numbers = None) -> dict[str, Any]:
 def locked_parts(file: OwnFile, wanted: SignParts) -> dict[str, Any]:
     """Fresh URLs for parts of a file with a `part_digest`, each of which takes the bytes of this digest alone."""
     digests = {part.number: part.digest for part in wanted.parts}
-    check_part_numbers(digests, file.part_count)
-    signed = uploads.sign(file, sorted(digests), digests)
-    return {"parts": signed, "received": received(uploads.received(file, digests))}
+    check_part_numbers(digests, most_parts(file))
+    for digest in digests.values():
+        lock(file, digest)
+    arrived = uploads.received(file, digests)
+    return {"parts": uploads.sign(file, sorted(digests), digests), "received": received(arrived)}
 
 
 @router.post("/files/{id}/complete", status_code=202, **openapi.COMPLETE)
@@ -99,7 +109,7 @@ def complete(
 ) -> dict[str, Any]:
     """Make the parts one object, as often as asked. Without `parts` the server asks S3 which there are."""
     body = body or CompleteFile()
-    return serialize(request, caller, uploads.complete(file, body.parts, body.digests))
+    return serialize(request, caller, uploads.complete(file, body.parts, body.digests, body.size))
 
 
 @router.delete("/files/{id}", status_code=204, **openapi.DELETE)

@@ -29,7 +29,9 @@ _names = {"sha-256", *filter(digests.available, settings.HASH_DIGESTS.read())}
 
 
 @router.put("/files/{filename}", status_code=201, **openapi.PUT_SMALL_FILE)
-async def put_small_file(request: Request, response: Response, caller: Owner, filename: str) -> dict[str, Any]:
+async def put_small_file(
+    request: Request, response: Response, caller: Owner, filename: str, folder: str | None = None
+) -> dict[str, Any]:
     """A small file in one request."""
     key = _idempotency_key(request)
     promised = content_digest.promised(request.headers)
@@ -42,7 +44,8 @@ async def put_small_file(request: Request, response: Response, caller: Owner, fi
     content_digest.check(promised, found)
     content_type = request.headers.get("content-type", "")
     try:
-        wanted = CreateFile(filename=filename, size=len(body), content_type=content_type, digests=promised)
+        told: dict[str, Any] = {"content_type": content_type, "digests": promised, "folder": folder}
+        wanted = CreateFile(filename=filename, size=len(body), **told)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
     file = await run_in_threadpool(_store, caller, wanted, bytes(body), found["sha-256"], key)

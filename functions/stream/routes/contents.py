@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
@@ -20,16 +20,21 @@ router = APIRouter()
 
 
 @router.api_route("/files/{id}/content", methods=["GET", "HEAD"], response_model=None)
-def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))], direct: bool = False) -> Response:
+def send(
+    request: Request,
+    file: Annotated[File, Depends(allowed(Use.CONTENT))],
+    direct: bool = False,
+    disposition: Literal["attachment", "inline"] = "attachment",
+) -> Response:
     if not content.available(file, direct=direct):
         raise NotReady(f"The file is {file.status}.", state=file.status, reason=file.reason)
-    headers = content.headers(file)
+    headers = content.headers(file, inline=disposition == "inline" and content.can_be_shown(file.content_type))
     if content.not_modified(file, request.headers):
         return Response(status_code=304, headers=headers)
     source = stored.Stored(connections.files, connections.objects, file)
     if direct:
         source.check()
-        return redirect(request, file, source)
+        return redirect(request, file, source, headers["Content-Disposition"])
     # RFC 9110, section 14.2: only GET has ranges.
     ranged = content.byte_range(file, request.headers) if request.method == "GET" else None
     start, stop = ranged or (0, file.size)
@@ -42,13 +47,12 @@ def send(request: Request, file: Annotated[File, Depends(allowed(Use.CONTENT))],
         return Response(status_code=status, headers=headers)
     if start == stop or stop - start > connections.stream_limit:
         source.check()
-        return redirect(request, file, source)
+        return redirect(request, file, source, headers["Content-Disposition"])
     return Body(source.chunks(start, stop, partial(seconds_left, request)), status, headers)
 
 
-def redirect(request: Request, file: File, source: stored.Stored) -> Response:
+def redirect(request: Request, file: File, source: stored.Stored, disposition: str) -> Response:
     """To S3, for the method of the request: it sends what is too much for a stream, and what has no bytes."""
-    disposition = content.disposition(file.filename)
     signed = connections.objects.sign_get(source.version, file.content_type, disposition, request.method)
     # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
     headers = {"Location": signed.url, "Cache-Control": "no-store"}

@@ -1,14 +1,15 @@
 """Drops: letter boxes through which people without an account upload to an owner. They stand in the files' table.
 
-IAM actions: dynamodb:GetItem (get, took_at), dynamodb:PutItem (create), dynamodb:UpdateItem (end, and whoever writes
-what `claim` says).
+IAM actions: dynamodb:GetItem (get, took_at), dynamodb:Query (page), dynamodb:PutItem (create), dynamodb:UpdateItem
+(end, and whoever writes what `claim` says).
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sluice.errors import DropNotFound
+from sluice.errors import DropNotFound, InvalidCursor
 from sluice.files import ID, TOMBSTONE_DAYS, new_id, now, rfc3339
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # What was put while the drop took files may be announced as late as the queue keeps a message.
 REMEMBERED_SECONDS = TOMBSTONE_DAYS * 86_400
 PARTITION = "drops/"  # and the owner: no owner has a slash, so no list of files ever meets a drop
+PAGE_READS = 10  # of the table for one page
+READ = 100  # drops in one read: ended ones are among them for days
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +32,8 @@ class Drop:
     max_files: int
     max_file_bytes: int | None = None
     content_types: tuple[str, ...] | None = None
+    title: str | None = None  # what people are shown who come through
+    message: str | None = None
     files: int = 0  # that were ever begun, whatever became of them
     created_at: str = field(default_factory=now)
     expires_at: int  # epoch seconds
@@ -38,8 +43,15 @@ class Drop:
         shown: dict[str, Any] = {name: getattr(self, name) for name in _PUBLIC}
         return shown | {"expires_at": rfc3339(self.expires_at)}
 
+    def for_guests(self) -> dict[str, Any]:
+        """What whoever comes through it may know: nothing of other guests but that the drop may be full."""
+        shown: dict[str, Any] = {name: getattr(self, name) for name in _FOR_GUESTS}
+        left = max(0, self.max_files - self.files)
+        return shown | {"files_left": left, "expires_at": rfc3339(self.expires_at)}
 
-_PUBLIC = ("id", "max_files", "max_file_bytes", "content_types", "files", "created_at")
+
+_FOR_GUESTS = ("title", "message", "max_file_bytes", "content_types")
+_PUBLIC = ("id", *_FOR_GUESTS, "max_files", "files", "created_at")
 
 
 class Drops:
@@ -63,6 +75,7 @@ class Drops:
             item["max_file_bytes"] = {"N": str(drop.max_file_bytes)}
         if drop.content_types is not None:
             item["content_types"] = {"L": [{"S": name} for name in drop.content_types]}
+        item |= {name: {"S": text} for name in ("title", "message") if (text := getattr(drop, name))}
         self._client.put_item(TableName=self._table, Item=item)
 
     def get(self, owner: str, drop_id: str) -> Drop:
@@ -74,17 +87,37 @@ class Drops:
         # DynamoDB removes what has expired up to two days late.
         if item is None or int(item["expires_at"]["N"]) <= time.time():
             raise DropNotFound("There is no drop with this id, or it has ended.", id=drop_id[:40])
-        most, types = item.get("max_file_bytes"), item.get("content_types")
-        return Drop(
-            owner=owner,
-            id=drop_id,
-            max_files=int(item["max_files"]["N"]),
-            max_file_bytes=int(most["N"]) if most else None,
-            content_types=tuple(name["S"] for name in types["L"]) if types else None,
-            files=int(item["files"]["N"]),
-            created_at=item["created_at"]["S"],
-            expires_at=int(item["expires_at"]["N"]),
-        )
+        return _drop(owner, item)
+
+    def page(self, owner: str, limit: int, cursor: str | None = None) -> tuple[list[Drop], str | None]:
+        """At most `limit` of the owner's drops that have not ended, newest first, and the cursor of the next page.
+
+        Where most have ended a page may be short, or even empty, and still have a next one. Raises InvalidCursor.
+        """
+        if cursor is not None and not ID.fullmatch(cursor):
+            raise InvalidCursor("Take `next` of the page before as it is.")
+        found: list[Drop] = []
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "#owner = :owner",
+            "FilterExpression": "expires_at > :now",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": {":owner": {"S": PARTITION + owner}} | _numbers({":now": int(time.time())}),
+            "ScanIndexForward": False,
+            "Limit": max(limit, READ),
+        }
+        for _ in range(PAGE_READS):
+            if cursor:
+                query["ExclusiveStartKey"] = _key(owner, cursor)
+            answer = self._client.query(**query)
+            found += [_drop(owner, item) for item in answer["Items"]]
+            cursor = answer.get("LastEvaluatedKey", {}).get("id", {}).get("S")
+            if len(found) > limit:
+                found = found[:limit]
+                cursor = found[-1].id
+            if cursor is None or len(found) == limit:
+                break
+        return found, cursor
 
     def end(self, drop: Drop) -> None:
         """Let nobody in any more. What came through stays the owner's."""
@@ -113,6 +146,22 @@ class Drops:
                 "ExpressionAttributeValues": _numbers({":one": 1, ":now": int(time.time())}),
             }
         }
+
+
+def _drop(owner: str, item: Mapping[str, Any]) -> Drop:
+    most, types = item.get("max_file_bytes"), item.get("content_types")
+    return Drop(
+        owner=owner,
+        id=item["id"]["S"],
+        max_files=int(item["max_files"]["N"]),
+        max_file_bytes=int(most["N"]) if most else None,
+        content_types=tuple(name["S"] for name in types["L"]) if types else None,
+        title=item.get("title", {}).get("S"),
+        message=item.get("message", {}).get("S"),
+        files=int(item["files"]["N"]),
+        created_at=item["created_at"]["S"],
+        expires_at=int(item["expires_at"]["N"]),
+    )
 
 
 def _numbers(values: dict[str, int]) -> dict[str, Any]:

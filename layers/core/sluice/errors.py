@@ -64,6 +64,10 @@ class InvalidFilename(Problem):
     code, status, title = "invalid_filename", 422, "The filename cannot be kept"
 
 
+class InvalidFolder(Problem):
+    code, status, title = "invalid_folder", 422, "The folder cannot be kept"
+
+
 class InvalidPartNumber(Problem):
     code, status, title = "invalid_part_number", 422, "There is no such part"
 

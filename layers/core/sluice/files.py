@@ -112,6 +112,7 @@ class File:
     reason: str | None = None  # why it failed
     created_at: str = field(default_factory=now)
     updated_at: str = field(default_factory=now)
+    arrived_at: str | None = None  # when all its bytes were there, which then never change
     expires_at: int | None = None  # epoch seconds: an upload that is not finished by then is over
     forget_at: int | None = None  # epoch seconds, DynamoDB's TTL: the record of what came to nothing goes by itself
     upload_id: str | None = None
@@ -184,7 +185,7 @@ EXPIRED = "expired"  # why an upload is aborted that nobody finished in time
 UPLOAD_MISSING = "upload_missing"  # why a file failed that S3 knows neither an upload nor an object of
 _PRIVATE = {
     *("owner", "declared", "forget_at", "upload_id", "size_limit", "own_parts", "capability", "crc32"),
-    *("composite", "resumed", "lease_holder", "lease_until", "digest_states", "attempts", "rereads"),
+    *("arrived_at", "composite", "resumed", "lease_holder", "lease_until", "digest_states", "attempts", "rereads"),
 }
 # What DynamoDB gives back as Decimal.
 _NUMBERS = {
@@ -253,9 +254,12 @@ class Files:
         status = changes.get("status", file.status)
         if status not in TRANSITIONS[file.status]:
             raise WrongState(f"A file that is {file.status} cannot become {status}.", state=file.status)
+        moment = now()
         if status is not Status.UPLOADING:
             changes["fingerprint"] = None
-        changed = replace(file, **changes, revision=file.revision + 1, updated_at=now())
+        if status in (Status.HASHING, Status.READY) and status is not file.status and file.arrived_at is None:
+            changes["arrived_at"] = moment
+        changed = replace(file, **changes, revision=file.revision + 1, updated_at=moment)
         self._put(changed, "revision = :read", {":read": {"N": str(file.revision)}}, claims)
         return changed
 

@@ -33,6 +33,9 @@ DROP_ENDED = "drop_ended"  # why an upload is aborted that arrived after its dro
 # comes again after the queue's visibility timeout, it is nearly three hours until then.
 ATTEMPTS = 10
 
+# Of a record what its sender or its owner may change at any time, also while a job is at the file.
+OF_PEOPLE = ("declared", "filename", "folder", "metadata")
+
 logger = Logger()
 
 
@@ -284,7 +287,9 @@ class Job:
     def _composite(self, head: Head) -> tuple[str, int] | None:
         """The digest and the size of the parts to see through, where S3 or the sender has a digest of theirs."""
         name = head.composite.name if head.composite else self._file.part_digest
-        if self._file.own_parts is not None or not name or not available(name):
+        # Where a client has cut the file as it likes, only parts of one size are vouched for: the record has that.
+        as_cut = self._file.own_parts is not None and not self._file.composite
+        if as_cut or not name or not available(name):
             return None
         return (name, self._file.part_size) if head.composite or self._file.composite else None
 
@@ -403,19 +408,21 @@ class Job:
         return self._save(status=status, digest_states={}, **_NO_LEASE, **changes)
 
     def _save(self, **changes: Any) -> bool:
-        """Write, also where the sender has declared digests meanwhile: those stay. Raises Conflict for all else.
+        """Write, also where people have changed what is theirs meanwhile: that stays. Raises Conflict for all else.
 
-        False where nothing was written, because a file that is to be `ready` has to be compared with them first.
+        False where nothing was written, because a file that is to be `ready` has to be compared with digests that its
+        sender has declared meanwhile.
         """
         try:
             self._file = self._files.save(self._file, **changes)
         except Conflict:
             now = self._files.get(self._file.owner, self._file.id)
-            ours = replace(self._file, revision=now.revision, updated_at=now.updated_at, declared=now.declared)
-            if now.declared == self._file.declared or now != ours:
+            theirs = {name: getattr(now, name) for name in OF_PEOPLE}
+            if now != replace(self._file, revision=now.revision, updated_at=now.updated_at, **theirs):
                 raise
+            declared = now.declared != self._file.declared
             self._file = now
-            if changes.get("status") in ENDED and changes.get("reason") is None:
+            if declared and changes.get("status") in ENDED and changes.get("reason") is None:
                 return False
             return self._save(**changes)
         return True

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PAGE_READS = 10  # of the table or an index for one answer
 FILTERED_READ = 100  # records looked at in one read of a filtered list: about 100 KB, 13 read units
 NAMES_READ = 2_000  # entries of the index in one read for a part of a name: about 400 KB, 50 read units
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_SORT_KEY_BYTES = 1_024
 WALKED = 100  # files in one page for whoever wants all of them
 # What seen() shows as another state than is written.
 FILTERS = {
@@ -124,7 +126,9 @@ class Listing:
         """Entries first, then the records that they name: these tell whether the file is still wanted."""
         found: list[File] = []
         after = cursor
-        if after is not None and not (after.startswith(index.prefix) and ID.fullmatch(after[-26:])):
+        if after is not None and not (
+            len(after.encode()) <= MAX_SORT_KEY_BYTES and after.startswith(index.prefix) and ID.fullmatch(after[-26:])
+        ):
             raise InvalidCursor("Take `next` of the page before, with the same filter, as it is.")
         query: dict[str, Any] = {"TableName": self._table, "ScanIndexForward": False, **index.query}
         for _ in range(PAGE_READS):

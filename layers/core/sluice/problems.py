@@ -7,9 +7,9 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from sluice.answers import Answer
 from sluice.errors import Busy, InvalidJson, InvalidRequest, Problem, problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,16 +24,16 @@ def install(app: FastAPI) -> None:
     """Let `app` answer all its errors as problems."""
 
     @app.exception_handler(Problem)
-    def _problem(_: Request, error: Problem) -> JSONResponse:
+    def _problem(_: Request, error: Problem) -> Answer:
         return answer(error)
 
     @app.exception_handler(RequestValidationError)
-    def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    def _invalid(_: Request, error: RequestValidationError) -> Answer:
         return answer(of_request(error))
 
     # Starlette's own: no such route, method not allowed.
     @app.exception_handler(HTTPException)
-    def _http(_: Request, error: HTTPException) -> JSONResponse:
+    def _http(_: Request, error: HTTPException) -> Answer:
         status = HTTPStatus(error.status_code)
         # FastAPI's word for JSON that Python does not hold: no UTF-8, numbers of thousands of digits.
         if status is HTTPStatus.BAD_REQUEST:
@@ -43,12 +43,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ClientError)
     @app.exception_handler(BotoCoreError)
-    def _aws(request: Request, error: ClientError | BotoCoreError) -> JSONResponse:
+    def _aws(request: Request, error: ClientError | BotoCoreError) -> Answer:
         busy = of_aws(error)
         return answer(busy) if busy else _unexpected(request, error)
 
     @app.exception_handler(Exception)
-    def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    def _unexpected(_: Request, error: Exception) -> Answer:
         logger.error("unexpected", exc_info=error)
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         return _json(problem("internal_error", status.value, status.phrase, "The failure was logged."), {})
@@ -80,9 +80,9 @@ def of_aws(error: ClientError | BotoCoreError) -> Busy | None:
     return Busy(AGAIN)
 
 
-def answer(error: Problem) -> JSONResponse:
+def answer(error: Problem) -> Answer:
     return _json(error.document(), error.headers)
 
 
-def _json(document: dict[str, Any], headers: dict[str, str]) -> JSONResponse:
-    return JSONResponse(document, document["status"], headers, media_type=MEDIA_TYPE)
+def _json(document: dict[str, Any], headers: dict[str, str]) -> Answer:
+    return Answer(document, document["status"], headers, media_type=MEDIA_TYPE)

@@ -1,5 +1,5 @@
 // What a page of somebody else's does with Uppy. Its URL says how, so that a reloaded page does the same:
-// endpoint, and if wanted multipart (true or false), chunk (bytes), limit, sized, retriever.
+// endpoint, and if wanted multipart (true or false), chunk (bytes), limit, sized, folder, retriever.
 
 const asked = new URLSearchParams(location.search)
 
@@ -31,7 +31,11 @@ export function open(Uppy, AwsS3, GoldenRetriever, endpoint) {
   }
 
   document.querySelector('input').addEventListener('change', (chosen) => {
-    for (const file of chosen.target.files) uppy.addFile({ name: file.name, type: file.type, data: file })
+    for (const file of chosen.target.files) {
+      // As Uppy's Dashboard tells it of a folder that was dropped upon it, and null of a single file.
+      const relativePath = asked.has('folder') ? `${asked.get('folder')}/${file.name}` : null
+      uppy.addFile({ name: file.name, type: file.type, data: file, meta: { relativePath, caption: 'Ü & 雪' } })
+    }
   })
   Object.assign(window, { uppy, happened, upload, results, stored })
 

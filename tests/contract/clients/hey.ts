@@ -2,8 +2,8 @@
 import { createClient } from "./generated/hey/client/index.js";
 import { client } from "./generated/hey/client.gen.js";
 import {
-  completeFile, createCapability, createDrop, createFile, deleteDrop, deleteFile, digestBody, getContent, getDrop,
-  getEvents, getFile, getHealth, listFiles, listParts, putSmallFile,
+  changeFile, completeFile, createCapability, createDrop, createFile, deleteDrop, deleteFile, digestBody, getContent,
+  getDrop, getEvents, getFile, getHealth, listDrops, listFiles, listParts, putSmallFile,
 } from "./generated/hey/sdk.gen.js";
 import { api, bytes, capability, check, put, sha256, stream, token } from "./journey.js";
 
@@ -41,11 +41,17 @@ const drop = (await createDrop({ body: { max_files: 1, expires_in: 60 }, throwOn
 const guest = createClient({ baseUrl: api, auth: () => drop.capability });
 const guests = (await createFile({ client: guest, body: { filename: "a", size: 1 }, throwOnError: true })).data;
 check(guests.links.content === undefined, "a guest has no link to the content");
-check((await getDrop({ path: { id: drop.id }, throwOnError: true })).data.files === 1, "the drop has one file");
+const shown = (await getDrop({ path: { id: drop.id }, throwOnError: true })).data;
+check("files" in shown && shown.files === 1, "the drop has one file");
+const rules = (await getDrop({ client: guest, path: { id: drop.id }, throwOnError: true })).data;
+check("files_left" in rules && rules.files_left === 0, "and no room for another");
+check((await listDrops({ throwOnError: true })).data.items.some((one) => one.id === drop.id), "the drop is listed");
 await deleteDrop({ path: { id: drop.id }, throwOnError: true });
 check((await createCapability({ throwOnError: true })).data.capability !== "", "a capability needs no body");
 
-const listed = (await listFiles({ query: { limit: 100 }, throwOnError: true })).data.items;
+const moved = (await changeFile({ path, body: { folder: "hey/there" }, throwOnError: true })).data;
+check(moved.folder === "hey/there" && moved.filename === "hey.bin", "the file is in its folder");
+const listed = (await listFiles({ query: { folder: "hey" }, throwOnError: true })).data.items;
 check(listed.some((one) => one.id === file.id), "the file is listed");
 await deleteFile({ path, throwOnError: true });
 const gone = await getFile({ path });

@@ -15,8 +15,12 @@ export const bytes = new Uint8Array(randomBytes(9 * 1024 * 1024)); // two parts
 
 export const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
 
-export async function put(part: { url: string; offset: number; size: number; headers: { [name: string]: string } }) {
-  const body = bytes.subarray(part.offset, part.offset + part.size);
+// Where the size of the file is known, offset and size are numbers.
+type Part = { url: string; offset: number | null; size: number | null; headers: { [name: string]: string } };
+
+export async function put(part: Part) {
+  const offset = part.offset ?? 0;
+  const body = bytes.subarray(offset, part.size === null ? undefined : offset + part.size);
   const answer = await fetch(part.url, { method: "PUT", body, headers: part.headers });
   if (!answer.ok) throw new Error(await answer.text());
 }

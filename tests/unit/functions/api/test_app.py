@@ -81,6 +81,8 @@ ROUTES = [
     ("POST", "/files"),
     ("PUT", "/files/a.txt"),
     ("GET", f"/files/{'0' * 26}"),
+    ("PATCH", f"/files/{'0' * 26}"),
+    ("GET", "/drops"),
     ("GET", f"/files/{'0' * 26}/parts"),
     ("POST", f"/files/{'0' * 26}/parts"),
     ("POST", f"/files/{'0' * 26}/complete"),
@@ -113,7 +115,7 @@ def test_a_stranger_is_refused_whatever_the_body(client: TestClient, method: str
 def test_every_body_has_a_limit(api: ModuleType) -> None:
     """No route reads JSON but in the order of `Route`."""
     reading = [route for route in every(api.app.routes) if getattr(route, "body_field", None)]
-    assert len(reading) == 7
+    assert len(reading) == 8
     assert [route.path for route in reading if not hasattr(route, "authenticate")] == []
 
 

@@ -11,6 +11,7 @@ DOCS = Path(__file__).parents[4] / "docs"
 ELSEWHERE = {"page_not_built"}
 OPERATIONS = {
     *("createFile", "listFiles", "getFile", "listParts", "signParts", "completeFile", "deleteFile", "putSmallFile"),
+    *("changeFile", "listDrops"),
     *("digestBody", "createCapability", "createDrop", "getDrop", "deleteDrop", "getHealth"),
     *("getContent", "headContent", "getEvents"),
 }

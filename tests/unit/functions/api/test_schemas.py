@@ -6,10 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from functions.api.schemas import CompleteFile, CreateCapability, CreateDrop, CreateFile, SignParts, check_filename
+from functions.api.schemas import (
+    ChangeFile,
+    CompleteFile,
+    CreateCapability,
+    CreateDrop,
+    CreateFile,
+    SignParts,
+    check_filename,
+    check_folder,
+)
 from sluice.digests import SUPPORTED, Digests
-from sluice.errors import InvalidFilename
-from sluice.limits import MAX_CONTENT_TYPES
+from sluice.errors import InvalidFilename, InvalidFolder
+from sluice.limits import MAX_CONTENT_TYPES, MAX_FOLDER_BYTES, MAX_METADATA_BYTES
 
 GOOD: dict[str, Any] = {"filename": "a.txt", "size": 1}
 REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -112,7 +121,6 @@ def test_a_type_that_somebody_says_is_kept() -> None:
         {"size": 1.0},
         {"size": 1.5},
         {"size": True},
-        {"size": None},
         {"filename": 7},
         {"filename": None},
         {"owner": "alice"},
@@ -210,3 +218,79 @@ def test_one_strange_member_is_named() -> None:
     """As long as there are fewer than there could be."""
     with pytest.raises(ValidationError, match="owner"):
         CreateFile.model_validate(GOOD | {"owner": "alice"})
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a", "a/b", "2026/Übung 雪/🎉", "a" * 255, "/".join(["x" * 255] * 4), ".git/..a", "a b/ c", "x/" * 511 + "x"],
+)
+def test_a_folder_that_people_use_is_kept_as_it_is(path: str) -> None:
+    """Any names with slashes between them, up to 1,024 bytes."""
+    assert check_folder(path) == path
+    assert CreateFile(**GOOD, folder=path).folder == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/a", "a/", "a//b", ".", "..", "./a", "a/./b", "../a", "a/../b", "a/..", " ", "a/ /b", "a/\u3000"),
+        *("a\\b", "C:\\x", "..\\a", "a/b\\..\\c", "a\nb", "a/\0", "a/\x7f/b", "a/\x85", "\ud800", "a/\udc00/b"),
+        *(f"a/x{character}gnp" for character in REORDERING),
+        *("a" * 256, "b/" + "a" * 256, "/".join(["x" * 255] * 5), "é/" * 341 + "éé", "a/" * 512 + "a"),
+    ],
+)
+def test_a_folder_that_leads_elsewhere_or_misleads_is_refused(path: str) -> None:
+    """Absolute paths, segments that are empty or are no names, backslashes, and more than 1,024 bytes."""
+    with pytest.raises(InvalidFolder) as raised:
+        check_folder(path)
+    assert len(raised.value.detail) < 200
+    assert path not in raised.value.detail or len(path) < 4
+
+
+@given(st.text(st.characters() | st.sampled_from("/\\."), max_size=60))
+def test_what_is_kept_is_a_path_of_names(path: str) -> None:
+    """Whatever passes is made of segments each of which could be a filename."""
+    try:
+        kept = check_folder(path)
+    except InvalidFolder:
+        return
+    assert all(check_filename(segment) == segment for segment in kept.split("/"))
+    assert len(kept.encode()) <= MAX_FOLDER_BYTES
+
+
+@pytest.mark.parametrize("metadata", [{"a": "b"}, {"ü": "雪\n"}, {"k": ""}, {str(n): "x" * 100 for n in range(20)}])
+def test_metadata_is_kept_as_it_is(metadata: dict[str, str]) -> None:
+    """Texts by name, also empty ones."""
+    assert CreateFile(**GOOD, metadata=metadata).metadata == metadata
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        *({"a": 1}, {"a": None}, {"a": {}}, ["a"], "a", {"": "x"}, {"a": "\ud800"}, {"\ud800": "a"}),
+        *({str(n): "" for n in range(21)}, {"a": "x" * MAX_METADATA_BYTES}, {"é" * 1_000: "é" * 25}),
+    ],
+)
+def test_metadata_that_cannot_be_kept_is_refused(metadata: Any) -> None:
+    """What is no text, has no name, or is too much; with one fault, however much it is."""
+    with pytest.raises(ValidationError) as raised:
+        CreateFile(**GOOD, metadata=metadata)
+    assert raised.value.error_count() == 1
+
+
+def test_nothing_is_no_folder_and_no_metadata() -> None:
+    """An empty folder means none, as in the filter of the list."""
+    file = CreateFile(**GOOD, folder="", metadata={})
+    assert (file.folder, file.metadata) == (None, None)
+
+
+@pytest.mark.parametrize("changes", [{}, {"filename": "b"}, {"folder": None}, {"folder": "a", "metadata": {"a": "b"}}])
+def test_a_change_is_what_was_sent(changes: dict[str, Any]) -> None:
+    """What is left out is no change, and `null` is one."""
+    assert ChangeFile(**changes).model_dump(exclude_unset=True) == changes
+
+
+def test_a_file_keeps_a_name() -> None:
+    """`null` takes a folder away and no filename."""
+    with pytest.raises(ValidationError):
+        ChangeFile(filename=None)  # type: ignore[arg-type]  # what a client may send

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from email.message import Message
 from itertools import pairwise
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -21,9 +22,9 @@ from tests.unit.core.records import a_file
 DIGEST = hashlib.sha256(b"abcde").hexdigest()
 
 
-def ready(size: int = 5, data: bytes | None = None) -> File:
+def ready(size: int = 5, data: bytes | None = None, **more: Any) -> File:
     digest = DIGEST if data is None else hashlib.sha256(data).hexdigest()
-    return a_file(status=Status.READY, size=size, etag="abc-2", digests={"sha-256": digest, "md5": "0" * 32})
+    return a_file(status=Status.READY, size=size, etag="abc-2", digests={"sha-256": digest, "md5": "0" * 32}, **more)
 
 
 def kept(name: str) -> bool:
@@ -37,7 +38,8 @@ def kept(name: str) -> bool:
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=255).filter(kept)
 # RFC 6266 as we use it: a quoted string without escapes, then RFC 8187's ext-value of attr-chars and percent escapes.
 DISPOSITION = re.compile(
-    r'attachment; filename="([ !#-\[\]-~]*)"(?:; filename\*=UTF-8\'\'((?:%[0-9A-F]{2}|[A-Za-z0-9!#$&+.^_`|~-])+))?'
+    r'(?:attachment|inline); filename="([ !#-\[\]-~]*)"'
+    r"(?:; filename\*=UTF-8''((?:%[0-9A-F]{2}|[A-Za-z0-9!#$&+.^_`|~-])+))?"
 )
 
 
@@ -242,3 +244,103 @@ def test_a_buffer_is_passed_on_before_the_one_after_the_next_is_read() -> None:
     stream = checked(source(), ready(data=b"xxxx"))  # type: ignore[arg-type]  # a generator is iterable
     assert next(stream) == b"x"
     assert read == [0, 1]
+
+
+ARRIVED = "2026-11-21T10:00:00.900Z"  # the first second of which Last-Modified tells
+AT, BEFORE, AFTER = (f"Sat, 21 Nov 2026 {time} GMT" for time in ("10:00:00", "09:59:59", "10:00:01"))
+OTHER_FORMS = ("Saturday, 21-Nov-26 10:00:00 GMT", "Sat Nov 21 10:00:00 2026")
+NO_DATES = (
+    "",
+    "yesterday",
+    "2026-11-21T10:00:00Z",
+    f"{AT}, {AT}",
+    "0",
+    BEFORE[:-4],
+    f"{BEFORE[:-3]}+0100",
+    "Sat, 32 Nov",
+)
+TAG, OTHER = '"abc-2"', '"other"'
+
+
+def test_the_time_is_that_of_the_bytes() -> None:
+    """In whole seconds, never later than they came; a record of before times were kept tells none."""
+    assert content.headers(ready(arrived_at=ARRIVED, updated_at="2026-12-01T00:00:00.000Z"))["Last-Modified"] == AT
+    assert "Last-Modified" not in content.headers(ready())
+
+
+@pytest.mark.parametrize(
+    ("request_headers", "answer"),
+    [
+        ({"if-modified-since": AT}, 304),
+        ({"if-modified-since": AFTER}, 304),
+        ({"if-modified-since": BEFORE}, 200),
+        ({"if-unmodified-since": AT}, 200),
+        ({"if-unmodified-since": AFTER}, 200),
+        ({"if-unmodified-since": BEFORE}, 412),
+        ({"if-unmodified-since": BEFORE, "if-match": TAG}, 200),
+        ({"if-unmodified-since": AFTER, "if-match": OTHER}, 412),
+        ({"if-match": "*", "if-none-match": TAG}, 304),
+        ({"if-modified-since": AT, "if-none-match": OTHER}, 200),
+        ({"if-modified-since": BEFORE, "if-none-match": TAG}, 304),
+        ({"if-unmodified-since": BEFORE, "if-none-match": TAG}, 412),
+        ({"if-unmodified-since": AT, "if-modified-since": AT}, 304),
+        *(({"if-modified-since": text}, 304) for text in OTHER_FORMS),
+        *(({"if-modified-since": text}, 200) for text in NO_DATES),
+        *(({"if-unmodified-since": text}, 200) for text in NO_DATES),
+    ],
+)
+def test_preconditions_count_in_the_order_of_rfc_9110(request_headers: dict[str, str], answer: int) -> None:
+    """A date counts where no ETag stands beside it, in each of its three forms; what is no date does not count."""
+    file = ready(arrived_at=ARRIVED)
+    if answer == 412:
+        with pytest.raises(PreconditionFailed):
+            not_modified(file, request_headers)
+    else:
+        assert not_modified(file, request_headers) is (answer == 304)
+
+
+def test_dates_mean_nothing_for_a_file_without_one() -> None:
+    """RFC 9110, 13.1.3 and 13.1.4: then they are ignored."""
+    assert not not_modified(ready(), {"if-modified-since": AFTER, "if-unmodified-since": BEFORE})
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [*((text, (1, 3)) for text in (AT, *OTHER_FORMS)), *((text, None) for text in (BEFORE, AFTER, *NO_DATES))],
+)
+def test_a_range_of_a_time_is_sent_of_this_very_time(condition: str, expected: tuple[int, int] | None) -> None:
+    """If-Range compares strongly with a date as well: a later one does not do."""
+    assert byte_range(ready(arrived_at=ARRIVED), {"range": "bytes=1-2", "if-range": condition}) == expected
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *("image/png", "IMAGE/JPEG", "image/heic", "audio/mpeg", "video/webm;codecs=vp8,opus", "application/pdf"),
+        *("text/plain", "text/plain; charset=utf-8", "Text/Plain;"),
+    ],
+)
+def test_what_runs_nothing_can_be_shown(content_type: str) -> None:
+    """Images, audio, video, PDF and plain text, whatever their parameters."""
+    assert content.can_be_shown(content_type)
+    assert content.headers(ready(content_type=content_type), inline=True)["Content-Disposition"].startswith("inline; ")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *("image/svg+xml", "image/SVG+xml; x=image/png", "image/svg", "image/x+xml", "image/xml"),
+        *("text/html", "text/xml", "audio/", "video"),
+        *("application/xhtml+xml", "text/javascript", "text/css", "text/csv", "application/octet-stream", "image", ""),
+        *("application/x-shockwave-flash", "multipart/x-mixed-replace", "text/html;image/png", "text/plainx", "*/*"),
+    ],
+)
+def test_what_may_run_something_cannot(content_type: str) -> None:
+    """SVG is an image and may have scripts; what is not known to be safe is none."""
+    assert not content.can_be_shown(content_type)
+
+
+def test_nothing_that_is_shown_has_an_origin() -> None:
+    """As a download it does no harm either."""
+    for inline in (False, True):
+        assert content.headers(ready(), inline=inline)["Content-Security-Policy"] == "sandbox"

@@ -10,6 +10,7 @@ from fastapi.sse import ServerSentEvent
 from functions.stream import events
 from functions.stream.events import event_id, follow, revision_of
 from sluice.files import File, Files, Status, _to_item
+from sluice.limits import GIB
 from sluice.objects import Objects
 from tests.unit.core.records import a_file, client
 
@@ -140,6 +141,16 @@ def test_the_pause_is_as_long_as_the_lists_want_it(
     seen(uploading)
     least = 0.5 * -(-part_count // 1_000)
     assert (pauses[0], pauses[-1]) == (least, max(least, 1.0))
+
+
+def test_the_pause_of_a_pipe_grows_with_it(dynamodb: Stubber, s3: Stubber, pauses: list[float]) -> None:
+    """How many parts there are S3 alone knows: with what has arrived there may be more lists of them."""
+    piped = hashing(status=Status.UPLOADING, revision=1, size=0, own_parts=0, received_bytes=0)
+    for size in (0, 10 * GIB):
+        s3.add_response("list_parts", {"Parts": [{"PartNumber": 1, "Size": size, "ETag": '"a"'}]})
+    then(dynamodb, piped, hashing(status=Status.ABORTED, revision=2))
+    seen(piped)
+    assert pauses == [0.5, 1.5]
 
 
 def test_a_watcher_that_comes_back_is_not_told_again(dynamodb: Stubber) -> None:
