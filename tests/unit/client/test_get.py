@@ -120,7 +120,7 @@ def test_several_files_come_into_a_folder(deployment: Deployment, tmp_path: Path
     done = sluice("get", first, second, third, "-o", "new", api=deployment.url, cwd=tmp_path)
     assert done.exit_code == 1
     assert {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()} == {"a": b"1", "c": b"3"}
-    assert f"sluice: {second}: The file is uploading" in done.stderr
+    assert f"sluice: {second}: b is uploading" in done.stderr
 
 
 def test_a_folder_comes_with_its_folders(deployment: Deployment, tmp_path: Path) -> None:
