@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import hashing, presign, runtime, small_files, stream
+from bench import command, hashing, presign, runtime, small_files, stream
 from bench.environment import BenchError
 
 BENCHES = {
@@ -14,6 +14,7 @@ BENCHES = {
     "small-files": small_files.bench,
     "feed": stream.feed,
     "exports": stream.exports,
+    "command": command.bench,
 }
 
 HELP = """\
@@ -28,6 +29,7 @@ Tables (Markdown) go to stdout, progress to stderr. Linux, and two CPUs at least
   small-files  files of 100 KB that S3 has compared with their SHA-256, against those that the hasher reads. A minute.
   feed      the stream function with up to 200 watchers of the feed in one environment. Two minutes.
   exports   100,000 records as JSON Lines, CSV and for sha256sum, against a plain generator. Ten minutes.
+  command   `sluice put -r` against `aws s3 cp --recursive` and `rclone copy` onto the same local S3. Ten minutes.
 
 A carrier or a rival that is missing is left out, and the output says what to do about it.
 """

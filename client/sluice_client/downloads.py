@@ -47,7 +47,7 @@ class Altered(WrongBytes):
 def check_ready(file: File) -> None:
     if file.status != Status.READY:
         why = f" ({file.reason})" if file.reason else ""
-        raise SluiceError(f"The file is {file.status}{why}: only what is ready is served.")
+        raise SluiceError(f"{file.filename} is {file.status}{why}: only what is ready is served.")
     if SHA_256 not in file.digests or not file.content:
         raise WrongBytes("Its record has no sha-256 or no link, so nothing could be compared.")
 

@@ -1,7 +1,7 @@
 """Upload what comes through stdin or a FIFO: nobody knows its size before its end, and it can be read once.
 
 What ends within one small file's size is uploaded as one. The rest goes in parts that grow: PART_BYTES, and twice as
-much after each STEP parts, so that STEPS of them hold 8 TiB. Each is hashed in memory before it is sent, so a part of
+much after each STEP parts, so that MAX_PARTS hold 7.8 TiB. Each is hashed in memory before it is sent, so a part of
 more than HELD_BYTES, which comes after 500 GiB, has to fit into memory alone.
 """
 

@@ -24,7 +24,14 @@ def sluice(stack: Stack, cwd: Path, *arguments: str, **variables: str) -> subpro
     return subprocess.run(
         [sys.executable, "-m", "sluice_client", *arguments],
         cwd=cwd,
-        env=os.environ | settings | {"NO_PROXY": "127.0.0.1", "XDG_STATE_HOME": str(cwd.parent / "state")} | variables,
+        env=os.environ
+        | settings
+        | {
+            "NO_PROXY": "127.0.0.1",
+            "XDG_STATE_HOME": str(cwd.parent / "state"),
+            "XDG_CONFIG_HOME": str(cwd.parent / "config"),
+        }
+        | variables,
         capture_output=True,
         check=False,
         timeout=journey.PATIENCE_SECONDS,

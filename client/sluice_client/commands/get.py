@@ -48,7 +48,9 @@ class Item:
 
 
 async def get(sluice: Sluice, file_ids: Sequence[str], wish: Wish) -> int:
-    """Files by their ids."""
+    """Files by their ids; several come into a folder, which is made."""
+    if len(file_ids) > 1 and wish.output:
+        _make_folder(Path(wish.output))
     return await _Get(sluice, wish).all([Item(file_id) for file_id in file_ids])
 
 

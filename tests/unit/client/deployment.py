@@ -83,6 +83,10 @@ class Deployment:
         self.wrong_digest = False  # the digests that it finds are of other bytes
         self.believes = False  # what senders declare is not compared
         self.whole_refused = False  # PUT /files/{filename} is for somebody else
+        self.shares: list[dict[str, Any]] = []
+        self.drops: list[dict[str, Any]] = []
+        self.password: str | None = None  # of every share
+        self.export = b""
         self.keys: dict[str, str] = {}  # the file that an Idempotency-Key stands for
         self.etag = '"etag-1"'
         self.redirect_content = False
@@ -266,6 +270,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._content(match[1] or match[2], fault, final=match[2] is not None)
         elif match := re.fullmatch(r"/files/([^/]+)/events", url.path):
             self._events(match[1])
+        elif url.path == "/export":
+            self._send(200, self.owner.export, {"Content-Type": "text/plain"}, fault.cut)
+        elif match := re.fullmatch(r"/shares/([^/]+)/open", url.path):
+            self._open(match[1], json.loads(body))
         elif match := re.fullmatch(r"/s3/([^/]+)/(\d+)", url.path):
             self._part(self.owner.files[match[1]], int(match[2]), body, fault)
         else:
@@ -303,11 +311,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._problem(401, "unauthorized", "The token is not one of this deployment.")
         elif (self.command, path) == ("POST", "/files"):
             self._create(json.loads(body))
+        elif path in ("/shares", "/drops"):
+            self._links(path[1:], body)
         elif path == "/files":
             found = [i for i, f in owner.files.items() if _listed(f, query)]
             first = int(query.get("cursor", ["0"])[0])
             items = [owner.document(i) for i in found[first : first + 2]]
-            self._json(200, {"items": items, "next": str(first + 2) if first + 2 < len(found) else None})
+            links = {"sha256sum": f"{owner.url}/export?folder={query.get('folder', [''])[0]}"}
+            self._json(
+                200, {"items": items, "links": links, "next": str(first + 2) if first + 2 < len(found) else None}
+            )
         elif self.command == "PUT":
             self._put(unquote(path.removeprefix("/files/")), query, body)
         elif not (match := re.fullmatch(r"/files/([^/]+)(/parts|/complete)?", path)) or match[1] not in owner.files:
@@ -326,6 +339,45 @@ class _Handler(BaseHTTPRequestHandler):
             self._complete(match[1], json.loads(body))
         else:
             self._json(200, owner.document(match[1]))
+
+    def _links(self, kind: str, body: bytes) -> None:
+        """Shares and drops: one list of each."""
+        made: list[dict[str, Any]] = getattr(self.owner, kind)
+        if self.command == "POST":
+            wanted = json.loads(body)
+            number = len(made) + 1
+            document = {
+                "id": f"{kind}-{number}",
+                "title": wanted.get("title"),
+                "count": len(wanted.get("files", [])),
+                "size": 3000,
+                "files": 0,
+                "downloads": 0,
+                "max_files": wanted.get("max_files", 1),
+                "max_downloads": wanted.get("max_downloads"),
+                "expires_at": "2026-02-03T04:05:06Z",
+            }
+            made.append(wanted | document)
+            capability = jwt_of({"record": document["id"]})
+            self._json(201, document | {"links": {"page": f"{self.owner.url}/#{kind[:-1]}={capability}"}})
+        else:
+            self._json(200, {"items": made, "next": None})
+
+    def _open(self, share_id: str, said: dict[str, str]) -> None:
+        owner = self.owner
+        if self.headers.get("authorization") != f"Bearer {jwt_of({'record': share_id})}":
+            self._problem(404, "share_not_found", "There is no such share.")
+        elif said.get("password") != owner.password:
+            self._problem(403, "wrong_password", "This is not its password.")
+        else:
+            first = int(said.get("cursor", "0"))
+            ids = list(owner.files)[first : first + 2]
+            shown = ("id", "filename", "folder", "size", "content_type", "digests")
+            files = [{name: owner.document(i).get(name) for name in shown} for i in ids]
+            for file in files:
+                file["links"] = {"content": f"{owner.url}/files/{file['id']}/content?capability=shared"}
+            following = str(first + 2) if first + 2 < len(owner.files) else None
+            self._json(200, {"title": "T", "message": None, "files": files, "links": {}, "next": following})
 
     def _put(self, filename: str, query: dict[str, list[str]], body: bytes) -> None:
         owner = self.owner
@@ -465,6 +517,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[:cut])
         if cut is not None:
             self.close_connection = True
+
+
+def jwt_of(claims: dict[str, str]) -> str:
+    """A capability as the server makes them, but that nobody here checks its signature."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{payload}.c2ln"
 
 
 def _listed(file: Stored, query: dict[str, list[str]]) -> bool:
