@@ -120,7 +120,7 @@ def _hand_on(stack: "_Stack", guard: Guard, folder: Path) -> _Shared:
         path = top / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(os.urandom(size))
-    with _command(stack, guard, "put", "-r", "--json", str(top)) as stdout:
+    with _command(stack, guard, "put", "-r", "--quiet", "--json", str(top)) as stdout:
         sent = [json.loads(line)["file"] for line in stdout]
     share = _sluice(stack, guard, "share", "--folder", FOLDER, "--max-downloads", "1", "--json")
     archive = folder / "archive.zip"
