@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import hashing, presign, runtime, small_files
+from bench import archives, hashing, presign, runtime, small_files
 from bench.environment import BenchError
 
 BENCHES = {
@@ -12,6 +12,7 @@ BENCHES = {
     "hashing": hashing.bench,
     "presign": presign.bench,
     "small-files": small_files.bench,
+    "archives": archives.bench,
 }
 
 HELP = """\
@@ -24,6 +25,7 @@ Tables (Markdown) go to stdout, progress to stderr. Linux, and two CPUs at least
             bare hash: 2 GiB from nginx on loopback. With what a terabyte costs on Lambda. Seven minutes.
   presign   layers/core/sluice/signing.py against botocore's generate_presigned_url: the same URLs. Half a minute.
   small-files  files of 100 KB that S3 has compared with their SHA-256, against those that the hasher reads. A minute.
+  archives  an archive of 1,000 files that is streamed, against zipstream-ng and stream-zip. Seven minutes.
 
 A carrier or a rival that is missing is left out, and the output says what to do about it.
 """
