@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import command, hashing, presign, runtime, small_files, stream
+from bench import archives, command, hashing, presign, runtime, small_files, stream
 from bench.environment import BenchError
 
 BENCHES = {
@@ -15,6 +15,7 @@ BENCHES = {
     "feed": stream.feed,
     "exports": stream.exports,
     "command": command.bench,
+    "archives": archives.bench,
 }
 
 HELP = """\
@@ -30,6 +31,7 @@ Tables (Markdown) go to stdout, progress to stderr. Linux, and two CPUs at least
   feed      the stream function with up to 200 watchers of the feed in one environment. Two minutes.
   exports   100,000 records as JSON Lines, CSV and for sha256sum, against a plain generator. Ten minutes.
   command   `sluice put -r` against `aws s3 cp --recursive` and `rclone copy` onto the same local S3. Ten minutes.
+  archives  an archive of 1,000 files that is streamed, against zipstream-ng and stream-zip. Seven minutes.
 
 A carrier or a rival that is missing is left out, and the output says what to do about it.
 """

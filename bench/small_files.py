@@ -50,7 +50,8 @@ LOCKED, READ = "locked to its SHA-256", "read by the hasher"
 REGION, BUCKET, TABLE = "eu-west-1", "bench", "bench"
 PUT, GET = 0.005e-3, 0.0004e-3  # USD: https://aws.amazon.com/s3/pricing/
 # A record has between 1 and 2 KB.
-PRICES = {"HeadObject": GET, "GetObject": GET, "GetItem": DYNAMODB_READ_UNIT, "PutItem": 2 * DYNAMODB_WRITE_UNIT}
+PRICES = {"HeadObject": GET, "GetObject": GET, "GetItem": DYNAMODB_READ_UNIT}
+PRICES |= dict.fromkeys(["PutItem", "UpdateItem"], 2 * DYNAMODB_WRITE_UNIT)
 # S3's event: sent, received and deleted. The hasher's request comes with it, and the time that it takes.
 PER_FILE = PUT + 3 * SQS_REQUEST + LAMBDA_REQUEST
 
@@ -122,7 +123,7 @@ class Way:
             Job(self._files, self._objects, "bench", lambda: 600.0, OPTIONS).run(file.owner, file.id, version)
             hasher += time.perf_counter() - told
             api += completed - begun
-            self._asked["GetObject"] += 0 if locked else 1  # the reader's own, which is no call of the SDK
+            self._asked["GetObject"] += 1  # the reader's own, which is no call of the SDK; for the CRC-32, if locked
             requests += self._asked
             if self._files.get(file.owner, file.id).status is not Status.READY:
                 raise BenchError(f"{file.id} is not ready")

@@ -102,6 +102,17 @@ def test_a_file_that_was_never_read_is_read_for_it(here: World) -> None:
     assert len(here.proxy.ranges()) == 1
 
 
+def test_the_event_comes_before_anybody_completes_the_file(here: World) -> None:
+    """Then the hasher finds S3's verdict, and reads the file for its CRC at once."""
+    file = here.sent(DATA, digests={"sha-256": hashlib.sha256(DATA).hexdigest()})
+    version = here.near_objects.head(file.key).version
+    left = run(here.job(), file, version)
+    assert left
+    assert left.status is Status.READY
+    assert here.now(file) == replace(left, crc32=CRC32)
+    assert len(here.proxy.ranges()) == 1
+
+
 def test_other_bytes_have_no_crc(here: World, caplog: pytest.LogCaptureFixture) -> None:
     """What S3 sends is only believed where its SHA-256 is the record's."""
     file = put_by_s3(here)

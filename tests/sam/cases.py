@@ -328,6 +328,7 @@ CASES = [
     Case("hasher-put", "HasherFunction", _hashed(PUT, SMALL), _quiet),
     Case("hasher-multipart", "HasherFunction", _hashed(MULTIPART, b"".join(PARTS)), _quiet),
     Case("hasher-assembling", "HasherFunction", _all_taken, _quiet),  # about a file that has got on meanwhile
+    Case("hasher-archiving", "HasherFunction", _all_taken, _quiet),  # about an archive whose day is over
     Case("hasher-test-event", "HasherFunction", _all_taken, _quiet),
     Case("stream-healthz", "StreamFunction", _healthy, _still_healthy),
     Case("stream-content", "StreamFunction", _content, _problem(403, "invalid_capability")),

@@ -1,8 +1,8 @@
 """The archive: its record, its states, and the list of what is in it. It lives for a day.
 
-The record stands in the files' table. The list is an object in the bucket, written once: for 100,000 files it has some
-15 MB, which one PUT and one GET carry for a hundredth of a cent, where DynamoDB would take 15,000 write units. What was
-in a file when the archive was made is pinned there, so that every byte of the archive is fixed from then on.
+The record stands in the files' table. The list is an object in the bucket, written once: for 100,000 files it has
+12 MB, which one PUT and one GET carry for a thousandth of a cent, where DynamoDB would take 12,000 write units. What
+was in a file when the archive was made is pinned there, so that every byte of the archive is fixed from then on.
 
 IAM actions: dynamodb:GetItem (get, of_share), dynamodb:BatchGetItem (records), dynamodb:PutItem (create, save),
 dynamodb:DeleteItem (delete), and for the list what `objects` needs: s3:PutObject (create, know), s3:GetObject

@@ -284,7 +284,7 @@ class Job:
             if head.version.size != self._file.size:
                 return self._contradicted(Reason.SIZE_MISMATCH, "size", str(self._file.size), str(head.version.size))
             if ready := verdict_by_s3(self._file, head, self._options.digests):
-                return None if self._save(**ready, **_NO_LEASE) else self._hash(version)
+                return self._learn_crc32(version) if self._save(**ready, **_NO_LEASE) else self._hash(version)
             self._believe_parts(head)
             checksums = {name: value for name, value in head.checksums.items() if available(name)}
             names = dict.fromkeys([*self._options.digests, *self._file.declared, *checksums])

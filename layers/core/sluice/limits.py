@@ -43,7 +43,7 @@ MAX_METADATA_BYTES = 2_048  # of their names and texts together, as S3 takes of 
 MAX_TITLE_CHARACTERS = 200  # of what strangers are shown: a headline
 MAX_MESSAGE_CHARACTERS = 2_000  # a page of text
 MAX_ID_CHARACTERS = 26
-MAX_ARCHIVE_FILES = 100_000  # one archive: the list of them is read for every request, in half a second
+MAX_ARCHIVE_FILES = 100_000  # one archive: the list of them is read for every request
 # Less than an object has: two levels of parts need some that have less than 5 GiB each.
 MAX_ARCHIVE_BYTES = 48 * 1024 * GIB
 MAX_ARCHIVE_JSON_BYTES = 4 * MIB  # a request that names so many: each id with quotes, comma and blank has 30
