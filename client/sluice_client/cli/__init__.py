@@ -17,6 +17,7 @@ app = typer.Typer(
     help="Upload files of any size, download them, and hand them on; each way their SHA-256 is compared.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,  # the token is a local
 )
 files.add_to(app)

@@ -14,10 +14,11 @@ WEEK = "7d"
 app = typer.Typer(
     cls=Making,
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     epilog=EXIT_CODES,
     help="""Let people without an account send files to you: `sluice drop --max-files 10` prints a link to a page.
 
-    sluice drop --max-files 100 --expires 2w --title 'Your photos' --type 'image/*' --type .heic
+    `sluice drop --max-files 100 --expires 2w --title 'Your photos' --type 'image/*' --type .heic`
     """,
 )
 

@@ -87,9 +87,8 @@ def put(
     machine has uploaded within a day is not sent again. With -r neither is what the server has, verified, in the same
     folder with the same name and bytes.
 
-    sluice put -r photos --exclude '*.tmp'      becomes photos/... at the server
-
-    pg_dump shop | sluice put - --name shop.sql
+    - `sluice put -r photos --exclude '*.tmp'` keeps the folders: photos/2024/...
+    - `pg_dump shop | sluice put - --name shop.sql` uploads what a program prints
     """
     if name is not None and len(files) > 1:
         raise typer.BadParameter("--name is for one file alone.", param_hint="--name")
@@ -146,9 +145,8 @@ def get(
     `.sluice-ID.part` stays beside it, from where the same command goes on. With `-o -` bytes go out before they are
     compared: wait for the exit code before you trust them.
 
-    sluice get --folder photos/2024 -o backup      becomes backup/2024/...
-
-    sluice get --share 'https://...#share=...'      what somebody has given to you
+    - `sluice get --folder photos/2024 -o backup` becomes backup/2024/...
+    - `sluice get --share 'https://...#share=...'` brings what somebody has given to you
     """
     ids = file_ids or []
     if sum(map(bool, (ids, folder, share))) != 1:
@@ -205,7 +203,7 @@ def ls(
 
     A ready file is `verified` where its sender's own digest held, else `hashed`.
 
-    sluice ls -q --folder old | xargs sluice rm
+    `sluice ls -q --folder old | xargs sluice rm` deletes what is in a folder.
     """
     from sluice_client.commands import ls as command
 
@@ -251,7 +249,7 @@ def export(
 ) -> None:
     """Print the list of all your files in one piece.
 
-    sluice export sha256 --folder photos | sha256sum -c
+    `sluice export sha256 --folder photos | sha256sum -c` compares what is here with what is there.
     """
     from sluice_client.commands import ls as command
 

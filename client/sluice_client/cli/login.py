@@ -30,7 +30,7 @@ def login(
     The token is asked for without showing it. Both are kept in $XDG_CONFIG_HOME/sluice/profiles.json, which nobody but
     you can read. SLUICE_API and SLUICE_TOKEN win over it.
 
-    sluice login https://sluice.example.com --name work && sluice --profile work ls
+    `sluice login https://sluice.example.com --name work && sluice --profile work ls`
     """
     try:
         address = check_api(api)

@@ -16,12 +16,12 @@ WEEK = "7d"
 app = typer.Typer(
     cls=Making,
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     epilog=EXIT_CODES,
     help="""Give files to people without an account: `sluice share ID...` prints a link to a page.
 
-    sluice share --folder photos/2024 --expires 2w --title 'Our summer'
-
-    sluice share 01m7z2a3z8163h38qzq6y7y8bz --max-downloads 3 --password
+    - `sluice share --folder photos/2024 --expires 2w --title 'Our summer'`
+    - `sluice share 01m7z2a3z8163h38qzq6y7y8bz --max-downloads 3 --password`
     """,
 )
 
