@@ -73,12 +73,15 @@ def test_bucket(stack: Stack, services: Services, template: Template, names: dic
     assert (cors["AllowedMethods"], cors["AllowedHeaders"]) == (rule["AllowedMethods"], rule["AllowedHeaders"])
     assert (cors["ExposeHeaders"], cors["MaxAgeSeconds"]) == (rule["ExposedHeaders"], rule["MaxAge"])
 
-    abort, forget = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    asked_abort, asked_forget = said["LifecycleConfiguration"]["Rules"]
+    rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
+    asked = {rule["Id"]: rule for rule in said["LifecycleConfiguration"]["Rules"]}
+    assert rules.keys() == asked.keys()
+    assert {rule["Status"] for rule in rules.values()} == {"Enabled"}
+    abort, forget = rules["abort-unfinished-uploads"], rules["forget-old-versions"]
+    asked_abort, asked_forget = asked["abort-unfinished-uploads"], asked["forget-old-versions"]
     assert abort["AbortIncompleteMultipartUpload"] == asked_abort["AbortIncompleteMultipartUpload"]
     assert forget["NoncurrentVersionExpiration"] == asked_forget["NoncurrentVersionExpiration"]
     assert forget["Expiration"] == {"ExpiredObjectDeleteMarker": True}
-    assert [abort["Status"], forget["Status"]] == ["Enabled", "Enabled"]
 
     (told,) = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
     (asked_told,) = said["NotificationConfiguration"]["QueueConfigurations"]

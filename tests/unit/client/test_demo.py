@@ -67,19 +67,6 @@ def test_what_the_shell_says_of_networks_is_not_for_loopback(
     assert_gone(root)
 
 
-def test_without_a_file_there_is_a_sample(
-    root: Path, tmp_path: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Random bytes of the size that the command promises."""
-    monkeypatch.setattr(demo, "SAMPLE_BYTES", 2**24)
-    deployment.part_size = 2**23
-    demo.run(None, tmp_path)
-    (file,) = deployment.files.values()
-    assert file.size == 2**24
-    assert len(set(file.parts.values())) == 2
-    assert_gone(root)
-
-
 def test_wrong_bytes_end_it(root: Path, tmp_path: Path, deployment: Deployment) -> None:
     """What the client refuses fails the demo; the stack goes too."""
     file = tmp_path / "file"

@@ -126,7 +126,7 @@ def test_a_stranger_is_refused_whatever_the_body(client: TestClient, method: str
 def test_every_body_has_a_limit(api: ModuleType) -> None:
     """No route reads JSON but in the order of `Route`."""
     reading = [route for route in every(api.app.routes) if getattr(route, "body_field", None)]
-    assert len(reading) == 10
+    assert len(reading) == 11
     assert [route.path for route in reading if not hasattr(route, "authenticate")] == []
 
 
