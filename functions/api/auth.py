@@ -90,8 +90,10 @@ async def authenticate_share_holder(request: Request) -> None:
     request.state.share = await run_in_threadpool(find_held_share, offered, request.path_params["id"])
 
 
-def held_share(request: Request, _: Annotated[Credentials, Depends(bearer)]) -> Share:
-    """The share that the caller holds, as its route found out before it read the body."""
+def held_share(
+    request: Request, _: Annotated[Credentials, Depends(bearer)], _id: Annotated[str, Path(alias="id")]
+) -> Share:
+    """The share of the path, which the caller holds, as its route found out before it read the body."""
     share: Share = request.state.share
     return share
 

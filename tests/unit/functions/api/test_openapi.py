@@ -47,6 +47,15 @@ def test_every_operation_wants_a_token_or_a_capability() -> None:
         assert by_token or "capability" in parameters or operation["operationId"] == "getHealth"
 
 
+def test_every_part_of_a_path_is_a_parameter() -> None:
+    """Also where the route itself reads it: generated clients leave such an operation out."""
+    for path, members in json.loads(text())["paths"].items():
+        for method, operation in members.items():
+            if method != "servers":
+                named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+                assert named == {*re.findall(r"{(\w+)}", path)}
+
+
 def test_a_body_that_may_be_left_out_is_no_null() -> None:
     """Generated clients would send one, or something that is no JSON at all."""
     bodies = {op["operationId"]: op["requestBody"] for op in operations() if "requestBody" in op}
