@@ -1,4 +1,4 @@
-"""Who asks: an owner with an access token, or whoever holds a capability to upload in an owner's name."""
+"""Who asks: an owner with an access token, or whoever holds a capability, to upload in his name or to open a share."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -30,7 +30,9 @@ __all__ = [
 ]
 
 bearer = HTTPBearer(
-    scheme_name="bearer", description="An access token or, for uploads, a capability.", auto_error=False
+    scheme_name="bearer",
+    description="An access token or, for uploads and to open a share, a capability.",
+    auto_error=False,
 )
 Credentials = HTTPAuthorizationCredentials | None
 
@@ -66,8 +68,10 @@ def current_caller(credentials: Credentials) -> Caller:
 
 
 def find_held_share(capability: str, share_id: str) -> Share:
-    """The share, for whoever holds its capability. Raises Unauthorized, ShareNotFound: also where its time is over, it
-    is another share's, or its owner is gone."""
+    """The share, for whoever holds its capability.
+
+    Raises Unauthorized; ShareNotFound where it has ended, is another one, or its owner is gone.
+    """
     try:
         owner, held = capabilities.share_of(capability, secrets.read(settings.CAPABILITY_KEY_SECRET))
     except ExpiredCapability:

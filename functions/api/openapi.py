@@ -28,7 +28,8 @@ ADMISSION = (
 SUMMARY = "Files of any size straight into S3, hashed as they arrive."
 DESCRIPTION = """\
 Errors are problems (RFC 9457) with a stable `code`. Times are RFC 3339 in UTC, sizes bytes, digests lower-case hex by
-their RFC 9530 names. The bearer token is an access token of the deployment or, for uploads, a capability."""
+their RFC 9530 names. The bearer token is an access token of the deployment or, for uploads and to open a share, a
+capability."""
 
 FILE_ID = "01m7z2a3z8163h38qzq6y7y8bz"
 EMPTY_SHA256_BASE64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
