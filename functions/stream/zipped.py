@@ -63,7 +63,7 @@ class Zipped:
             seconds_left=left,
             patience=stored.PATIENCE,
         ) as buffers:
-            pending = bytearray()
+            pending, least = bytearray(), 1  # the first file goes out as it comes
             for piece in self._layout.pieces(start, stop):
                 if isinstance(piece, bytes):
                     pending += piece
@@ -73,9 +73,10 @@ class Zipped:
                         begun = True
                         yield b""
                     pending += buffer
-                    if len(pending) >= CHUNK_BYTES:
+                    if len(pending) >= least:
                         yield bytes(pending)
                         pending.clear()
+                        least = CHUNK_BYTES
             if not begun:
                 yield b""
             yield bytes(pending)
