@@ -37,7 +37,9 @@ def choose(files: Files, listing: Listing, drops: Drops, owner: str, wanted: Cre
         pages = _listed(listing, owner, Filter(status=Status.READY, folder=folder, drop=wanted.drop))
     ids: list[str] = []
     size, until = 0, monotonic() + CHOOSING_SECONDS
-    for page in pages:
+    for listed in pages:
+        # Guests of a drop choose the folder of what they send: it is shared by its drop, or by its id.
+        page = listed if wanted.folder is None else [file for file in listed if file.drop is None]
         ids += [file.id for file in page]
         size += sum(file.size for file in page)
         if len(ids) > MAX_SHARED_FILES:

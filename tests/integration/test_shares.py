@@ -169,8 +169,22 @@ def test_what_a_holder_learns_of_a_file(
     assert downloads(api, share) == 2
 
 
-def test_a_share_of_a_folder_is_what_was_ready_in_it(api: httpx.Client, holder: Client, stack: Stack) -> None:
-    """Also below it, and fixed when it is made: what comes later is not in it, and what was deleted is left out."""
+def test_a_share_of_a_folder_has_nothing_that_guests_put_there(api: httpx.Client, holder: Client, stack: Stack) -> None:
+    """Whoever comes through a drop chooses the folder of what he sends, and shall not send it on in the owner's name."""
+    folder = "holiday 2026"
+    drop = api.post("/drops", json={"max_files": 1, "expires_in": 600}).json()
+    with client(stack.api, drop["capability"]) as guest:
+        journey.ended(api, journey.upload(guest, b"trap", "photo.jpg", folder=folder))
+    journey.ended(api, journey.upload(api, b"own", "photo.jpg", folder=f"{folder}/more"))
+    share = shared(api, folder=folder)
+    assert (share["count"], share["size"]) == (1, 3)
+    (file,) = opened(holder, share)["files"]
+    assert file["folder"] == f"{folder}/more"
+    assert shared(api, drop=drop["id"])["count"] == 1
+
+
+def test_a_share_of_a_drop_is_what_was_ready_in_it(api: httpx.Client, holder: Client, stack: Stack) -> None:
+    """Fixed when it is made: what comes later is not in it, and what was deleted is left out."""
     drop = api.post("/drops", json={"max_files": 5, "expires_in": 600}).json()
     with client(stack.api, drop["capability"]) as guest:
         one = journey.ended(api, journey.upload(guest, b"one", "one.txt"))

@@ -1,6 +1,16 @@
 /** The HTTP contract: every call that the page makes of the API. */
 
-import type { Completion, LinkedFile, OpenedShare, Page, PartDigest, Parts, Promised, Upload } from "./contract";
+import type {
+  Completion,
+  LinkedFile,
+  Archive,
+  OpenedShare,
+  Page,
+  PartDigest,
+  Parts,
+  Promised,
+  Upload,
+} from "./contract";
 import { patiently, Unreachable } from "./patience";
 
 const ATTEMPTS = 3;
@@ -58,6 +68,11 @@ export class Api {
   /** What is in a share; at most 1,000 files at a time. */
   openShare(id: string, body: { password?: string; cursor?: string }): Promise<OpenedShare> {
     return this.ask("POST", `shares/${id}/open`, { body });
+  }
+
+  /** How far the archive of a share is, which this begins where nobody has. */
+  packShare(share: string, password?: string): Promise<Archive> {
+    return this.ask("POST", "archives", { body: { share, ...(password === undefined ? {} : { password }) } });
   }
 
   /** Nothing where a link works, of which no byte is asked for; else the status alone. */

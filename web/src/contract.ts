@@ -96,6 +96,12 @@ export interface SharedFile {
   links: { content: string };
 }
 
+export interface Archive {
+  status: "building" | "ready" | "failed";
+  size: number;
+  built_bytes: number;
+}
+
 export interface OpenedShare {
   title: string | null;
   message: string | null;

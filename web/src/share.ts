@@ -7,6 +7,8 @@ import { digestList } from "./digests";
 import { STREAMED_BYTES } from "./files";
 import { bytes, explain } from "./words";
 
+const LOOK_MILLISECONDS = 2_000; // between two looks at an archive that is put together
+
 /** The id of the share that a capability (a JWT, RFC 7519) is for, or null where it is none. The server checks it. */
 export function shareOf(capability: string): string | null {
   try {
@@ -174,9 +176,32 @@ export class SharePage {
   private async downloadAll(): Promise<void> {
     await this.attempt(async () => {
       if (!this.share) return;
+      await this.putTogether(this.share.links.archive);
       await this.follow(this.share.links.archive, "archive_not_ready", async () => (await this.open()).links.archive);
       say("Downloading all files");
     });
+  }
+
+  /** Has S3 put the archive together, where it is too large to be sent as it is made. */
+  private async putTogether(link: string): Promise<void> {
+    try {
+      await this.api.reachable(link);
+      return;
+    } catch (error) {
+      if (!(error instanceof Problem && error.status === 409)) return; // whoever follows the link says what it is
+    }
+    const sum = this.sum.textContent;
+    try {
+      for (;;) {
+        const archive = await this.api.packShare(this.id, this.password);
+        if (archive.status !== "building") return;
+        const percent = Math.floor((100 * archive.built_bytes) / archive.size);
+        this.sum.textContent = `The ZIP is put together: ${percent} %`;
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
+      }
+    } finally {
+      this.sum.textContent = sum;
+    }
   }
 
   /**

@@ -44,7 +44,7 @@ const ADVICE: Record<string, string> = {
     "The files of this link were downloaded as often as it allows. Ask whoever gave it to you for a new one.",
   wrong_password: "This is not the password of this link. Ask whoever gave it to you.",
   too_many_tries: "Too many wrong passwords were tried. Try again in a quarter of an hour.",
-  archive_not_ready: "These files are too many bytes for one ZIP at once. Download them one by one.",
+  archive_not_ready: "The ZIP could not be put together. Download the files one by one.",
   object_missing: "The server cannot read this file any more. Tell whoever gave you the link.",
   drop_full: "As many files as this link takes have been sent. Ask whoever gave it to you for a new one.",
   file_not_found: "This file is not there any more: it was deleted.",

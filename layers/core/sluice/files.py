@@ -194,6 +194,9 @@ TOMBSTONE_DAYS = 15
 # Keys in one BatchGetItem, https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 BATCH_KEYS = 100
 BATCH_ATTEMPTS = 8  # at the keys that DynamoDB was too busy for: with these pauses about 6 s
+# Why a transaction was cancelled that may succeed later:
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+THROTTLED = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 # Of the folder in the key of an index, which has 1,024 bytes: an id and a slash come behind it.
 PLACE_BYTES = 960
 EXPIRED = "expired"  # why an upload is aborted that nobody finished in time
@@ -357,6 +360,8 @@ class Files:
             refused = [place for place, code in enumerate(codes[1:]) if code == "ConditionalCheckFailed"]
             if refused and codes[0] != "ConditionalCheckFailed":
                 raise ClaimsRefused(refused) from None
+            if THROTTLED & {*codes}:
+                raise Busy("The table has more to do than it can; ask again.") from None
             if not {"TransactionConflict", "ConditionalCheckFailed"} & {*codes}:
                 raise
             raise Conflict("Others write at this moment; ask again.", id=file.id) from None

@@ -69,6 +69,17 @@ def test_whom_others_get_in_the_way_of_all_the_time_is_told_so(
     assert sum(pauses) <= ATTEMPTS * LONGEST_WAIT_SECONDS < 10
 
 
+@pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_table_that_is_throttled_is_busy(table: Files, dynamodb: Stubber, code: str) -> None:
+    """503, whichever write of the transaction was refused: nobody's request was wrong."""
+    for place in range(2):
+        reasons = [{"Code": "None"}, {"Code": "None"}]
+        reasons[place] = {"Code": code}
+        cancelled(dynamodb, reasons)
+        with pytest.raises(Busy):
+            Admission(table).create(a_file(drop=DROP.id), DROP)
+
+
 def test_nothing_is_counted_that_nobody_limits(table: Files, dynamodb: Stubber) -> None:
     """Without a drop and without quotas a file is one plain write."""
     dynamodb.add_response("put_item", {})
