@@ -259,6 +259,9 @@ class Sluice:
                     follow_redirects=False,
                     **arguments,
                 )
+            except (UnicodeEncodeError, httpx.LocalProtocolError):
+                # A shell hands on any bytes; what is no text cannot be said in JSON, a header or a URL.
+                raise Misuse("What was asked for has characters that cannot be sent.") from None
             except httpx.TransportError as failure:
                 error = unreachable(failure, httpx.URL(self.api).netloc.decode())
             else:

@@ -8,6 +8,7 @@ Memory: HELD_BYTES over all files together.
 
 import asyncio
 import hashlib
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -95,7 +96,7 @@ class Downloads:
                         error.hint = GOES_ON
                     raise
                 finally:
-                    if not keep:
+                    if not keep or not os.fstat(sink.fileno()).st_size:
                         partial.unlink(missing_ok=True)
         except OSError as error:
             raise SluiceError(f"{target}: {error.strerror or error}.") from None

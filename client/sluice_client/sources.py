@@ -30,8 +30,8 @@ class Label:
         cls, path: Path, *, name: str | None = None, folder: str | None = None, content_type: str | None = None
     ) -> Self:
         """That of the path, where nothing else is wanted."""
-        filename = unicode(path.name) if name is None else name
-        return cls(filename, folder or None, content_type or mimetypes.guess_type(filename)[0])
+        filename = unicode(path.name if name is None else name)
+        return cls(filename, unicode(folder) if folder else None, content_type or mimetypes.guess_type(filename)[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ def test_what_a_holder_learns_of_a_file(
 
 
 def test_a_share_of_a_folder_has_nothing_that_guests_put_there(api: httpx.Client, holder: Client, stack: Stack) -> None:
-    """Whoever comes through a drop chooses the folder of what he sends, and shall not send it on in the owner's name."""
+    """Whoever comes through a drop chooses the folder of what he sends, and shall not send it on as the owner's."""
     folder = "holiday 2026"
     drop = api.post("/drops", json={"max_files": 1, "expires_in": 600}).json()
     with client(stack.api, drop["capability"]) as guest:

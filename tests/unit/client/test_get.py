@@ -207,3 +207,10 @@ def test_what_does_not_go_together_is_told(arguments: list[str], message: str) -
     done = sluice("--api", "http://127.0.0.1:1", "get", *arguments)
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+def test_nothing_stays_of_what_never_began(deployment: Deployment, tmp_path: Path) -> None:
+    """No empty file that the next run would have nothing from."""
+    deployment.fail("GET .*/content", *[Fault(410)] * 20)
+    assert sluice("get", deployment.keep(CONTENT), api=deployment.url, cwd=tmp_path).exit_code == 1
+    assert list(tmp_path.iterdir()) == []

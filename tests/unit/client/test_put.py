@@ -254,3 +254,20 @@ def test_what_does_not_go_together_is_told(arguments: list[str], message: str) -
     done = sluice("--api", "http://127.0.0.1:1", "put", *arguments, token=TOKEN)
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+def test_bytes_that_are_no_text_are_sent_as_well_as_they_can_be(deployment: Deployment, tmp_path: Path) -> None:
+    """A name of any bytes is a file's, and so may a folder's be; the rest of an argument is not guessed."""
+    odd = os.fsdecode(b"\xff")
+    (tmp_path / f"a{odd}").write_bytes(b"x")
+    (tmp_path / "b").write_bytes(b"x")
+    done = sluice("put", f"a{odd}", "--folder", odd, "--name", odd, api=deployment.url, cwd=tmp_path)
+    assert done.exit_code == 0
+    assert places(deployment) == {"\N{REPLACEMENT CHARACTER}/\N{REPLACEMENT CHARACTER}"}
+    for arguments in (
+        ["put", "b", "--content-type", "a\nb"],
+        ["put", "b", "--content-type", "雪"],
+        ["mv", "file-1", "--name", odd],
+    ):
+        done = sluice(*arguments, api=deployment.url, cwd=tmp_path)
+        assert (done.exit_code, "cannot be sent" in done.stderr) == (2, True), done.stderr
