@@ -173,6 +173,7 @@ class _Download:
         self._received = there
         self._etag: str | None = None
         self._s3: str | None = None  # where the link has led to
+        self._led = asyncio.Event()  # the first answer has come, and says where the link leads
         self._renewing = asyncio.Lock()
 
     async def run(self) -> None:
@@ -238,6 +239,8 @@ class _Download:
 
     async def _fetch(self, block: _Block) -> None:
         failures = 0
+        if block.first != self._there:  # or each connection would start a function to ask it the same
+            await self._led.wait()
         while len(block.data) < block.size:
             before, used = len(block.data), self._s3
             async with self._downloads.slots:
@@ -278,6 +281,7 @@ class _Download:
                     return self._refused(problem(response)), response.headers.get("retry-after")
                 if response.history:
                     self._s3 = str(response.url)
+                self._led.set()
                 await self._receive(response, begin, block)
         except httpx.TransportError as failure:
             error = unreachable(failure, httpx.URL(url).host)

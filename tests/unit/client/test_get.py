@@ -39,6 +39,15 @@ def test_a_large_file_comes_in_blocks(deployment: Deployment, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_the_link_is_asked_once_where_it_leads(deployment: Deployment, tmp_path: Path) -> None:
+    """Several connections would start as many functions; all go to S3 itself."""
+    deployment.redirect_content = True
+    assert sluice("get", deployment.keep(CONTENT), "-o", "out", api=deployment.url, cwd=tmp_path).exit_code == 0
+    assert (tmp_path / "out").read_bytes() == CONTENT
+    assert len(deployment.requests("GET .*/content")) == 1
+    assert len(deployment.requests("GET /elsewhere/.*")) == 10
+
+
 @pytest.mark.parametrize("there", [0, 1, 99_999, 100_000, 999_999, 1_000_000])
 def test_what_an_earlier_run_left_is_gone_on_with(deployment: Deployment, tmp_path: Path, there: int) -> None:
     """Only what is missing is asked for."""
