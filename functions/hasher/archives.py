@@ -168,7 +168,7 @@ class Build:
             if not all(member.crc32 for member in members):
                 members = self._learn(members)
             if self._archive.size <= self._stream_limit:
-                self._save(status=ArchiveStatus.READY, reading={}, **_NO_LEASE)
+                self._save(status=ArchiveStatus.READY, reading={}, attempts=0, **_NO_LEASE)
             else:
                 self._put_together(members)
         except OutOfTime:
@@ -272,7 +272,7 @@ class Build:
         for one in source.pieces.values():
             self._objects.discard(one)
         changes = {"object_etag": version.etag, "version_id": version.version_id, "built_bytes": version.size}
-        self._save(status=ArchiveStatus.READY, uploads={}, reading={}, **changes, **_NO_LEASE)
+        self._save(status=ArchiveStatus.READY, uploads={}, reading={}, attempts=0, **changes, **_NO_LEASE)
 
     def _make(self, target: Target, source: "_Source", before: int, crc32: str | None = None) -> Version:
         """The object of this target, of which another job may have made all or a part. `before`: bytes built by then.
