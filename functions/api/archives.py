@@ -1,6 +1,8 @@
 """Makes archives: which files are in one is decided once, when it is asked for."""
 
+import time
 from collections.abc import Sequence
+from datetime import datetime
 from time import monotonic
 
 from functions.api.schemas import CreateArchive, check_folder
@@ -8,13 +10,16 @@ from functions.api.sharing import CHOOSING_SECONDS, LISTED
 from sluice import archives
 from sluice.archives import Archive, Archives, ArchiveStatus, archive_filename
 from sluice.drops import Drops
-from sluice.errors import ArchiveTooLarge, EmptyArchive, FileNotFound, NotReady, TooManyFiles
+from sluice.errors import ArchiveNotFound, ArchiveTooLarge, Conflict, EmptyArchive, FileNotFound, NotReady, TooManyFiles
 from sluice.files import File, Files, Status
 from sluice.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_FILES
 from sluice.listing import Filter, Listing
 from sluice.objects import Objects
 from sluice.queue import Queue
 from sluice.shares import Share, Shares
+
+# How long the archive of a share that failed is not tried again: each attempt copies what it can.
+FAILED_SECONDS = 600
 
 
 class Archiver:
@@ -43,8 +48,8 @@ class Archiver:
             files = self._named(owner, wanted.files) if wanted.files is not None else self._found(owner, wanted)
         members = archives.members_of(files)
         layout = archives.layout(members)
-        made = self.archives.of_share(owner, share.id) if share else None
-        if made and made.etag == layout.etag and made.status is not ArchiveStatus.FAILED:
+        known = self.archives.id_of_share(owner, share.id) if share else None
+        if known and (made := self._made(owner, known, layout.etag)):
             return made
         if layout.size > MAX_ARCHIVE_BYTES:
             raise ArchiveTooLarge("S3 takes no object of so many bytes.", limit=MAX_ARCHIVE_BYTES, size=layout.size)
@@ -58,11 +63,29 @@ class Archiver:
             size=layout.size,
             etag=layout.etag,
         )
-        self.archives.create(archive, members)
+        try:
+            self.archives.create(archive, members, known)
+        except Conflict:
+            if share and (made := self.archives.of_share(owner, share.id)):
+                return made
+            raise
         if not streams:
-            # Where this fails, nobody has heard of the archive: the next attempt makes another one.
+            # Where this fails, nobody has heard of the archive, and whoever asks for that of a share sends it anew.
             self._queue.build_later(archive)
         return archive
+
+    def _made(self, owner: str, archive_id: str, etag: str) -> Archive | None:
+        """The archive of a share that can be had, or will be; None where another one has to be made."""
+        try:
+            made = self.archives.get(owner, archive_id)
+        except ArchiveNotFound:
+            return None
+        failed = made.status is ArchiveStatus.FAILED
+        if made.etag != etag or (failed and _age_seconds(made) > FAILED_SECONDS):
+            return None
+        if made.status is ArchiveStatus.BUILDING and made.lease_until <= time.time():
+            self._queue.build_later(made)  # nobody works on it: its message may never have been sent
+        return made
 
     def delete(self, archive: Archive) -> None:
         """Forget the archive, and then what S3 has of it: no job goes on with one that has no record."""
@@ -73,7 +96,7 @@ class Archiver:
 
     def _named(self, owner: str, ids: Sequence[str]) -> list[File]:
         wanted = list(dict.fromkeys(ids))
-        files = archives.records(self._files, owner, wanted)
+        files = archives.records(self._files, owner, wanted, CHOOSING_SECONDS)
         if len(files) < len(wanted):
             known = {file.id for file in files}
             missing = next(file_id for file_id in wanted if file_id not in known)
@@ -85,7 +108,7 @@ class Archiver:
 
     def _shared(self, share: Share) -> list[File]:
         """What is left of the share's files."""
-        found = archives.records(self._files, share.owner, self._shares.file_ids(share))
+        found = archives.records(self._files, share.owner, self._shares.file_ids(share), CHOOSING_SECONDS)
         files = [file for file in found if file.status is Status.READY]
         if not files:
             raise EmptyArchive("No file of the share is left.")
@@ -112,6 +135,10 @@ class Archiver:
         if not files:
             raise EmptyArchive("No file there is ready.")
         return sorted(files, key=lambda file: file.id)
+
+
+def _age_seconds(archive: Archive) -> float:
+    return time.time() - datetime.fromisoformat(archive.created_at).timestamp()
 
 
 def _filename(wanted: CreateArchive) -> str:

@@ -286,7 +286,9 @@ class ArchiveLinks(Shown):
     """Absolute URLs. `content` and `events` carry a capability of six hours: keep them as you keep a password."""
 
     self: str
-    content: str
+    content: Annotated[
+        str | None, Field(description="Null where a share has a password, which only `POST /archives` is told.")
+    ]
     events: str
 
 

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from time import monotonic, sleep
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -39,6 +40,8 @@ logger = Logger()
 # How long a client waits for S3 to put parts together, which may take minutes. Of the function's 29 s another request
 # to S3 may take 10, one to DynamoDB 5 and one to SQS 2, should one of each hang.
 COMPLETE_SECONDS = 10.0
+# How long a small file is waited for that the hasher has taken before it could be called ready here.
+READY_SECONDS, LOOK_SECONDS = 2.0, 0.05
 ATTEMPTS = 10  # at a record that others write at the same time: each loses to one that is done
 DIGEST_MISMATCH = "digest_mismatch"  # why a file failed whose sender says that other bytes arrived than were sent
 
@@ -229,7 +232,12 @@ class Uploads:
                 return self._files.save(file, **ready | {"crc32": f"{zlib.crc32(body):08x}"})
         except (Conflict, ObjectMissing):  # S3's event, another attempt or a deletion was faster
             pass
-        return self.complete(self._files.get(file.owner, file.id), None)
+        file = self.complete(self._files.get(file.owner, file.id), None)
+        until = monotonic() + READY_SECONDS
+        while file.status is Status.HASHING and monotonic() < until:  # the hasher was faster, and is nearly done
+            sleep(LOOK_SECONDS)
+            file = self._files.get(file.owner, file.id)
+        return file
 
     def complete(
         self,

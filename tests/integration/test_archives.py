@@ -183,7 +183,7 @@ def test_what_came_through_a_drop_is_one_archive(api: httpx.Client, stack: Stack
 def test_a_file_that_was_never_read_is_read_for_it(api: httpx.Client) -> None:
     """What S3's digests made ready has no CRC yet: the archive is built as soon as it has."""
     data = journey.random_bytes(1000)
-    file = journey.upload(api, data, digests={"sha-256": hashlib.sha256(data).hexdigest()})
+    file = journey.ended(api, journey.upload(api, data, digests={"sha-256": hashlib.sha256(data).hexdigest()}))
     assert file["status"] == "ready"
     archive = archived(api, files=[file["id"]])
     assert finished(archive)["status"] == "ready"

@@ -1,8 +1,10 @@
 """The jobs that build archives, over moto and through the bad network: small parts, and every way in which one ends."""
 
 import itertools
+import time
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Event
@@ -19,6 +21,7 @@ from sluice.archives import Archive, Archives, ArchiveStatus
 from sluice.files import File, Status
 from sluice.hashing import ATTEMPTS, StillHeld
 from sluice.limits import KIB
+from sluice.shares import Share, Shares
 from tests.integration.proxy import Fault, at_it, before, internal_error, lose, says, slow_down
 from tests.integration.world import BUCKET, OPTIONS, World, content, digests, world
 from tests.unit.core.records import a_file
@@ -154,13 +157,81 @@ def test_one_job_builds_it(here: World) -> None:
     assert all("x-amz-checksum-crc32" in one for one in parts if "x-amz-copy-source" not in one)
 
 
+def shared(here: World) -> Share:
+    files = [kept(here, data, filename=f"{number}.bin") for number, data in enumerate(BODIES)]
+    share = Share(owner="default", count=len(files), size=sum(SIZES), expires_at=int(time.time()) + 600)
+    Shares(*here.near_files.connection).create(share, [file.id for file in files])
+    return share
+
+
+def archiver(here: World) -> Archiver:
+    return Archiver(here.near_files, here.near_objects, here.queue, LIMIT)
+
+
+def messages(here: World, archive: Archive) -> int:
+    meant = {"owner": archive.owner, "id": archive.id}
+    return sum(message.get("Archiving") == meant for message in here.messages())
+
+
+def test_a_message_that_was_never_sent_is_sent_when_somebody_asks_again(here: World) -> None:
+    """A share has one archive for all: it must not wait for a job that nobody has heard of."""
+    share = shared(here)
+    here.messages()
+    here.proxy.fail_always("SendMessage", says(400, "AccessDenied"))
+    with pytest.raises(ClientError):
+        archiver(here).begin("default", CreateArchive(share=share.id), share)
+    here.proxy.recover()
+    made = archiver(here).begin("default", CreateArchive(share=share.id), share)
+    assert made.status is ArchiveStatus.BUILDING
+    assert messages(here, made) == 1
+    held = Archives(*here.near_files.connection, here.near_objects).save(made, lease_until=int(time.time()) + 60)
+    assert archiver(here).begin("default", CreateArchive(share=share.id), share) == held
+    assert messages(here, made) == 0
+
+
+def test_many_who_ask_for_a_share_at_once_have_one_archive(here: World) -> None:
+    """Whoever is slower gets that of the fastest, and leaves none behind."""
+    share = shared(here)
+    here.messages()
+    with ThreadPoolExecutor(8) as asking:
+        made = list(
+            asking.map(lambda _: archiver(here).begin("default", CreateArchive(share=share.id), share), range(8))
+        )
+    assert len({archive.id for archive in made}) == 1
+    assert messages(here, made[0]) >= 1
+
+
+def test_what_has_failed_is_not_tried_again_at_once(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each attempt would copy what it can: the failure is told for some minutes."""
+    share = shared(here)
+    made = archiver(here).begin("default", CreateArchive(share=share.id), share)
+    table = Archives(*here.near_files.connection, here.near_objects)
+    failed = table.save(made, status=ArchiveStatus.FAILED, reason=Reason.UNREADABLE)
+    assert archiver(here).begin("default", CreateArchive(share=share.id), share) == failed
+    monkeypatch.setattr("functions.api.archives.FAILED_SECONDS", -1)
+    assert archiver(here).begin("default", CreateArchive(share=share.id), share).id != failed.id
+
+
+def test_the_whole_of_a_small_object_is_copied_without_a_range(here: World) -> None:
+    """S3 copies a range of an object only where that has more than 5 MB."""
+    made = begun(here)
+    here.proxy.forget()
+    version = here.near_objects.head(made.files[1].key).version
+    upload = here.objects.create_upload("archives/x", "application/zip")
+    here.objects.copy_part("archives/x", upload, 1, version, start=0, stop=version.size)
+    here.objects.copy_part("archives/x", upload, 2, version, start=1, stop=version.size)
+    whole, part = (one.headers for one in here.proxy.asked("UploadPart"))
+    assert "x-amz-copy-source-range" not in whole
+    assert part["x-amz-copy-source-range"] == f"bytes=1-{version.size - 1}"
+
+
 def test_any_number_of_jobs_build_it(here: World) -> None:
     """Each makes what is missing, and hands over; no part is made twice."""
     made = begun(here)
     for number in itertools.count():
         left = run(made, build(here, f"job-{number}", SLICED))
         assert left
-        assert (left.lease_holder, left.attempts) == (None, 0)
+        assert left.lease_holder is None
         if left.status is not ArchiveStatus.BUILDING:
             break
         assert number < 50

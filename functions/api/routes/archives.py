@@ -52,8 +52,14 @@ def create_archive(request: Request, response: Response, asking: Asking, wanted:
 
 @router.get("/archives/{id}", **openapi.SHOW_ARCHIVE)
 def show_archive(request: Request, asking: Asking, archive: KnownArchive) -> dict[str, Any]:
-    """The archive with fresh links."""
-    return serialize(request, asking, archive)
+    """The archive with fresh links.
+
+    A share with a password gives its holders a link to the bytes in the answer to POST alone, where they told it.
+    """
+    shown = serialize(request, asking, archive)
+    if asking.share is not None and asking.share.password is not None:
+        shown["links"]["content"] = None
+    return shown
 
 
 @router.delete("/archives/{id}", status_code=204, **openapi.DELETE_ARCHIVE)

@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.background import BackgroundTask
 
 from functions.stream import connections, content
 from functions.stream.auth import RecordId, check_capability, taking_of
@@ -125,7 +126,7 @@ def answer(request: Request, archive: Archive, members: Sequence[Member], taking
             return Response(status_code=status, headers=headers)
         if taking:
             taking.begin(whole)
-        return redirect(archive, version, SHARED_URL_SECONDS if taking else None)
+        return redirect(archive, version, taking)
     if stop - start > connections.stream_limit:
         raise ArchiveNotReady("The archive is larger than one streamed answer, and was not put together in S3.")
     if request.method == "HEAD":
@@ -144,12 +145,14 @@ def check(version: Version) -> None:
         raise ContentMissing("The archive was deleted from its bucket; make another one.") from None
 
 
-def redirect(archive: Archive, version: Version, seconds: int | None) -> Response:
+def redirect(archive: Archive, version: Version, taking: Taking | None) -> Response:
+    seconds = SHARED_URL_SECONDS if taking else None
     disposition = content.disposition(archive.filename)
     signed = connections.objects.sign_get(version, CONTENT_TYPE, disposition, seconds=seconds)
     # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
     headers = {"Location": signed.url, "Cache-Control": "no-store"}
-    return PlainTextResponse("The archive is at the address in Location.\n", 307, headers)
+    told = BackgroundTask(transfer_of(archive.owner, archive.id, archive.size, taking).redirected)
+    return PlainTextResponse("The archive is at the address in Location.\n", 307, headers, background=told)
 
 
 def watched(archive: Annotated[Archive, Depends(allowed(Use.EVENTS))], last_event_id: LastEventId = "") -> Archive:

@@ -12,6 +12,7 @@ dynamodb:DeleteItem (delete), and for the list what `objects` needs: s3:PutObjec
 import gzip
 import hashlib
 import json
+import math
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -21,12 +22,13 @@ from dataclasses import astuple, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from sluice import zips
-from sluice.errors import ArchiveNotFound, Conflict
+from sluice.errors import ArchiveNotFound, Conflict, TooManyFiles
 from sluice.files import BATCH_KEYS, ID, KEY_PREFIX, File, Files, new_id, now, rfc3339
 from sluice.limits import MAX_FILENAME_CHARACTERS
 from sluice.objects import ObjectMissing, Objects, Version
@@ -137,15 +139,23 @@ def archive_filename(share: Share) -> str:
     return f"{name[: MAX_FILENAME_CHARACTERS - len('.zip')]}.zip"
 
 
-def records(files: Files, owner: str, ids: Iterable[str]) -> list[File]:
+def records(files: Files, owner: str, ids: Iterable[str], seconds: float = math.inf) -> list[File]:
     """Those of these files that are there, in this order; several batches at once, as there may be a thousand of them.
 
-    Raises Busy.
+    Raises Busy, and TooManyFiles where they cannot be read in so many seconds.
     """
+    until = monotonic() + seconds
     wanted = list(dict.fromkeys(ids))
     batches = [wanted[start : start + BATCH_KEYS] for start in range(0, len(wanted), BATCH_KEYS)]
+    read: list[File] = []
     with ThreadPoolExecutor(READERS) as readers:
-        return [file for found in readers.map(partial(files.several, owner), batches) for file in found]
+        # So many batches at a time that nobody waits for long after the time is over.
+        for start in range(0, len(batches), READERS):
+            if monotonic() > until:
+                raise TooManyFiles(f"There are more files than can be read in {seconds:.0f} s.")
+            for found in readers.map(partial(files.several, owner), batches[start : start + READERS]):
+                read += found
+    return read
 
 
 def members_of(files: Sequence[File]) -> list[Member]:
@@ -179,20 +189,39 @@ class Archives:
         self._table = table
         self._objects = objects
 
-    def create(self, archive: Archive, members: Sequence[Member]) -> None:
+    def create(self, archive: Archive, members: Sequence[Member], instead_of: str | None = None) -> None:
+        """Of a share, in the place of the one that `id_of_share` told. Raises Conflict where another took it."""
         # The list first: one that no record knows is deleted by the bucket's lifecycle rule.
         self._write(archive, members)
         self._client.put_item(TableName=self._table, Item=_to_item(archive))
-        if archive.share is not None:
-            named = {"archive": {"S": archive.id}, "forget_at": {"N": str(archive.expires_at)}}
-            self._client.put_item(TableName=self._table, Item=_share_key(archive.owner, archive.share) | named)
+        if archive.share is None:
+            return
+        named = {"archive": {"S": archive.id}, "forget_at": {"N": str(archive.expires_at)}}
+        condition: Any = {"ConditionExpression": "attribute_not_exists(#archive)"}
+        if instead_of is not None:
+            values = {":known": {"S": instead_of}}
+            condition = {"ConditionExpression": "#archive = :known", "ExpressionAttributeValues": values}
+        condition["ExpressionAttributeNames"] = {"#archive": "archive"}  # DynamoDB keeps the word for itself
+        item = _share_key(archive.owner, archive.share) | named
+        try:
+            self._client.put_item(TableName=self._table, Item=item, **condition)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            # When the answer to a write is lost, the SDK writes again and meets our own: that is no conflict.
+            if self.id_of_share(archive.owner, archive.share) != archive.id:
+                self.delete(archive)
+                raise Conflict("Another archive of this share was made at the same time.", id=archive.id) from None
+
+    def id_of_share(self, owner: str, share_id: str) -> str | None:
+        """That of the archive which was last made of this share."""
+        key = _share_key(owner, share_id)
+        item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        return item["archive"]["S"] if item else None
 
     def of_share(self, owner: str, share_id: str) -> Archive | None:
         """The archive that was last made of this share, while it lives."""
-        key = _share_key(owner, share_id)
-        item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        archive_id = self.id_of_share(owner, share_id)
         with suppress(ArchiveNotFound):
-            return self.get(owner, item["archive"]["S"]) if item else None
+            return self.get(owner, archive_id) if archive_id else None
         return None
 
     def get(self, owner: str, archive_id: str) -> Archive:

@@ -324,6 +324,8 @@ class Objects:
         Raises ObjectMissing, ObjectChanged, ObjectForbidden.
         """
         source: Any = {"Bucket": self.bucket, "Key": version.key, **_version_id(version.version_id)}
+        # S3 copies a range of an object only where that has more than 5 MB, and the whole of any.
+        part: Any = {} if (start, stop) == (0, version.size) else {"CopySourceRange": f"bytes={start}-{stop - 1}"}
         try:
             self._client.upload_part_copy(
                 Bucket=self.bucket,
@@ -332,7 +334,7 @@ class Objects:
                 PartNumber=number,
                 CopySource=source,
                 CopySourceIfMatch=f'"{version.etag}"',
-                CopySourceRange=f"bytes={start}-{stop - 1}",
+                **part,
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchUpload":
