@@ -15,7 +15,7 @@ import pytest
 
 from sluice.capabilities import Use
 from tests.integration import journey
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 from tests.integration.journey import MIB
 from tests.integration.test_api import problem
 from tests.integration.test_stream import get, length
@@ -229,6 +229,7 @@ def test_a_file_that_is_deleted_later_breaks_it(api: httpx.Client) -> None:
     assert answer.json()["file"] == file["id"]
 
 
+@thorough
 def test_what_is_larger_than_a_streamed_answer_is_put_together_in_s3(
     api: httpx.Client, stack: Stack, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from sluice.files import File, Status
 from sluice.hashing import ATTEMPTS, StillHeld
 from sluice.limits import KIB
 from sluice.shares import Share, Shares
+from tests.integration.conftest import thorough
 from tests.integration.proxy import Fault, at_it, before, internal_error, lose, says, slow_down
 from tests.integration.world import BUCKET, OPTIONS, World, content, digests, world
 from tests.unit.core.records import a_file
@@ -304,6 +305,7 @@ def test_s3_takes_long_to_put_it_together(here: World, monkeypatch: pytest.Monke
     assert is_ready(here, made)
 
 
+@thorough
 def test_aws_refuses_for_long(here: World) -> None:
     """The job fails and gives the lease back, so that its message comes again."""
     made = begun(here)

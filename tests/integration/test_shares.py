@@ -18,7 +18,7 @@ import pytest
 from sluice.limits import MAX_PASSWORD_BYTES, MAX_SHARED_FILES
 from sluice.shares import MAX_TRIES, TRIES_SECONDS
 from tests.integration import journey
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 from tests.integration.journey import client, create
 from tests.integration.test_api import problem
 
@@ -407,6 +407,7 @@ def test_a_hundred_guesses_at_once_are_ten(api: httpx.Client, holder: Client, fi
     assert 0 < int(answer.headers["retry-after"]) <= TRIES_SECONDS
 
 
+@thorough
 def test_a_right_password_costs_no_try(api: httpx.Client, holder: Client, files: list[dict[str, Any]]) -> None:
     """Whoever knows it opens the share as often as he likes."""
     share = shared(api, files, password="right")
@@ -414,6 +415,7 @@ def test_a_right_password_costs_no_try(api: httpx.Client, holder: Client, files:
         opened(holder, share, password="right")
 
 
+@thorough
 def test_the_last_download_is_one(
     api: httpx.Client, holder: Client, stream: httpx.Client, files: list[dict[str, Any]]
 ) -> None:
