@@ -297,6 +297,8 @@ def test_folder_keeps_files_of_one_name_apart(signed_in: Page, tmp_path: Path) -
     expect(rows.filter(has_text="Verified")).to_have_count(2)
     found = {rows.nth(index).locator("code").first.text_content() for index in range(2)}
     assert found == {hashlib.sha256(byte).hexdigest() for byte in (b"1", b"2")}
+    for folder in ("folder/a/", "folder/b/"):
+        expect(rows.filter(has_text=folder)).to_have_count(1)
 
 
 def test_paused_upload_goes_on_where_it_was(

@@ -13,6 +13,7 @@ export interface StoredFile {
   status: Status;
   revision: number;
   filename: string;
+  folder: string | null;
   /** `null` while only the client that sends it knows it: an Uppy page, until all has arrived. */
   size: number | null;
   mode: "single" | "multipart";
@@ -60,6 +61,7 @@ export type Upload = LinkedFile & Parts;
 
 export interface Promised {
   filename: string;
+  folder?: string;
   size: number;
   content_type: string;
   fingerprint?: string;

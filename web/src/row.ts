@@ -44,7 +44,11 @@ export class Row {
       "li",
       { "data-id": file.id },
       this.name,
-      el("p", { class: "facts" }, `${bytes(file.size)} · ${when(file.created_at)}`),
+      el(
+        "p",
+        { class: "facts" },
+        `${bytes(file.size)} · ${when(file.created_at)}${file.folder === null ? "" : ` · ${file.folder}/`}`,
+      ),
       this.state,
       this.bar,
       this.digests,

@@ -6,6 +6,7 @@ import { type Api, Problem } from "./api";
 import type { LinkedFile, Upload } from "./contract";
 import { canHash, Courier, type Held } from "./courier";
 import { fingerprint } from "./fingerprint";
+import { folderOf } from "./folder";
 import { PART_DIGEST, Transfer } from "./transfer";
 
 const FILES_AT_ONCE = 2;
@@ -144,8 +145,10 @@ export class Uploads extends BasePlugin<Options, Meta, Body> {
     // Whoever goes on with an upload has to have digests. Without them there is nothing to go on by.
     const mark = canHash(data.size) ? await fingerprint(data, chosen.meta.relativePath) : null;
     const locked = held?.digest ? { digests: { [PART_DIGEST]: held.digest } } : { part_digest: PART_DIGEST };
+    const folder = folderOf(chosen.meta.relativePath ?? data.webkitRelativePath);
     const upload = await this.opts.api.begin({
       filename: chosen.name,
+      ...(folder === null ? {} : { folder }),
       size: data.size,
       content_type: data.type, // empty where the browser does not know it: then the server goes by the name
       ...(mark === null ? {} : { fingerprint: mark, ...locked }),
