@@ -14,14 +14,19 @@ def printable(text: str) -> str:
 def local_name(filename: str, otherwise: str) -> str:
     """A name for the present folder: the last component of `filename`, never hidden, never special, at most 255 bytes.
 
-    `otherwise` is taken where nothing is left of it.
+    `otherwise`, made safe as well, is taken where nothing is left of it.
     """
+    return _safe(filename) or _safe(otherwise) or "_"
+
+
+def _safe(filename: str) -> str:
     last = filename.replace("\\", "/").rpartition("/")[2]
-    safe = "".join(c if c.isprintable() else "_" for c in last).strip()
+    # To Windows a colon ends the name of a drive (`C:x` is in another folder), or begins that of a hidden stream.
+    safe = "".join(c if c.isprintable() and c != ":" else "_" for c in last).strip()
     # A server must not be able to plant `.bashrc` in a home folder.
     if safe.startswith("."):
         safe = "_" + safe.lstrip(".") if safe.strip(".") else ""
-    return _cut(safe) or otherwise
+    return _cut(safe)
 
 
 def _cut(name: str) -> str:

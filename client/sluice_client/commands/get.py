@@ -40,11 +40,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file that is known already, or its id; `target` where others decide about it."""
+    """A file that is known already, or its id; `target` where others decide about it, who keep it below `base`."""
 
     id: str
     file: File | None = None
     target: Path | None = None
+    base: Path | None = None
 
 
 async def get(sluice: Sluice, file_ids: Sequence[str], wish: Wish) -> int:
@@ -100,6 +101,8 @@ class _Get:
                 await self._downloads.write(file, binary(), meter)
                 return None
             target = item.target or target_of(wish.output, local_name(file.filename, otherwise=file.id))
+            if item.base:
+                _refuse_outside(target, item.base)
             if not wish.force and await asyncio.to_thread(_is_there, target, file):
                 screen.tell(f"{target} is there already: {file.digests[SHA_256]}")
                 return target, file, 0.0
@@ -134,6 +137,16 @@ def _make_folder(folder: Path) -> None:
         raise SluiceError(f"{folder}: {error.strerror}.") from None
 
 
+def _refuse_outside(target: Path, base: Path) -> None:
+    """Others choose the folders below `base`: one of that name may be a link that leads to another place."""
+    try:
+        inside = target.parent.resolve().is_relative_to(base.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        inside = False
+    if not inside:
+        raise SluiceError(f"{target.parent} leads out of {base}.", "Remove that link, or take another folder with -o.")
+
+
 def _is_there(target: Path, file: File) -> bool:
     """Whether the target is a file of these very bytes."""
     with suppress(OSError):
@@ -161,5 +174,5 @@ def _laid_out(files: Sequence[File], base: Path, above: str) -> list[Item]:
             stem, dot, extension = name.rpartition(".")
             path = place / (f"{stem} ({number}).{extension}" if dot and stem else f"{name} ({number})")
         taken.add(str(path).casefold())
-        items.append(Item(file.id, file, base / path))
+        items.append(Item(file.id, file, base / path, base))
     return items

@@ -74,6 +74,7 @@ class Deployment:
     def __init__(self) -> None:
         self.files: dict[str, Stored] = {}
         self.gone: set[str] = set()  # the ids of those that were deleted
+        self.renamed: dict[str, str] = {}  # what is said to be the id of a file
         self.seen: list[Seen] = []
         self.part_size = 1000
         self.single_bytes = uploads.SMALL_BYTES
@@ -136,9 +137,11 @@ class Deployment:
     def requests(self, pattern: str) -> list[Seen]:
         return [seen for seen in self.seen if re.fullmatch(pattern, f"{seen.method} {seen.path}")]
 
-    def keep(self, content: bytes, filename: str = "file.bin", status: str = "ready") -> str:
+    def keep(
+        self, content: bytes, filename: str = "file.bin", status: str = "ready", *, file_id: str | None = None
+    ) -> str:
         """A file that was uploaded before, by a sender who declared nothing; answers its id."""
-        file_id = f"file-{len(self.files) + 1}"
+        file_id = file_id or f"file-{len(self.files) + 1}"
         self.files[file_id] = Stored(filename, len(content), None, None, status, {1: content})
         return file_id
 
@@ -169,7 +172,7 @@ class Deployment:
         single = file.size is not None and file.size <= self.single_bytes
         part_size = self.single_bytes if single else self.part_size
         return {
-            "id": file_id,
+            "id": self.renamed.get(file_id, file_id),
             "status": file.status,
             "revision": 1,
             "filename": file.filename,
@@ -374,8 +377,8 @@ class _Handler(BaseHTTPRequestHandler):
             ids = list(owner.files)[first : first + 2]
             shown = ("id", "filename", "folder", "size", "content_type", "digests")
             files = [{name: owner.document(i).get(name) for name in shown} for i in ids]
-            for file in files:
-                file["links"] = {"content": f"{owner.url}/files/{file['id']}/content?capability=shared"}
+            for file_id, file in zip(ids, files, strict=True):
+                file["links"] = {"content": f"{owner.url}/files/{file_id}/content?capability=shared"}
             following = str(first + 2) if first + 2 < len(owner.files) else None
             self._json(200, {"title": "T", "message": None, "files": files, "links": {}, "next": following})
 

@@ -183,6 +183,74 @@ def test_a_share_is_had_by_its_link_alone(deployment: Deployment, tmp_path: Path
     assert found == {f"f/{n}" if n % 2 else f"{n}": b"%d" % n * 2000 for n in range(5)}
 
 
+@pytest.mark.parametrize(
+    "file_id", [".bashrc", "..", "x/../../.ssh/authorized_keys", "/no/such/place", "C:evil", "", "a" * 65, "a\n", "é"]
+)
+@pytest.mark.parametrize("option", ["--share", "--folder", "one of several"])
+def test_what_has_no_id_is_not_had(deployment: Deployment, tmp_path: Path, file_id: str, option: str) -> None:
+    """Ids name files here, and a link leads to anybody's server: nothing is asked for, and nothing is written."""
+    deployment.files[deployment.keep(CONTENT, "..", file_id="f")].folder = "a"
+    deployment.renamed["f"] = file_id
+    (tmp_path / "here").mkdir()
+    arguments = {
+        "--share": ["--share", f"{deployment.url}/#share={jwt_of({'record': 's-1'})}"],
+        "--folder": ["--folder", "a"],
+        "one of several": ["f"],
+    }
+    done = sluice("get", *arguments[option], "--force", api=deployment.url, cwd=tmp_path / "here")
+    assert (done.exit_code, "does not answer as a Sluice does" in done.stderr) == (1, True)
+    assert not deployment.requests("GET .*/content")
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("..", "_"),
+        ("../../x", "_/_/x"),
+        ("/etc", "etc"),
+        ("C:", "C_"),
+        ("C:/x", "C_/x"),
+        ("a\\..\\..\\b", "b"),
+        ("a/./b", "a/_/b"),
+        (".ssh", "_ssh"),
+        ("~", "~"),
+    ],
+)
+def test_folders_of_a_share_stay_below_the_present_one(
+    deployment: Deployment, tmp_path: Path, folder: str, expected: str
+) -> None:
+    """Whatever the server calls them."""
+    deployment.files[deployment.keep(b"1", "x")].folder = folder
+    link = f"{deployment.url}/#share={jwt_of({'record': 's-1'})}"
+    (tmp_path / "here").mkdir()
+    assert sluice("get", "--share", link, cwd=tmp_path / "here").exit_code == 0
+    assert (tmp_path / "here" / expected / "x").read_bytes() == b"1"
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_a_share_does_not_go_through_links_out_of_the_folder(deployment: Deployment, tmp_path: Path) -> None:
+    """A folder of that name may be a link to another place; what else is in the share comes."""
+    deployment.files[deployment.keep(b"1", "x")].folder = "away/below"
+    deployment.keep(b"2", "y")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "away").symlink_to(tmp_path / "elsewhere")
+    done = sluice("get", "--share", f"{deployment.url}/#share={jwt_of({'record': 's-1'})}", cwd=tmp_path / "here")
+    assert (done.exit_code, "leads out of" in done.stderr) == (1, True)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (tmp_path / "here" / "y").read_bytes() == b"2"
+
+
+def test_the_folder_itself_may_be_a_link(deployment: Deployment, tmp_path: Path) -> None:
+    """It is what the person named."""
+    deployment.files[deployment.keep(b"1", "x")].folder = "a"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to("elsewhere")
+    assert sluice("get", "--folder", "a", "-o", "out", api=deployment.url, cwd=tmp_path).exit_code == 0
+    assert (tmp_path / "elsewhere" / "a" / "x").read_bytes() == b"1"
+
+
 def test_a_password_that_nobody_can_be_asked_for(deployment: Deployment) -> None:
     """Without a terminal and --password-stdin that is one sentence; a wrong one is the server's word."""
     deployment.password = "geheim"
