@@ -91,6 +91,8 @@ class Deployment:
         self.keys: dict[str, str] = {}  # the file that an Idempotency-Key stands for
         self.etag = '"etag-1"'
         self.redirect_content = False
+        # How many requests each URL of S3 answers, in the order they are led to; when none is left, any number.
+        self.s3_answers: deque[int] = deque()
         self.ignore_range = False
         # What each connection for events sends; when none is left, the end.
         self.events: deque[list[dict[str, str]]] = deque()
@@ -99,6 +101,7 @@ class Deployment:
         self.stall: threading.Event | None = None  # half of a content is sent, the rest waits for it
         self.stalled = threading.Event()  # a content waits
         self._faults: list[tuple[str, deque[Fault]]] = []
+        self._left: dict[str, int | None] = {}  # answers of each URL of S3
         self._lock = threading.Lock()
         self.full = threading.Condition(self._lock)
         deployment = self
@@ -144,6 +147,20 @@ class Deployment:
         file_id = file_id or f"file-{len(self.files) + 1}"
         self.files[file_id] = Stored(filename, len(content), None, None, status, {1: content})
         return file_id
+
+    def s3_url(self, file_id: str) -> str:
+        """Where a link to content leads: another URL each time."""
+        with self._lock:
+            path = f"/elsewhere/{file_id}?signature={len(self._left)}"
+            self._left[path] = self.s3_answers.popleft() if self.s3_answers else None
+        return self.url + path
+
+    def expired(self, path: str) -> bool:
+        """Whether this URL of S3 answers no longer."""
+        with self._lock:
+            if (left := self._left[path]) is not None:
+                self._left[path] = left - 1
+            return left is not None and left <= 0
 
     def digests(self, file: Stored) -> dict[str, str]:
         """What is found when all of it is read."""
@@ -480,7 +497,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _content(self, file_id: str, fault: Fault, *, final: bool) -> None:
         owner = self.owner
         if owner.redirect_content and not final:
-            self._send(307, b"", {"Location": f"{owner.url}/elsewhere/{file_id}"})
+            self._send(307, b"", {"Location": owner.s3_url(file_id)})
+            return
+        if final and owner.expired(self.path):
+            self._send(403, b"<Error><Code>AccessDenied</Code></Error>", {})
             return
         content = owner.files[file_id].content
         if fault.alter:
