@@ -15,7 +15,7 @@ from sluice_client.digests import SHA_256
 from sluice_client.downloads import Downloads
 from sluice_client.errors import SluiceError
 from sluice_client.links import ShareLink
-from sluice_client.names import local_name
+from sluice_client.names import local_name, numbered, same
 from sluice_client.output import binary, print_json
 from sluice_client.progress import Screen
 from sluice_client.rates import Rate
@@ -160,19 +160,26 @@ def _is_there(target: Path, file: File) -> bool:
 def _laid_out(files: Sequence[File], base: Path, above: str) -> list[Item]:
     """Where each goes below `base`, `above` being left out of their folders. Equal names are told apart.
 
-    Oldest first, so that a file that comes later changes no other's name.
+    Oldest first, so that a file that comes later changes no other's name, unless its folder has that name: no file can
+    have the path of a folder.
     """
-    taken: set[str] = set()
+    files = sorted(files, key=lambda file: file.id)
+    places = [_place((file.folder or "").removeprefix(above)) for file in files]
+    taken = {same(folder) for place in places for folder in (place, *place.parents)}
+    counts: dict[str, int] = {}  # so that a thousand equal names do not try a thousand numbers each
     items = []
-    for file in sorted(files, key=lambda file: file.id):
-        folder = (file.folder or "").removeprefix(above).strip("/")
-        place = PurePath(*(local_name(part, otherwise="_") for part in folder.split("/") if part))
+    for file, place in zip(files, places, strict=True):
         name = local_name(file.filename, otherwise=file.id)
-        path, number = place / name, 1
-        while str(path).casefold() in taken:  # as file systems of macOS and Windows compare
-            number += 1
-            stem, dot, extension = name.rpartition(".")
-            path = place / (f"{stem} ({number}).{extension}" if dot and stem else f"{name} ({number})")
-        taken.add(str(path).casefold())
+        path = place / name
+        first = key = same(path)
+        while key in taken:
+            counts[first] = counts.get(first, 1) + 1
+            path = place / numbered(name, counts[first])
+            key = same(path)
+        taken.add(key)
         items.append(Item(file.id, file, base / path, base))
     return items
+
+
+def _place(folder: str) -> PurePath:
+    return PurePath(*(local_name(part, otherwise="_") for part in folder.split("/") if part))

@@ -153,6 +153,43 @@ def test_a_folder_comes_with_its_folders(deployment: Deployment, tmp_path: Path)
     assert not deployment.requests("GET .*/content")
 
 
+LONG = "é" * 125 + ".docx"  # 255 bytes
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        # No file can have the path of a folder, in whichever order they came.
+        ([(None, "x"), ("x", "y")], ["x (2)", "x/y"]),
+        ([("x", "y"), (None, "X")], ["x/y", "X (2)"]),
+        ([(None, "a.b"), ("a.b/c", "y"), (None, "a.b")], ["a (2).b", "a.b/c/y", "a (3).b"]),
+        ([("x", "y"), ("x/y", "z")], ["x/y (2)", "x/y/z"]),
+        # Names that some file system takes for the same: by case, by accents, by what is at their end.
+        ([(None, "é"), (None, "e\u0301")], ["é", "e\u0301 (2)"]),
+        ([(None, "straße"), (None, "STRASSE")], ["straße", "STRASSE (2)"]),
+        ([(None, "x"), (None, "x.")], ["x", "x. (2)"]),
+        ([(None, "x"), (None, "x"), (None, "x (2)")], ["x", "x (2)", "x (2) (2)"]),
+        # A number costs a name of full length some of its end.
+        ([(None, LONG), (None, LONG)], [LONG, "é" * 123 + " (2).docx"]),
+        ([(None, "é" * 127), (None, "é" * 127)], ["é" * 127, "é" * 125 + " (2)"]),
+        ([(None, "x." + "é" * 126), (None, "x." + "é" * 126)], ["x." + "é" * 126, "x." + "é" * 124 + " (2)"]),
+    ],
+)
+def test_every_tree_can_be_laid_out(
+    deployment: Deployment, tmp_path: Path, kept: list[tuple[str | None, str]], expected: list[str]
+) -> None:
+    """Each file has a path of its own, and all are there already when the command is run again."""
+    for number, (folder, name) in enumerate(kept):
+        deployment.files[deployment.keep(b"%d" % number, name)].folder = folder
+    command = ["get", "--share", f"{deployment.url}/#share={jwt_of({'record': 's-1'})}"]
+    done = sluice(*command, cwd=tmp_path)
+    assert done.exit_code == 0, done.stderr
+    found = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {path: b"%d" % number for number, path in enumerate(expected)}
+    done = sluice(*command, cwd=tmp_path)
+    assert (done.exit_code, done.stderr.count("is there already")) == (0, len(expected))
+
+
 def test_an_empty_folder_is_told(deployment: Deployment) -> None:
     """It may be a slip of the pen."""
     done = sluice("get", "--folder", "nowhere", api=deployment.url)
