@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 import socket
 import threading
+import zipfile
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -87,6 +89,10 @@ class Deployment:
         self.shares: list[dict[str, Any]] = []
         self.drops: list[dict[str, Any]] = []
         self.password: str | None = None  # of every share
+        self.title = "T"  # of every share
+        self.openings = 0  # of shares
+        self.ended_openings = 0  # the links of so many have ended
+        self.unpacked = False  # an archive has to be put together first, which takes longer than links live
         self.export = b""
         self.keys: dict[str, str] = {}  # the file that an Idempotency-Key stands for
         self.etag = '"etag-1"'
@@ -161,6 +167,14 @@ class Deployment:
             if (left := self._left[path]) is not None:
                 self._left[path] = left - 1
             return left is not None and left <= 0
+
+    def archive(self) -> bytes:
+        """All files as one ZIP."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for file_id, file in self.files.items():
+                archive.writestr(file_id, file.content)
+        return packed.getvalue()
 
     def digests(self, file: Stored) -> dict[str, str]:
         """What is found when all of it is read."""
@@ -294,6 +308,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, self.owner.export, {"Content-Type": "text/plain"}, fault.cut)
         elif match := re.fullmatch(r"/shares/([^/]+)/open", url.path):
             self._open(match[1], json.loads(body))
+        elif re.fullmatch(r"/archives(/[^/]+/content)?", url.path):
+            self._archive(seen.query)
         elif match := re.fullmatch(r"/s3/([^/]+)/(\d+)", url.path):
             self._part(self.owner.files[match[1]], int(match[2]), body, fault)
         else:
@@ -397,7 +413,23 @@ class _Handler(BaseHTTPRequestHandler):
             for file_id, file in zip(ids, files, strict=True):
                 file["links"] = {"content": f"{owner.url}/files/{file_id}/content?capability=shared"}
             following = str(first + 2) if first + 2 < len(owner.files) else None
-            self._json(200, {"title": "T", "message": None, "files": files, "links": {}, "next": following})
+            owner.openings += 1
+            links = {"archive": f"{owner.url}/archives/{share_id}/content?opening={owner.openings}"}
+            self._json(200, {"title": owner.title, "message": None, "files": files, "links": links, "next": following})
+
+    def _archive(self, query: dict[str, list[str]]) -> None:
+        owner = self.owner
+        link = f"{owner.url}/archives/archive-1/content"
+        if self.command == "POST":
+            owner.unpacked, owner.ended_openings = False, owner.openings
+            document = {"id": "archive-1", "filename": f"{owner.title}.zip", "size": 1, "count": 1, "status": "ready"}
+            self._json(201, document | {"links": {"content": link}})
+        elif int(query.get("opening", [owner.ended_openings + 1])[0]) <= owner.ended_openings:
+            self._problem(401, "capability_expired", "The link has ended.")
+        elif owner.unpacked:
+            self._problem(409, "archive_not_ready", "It has to be put together first.")
+        else:
+            self._send(200, owner.archive(), {})
 
     def _put(self, filename: str, query: dict[str, list[str]], body: bytes) -> None:
         owner = self.owner
