@@ -1,8 +1,10 @@
 """Shares that are opened, and archives: many files in one answer, whose size and every CRC the server knows before."""
 
 import asyncio
+import hashlib
+import os
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +22,7 @@ from sluice_client.states import ENDED, Status
 LOOK_SECONDS = 2.0  # between two looks whether an archive has been put together
 
 
-async def opened(sluice: Sluice, link: ShareLink, ask: Callable[[], str | None]) -> AsyncIterator[Opened]:
+async def opened(sluice: Sluice, link: ShareLink, ask: Callable[[], str | None]) -> AsyncGenerator[Opened]:
     """The pages of a share. `ask` has its password, and is asked where one is needed."""
     try:
         async for page in sluice.open_share(link.share_id, link.capability, None):
@@ -49,7 +51,7 @@ async def save(sluice: Sluice, url: str, target: Path, meter: Meter, *, force: b
     """
     if not force:
         refuse_existing(target)
-    partial = partial_path(target, f"archive-{target.name[:64]}")
+    partial = partial_of(target)
     try:
         with locked(partial) as sink:
             try:
@@ -63,6 +65,11 @@ async def save(sluice: Sluice, url: str, target: Path, meter: Meter, *, force: b
     except OSError as error:
         raise SluiceError(f"{target}: {error.strerror or error}.") from None
     return size
+
+
+def partial_of(target: Path) -> Path:
+    """An archive's own id is another one each time, so its target names it: by a digest, short and like no other."""
+    return partial_path(target, f"archive-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}")
 
 
 def _check(path: Path) -> None:

@@ -242,8 +242,9 @@ class _Download:
         if block.first != self._there:  # or each connection would start a function to ask it the same
             await self._led.wait()
         while len(block.data) < block.size:
-            before, used = len(block.data), self._s3
+            before = len(block.data)
             async with self._downloads.slots:
+                used = self._s3  # not before: while this waited, others may have been led elsewhere
                 error, retry_after = await self._attempt(block)
             if len(block.data) == block.size:
                 break

@@ -2,12 +2,12 @@
 
 import base64
 import json
-import re
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from sluice_client.errors import Misuse
+from sluice_client.records import ID
 
 NOT_A_LINK = "It is the link that `sluice share` printed, or what follows `#share=` in it."
 
@@ -41,6 +41,6 @@ def _record(capability: str) -> str:
         found = str(claims["record"])
     except (IndexError, ValueError, KeyError, TypeError):
         raise Misuse("This is no link to a share.", NOT_A_LINK) from None
-    if not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", found):
+    if not ID.fullmatch(found):
         raise Misuse("This is no link to a share.", NOT_A_LINK)
     return found

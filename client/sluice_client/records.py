@@ -1,8 +1,12 @@
 """What the contract's JSON says, typed: files, their parts, shares and drops. `json` is all of it, as it came."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+
+# An id becomes a part of a URL and of a file's name here: `..` and `a/b` must not pass, whoever says them.
+ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class File:
     def parse(cls, document: dict[str, Any]) -> Self:
         links = document.get("links") or {}
         return cls(
-            id=str(document["id"]),
+            id=_id(document),
             status=str(document["status"]),
             filename=str(document["filename"]),
             folder=document.get("folder") or None,
@@ -125,7 +129,7 @@ class Share:
     def parse(cls, document: dict[str, Any]) -> Self:
         most = document.get("max_downloads")
         return cls(
-            id=str(document["id"]),
+            id=_id(document),
             title=document.get("title"),
             count=int(document["count"]),
             size=int(document["size"]),
@@ -152,7 +156,7 @@ class Drop:
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Self:
         return cls(
-            id=str(document["id"]),
+            id=_id(document),
             title=document.get("title"),
             files=int(document.get("files") or 0),
             max_files=int(document["max_files"]),
@@ -177,7 +181,7 @@ class Archive:
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Self:
         return cls(
-            id=str(document["id"]),
+            id=_id(document),
             filename=str(document["filename"]),
             size=int(document["size"]),
             count=int(document["count"]),
@@ -204,6 +208,12 @@ class Opened:
             archive=(document.get("links") or {}).get("archive"),
             next=document.get("next"),
         )
+
+
+def _id(document: dict[str, Any]) -> str:
+    if not ID.fullmatch(found := str(document["id"])):
+        raise ValueError("This is no id.")
+    return found
 
 
 def _shared(document: dict[str, Any]) -> dict[str, Any]:

@@ -87,7 +87,8 @@ class Admission:
                     raise FingerprintTaken from None  # whoever resumes needs neither place nor quota
                 if drop and 0 in refused.places:
                     self._drops.get(drop.owner, drop.id)  # ended at this moment: then that is the reason
-                    raise DropFull(f"It takes {drop.max_files} files.", limit=drop.max_files) from None
+                    many = "1 file" if drop.max_files == 1 else f"{drop.max_files} files"
+                    raise DropFull(f"It takes {many}.", limit=drop.max_files) from None
                 self._recount(file, file.size, uploads=1)
             except Conflict:
                 _pause(attempt)

@@ -87,7 +87,7 @@ def whole(
     missing = [number for number in range(1, file.part_count + 1) if number not in fitting]
     if missing:
         raise PartsMissing(
-            f"{len(missing)} of {file.part_count} parts are missing or not of their size.",
+            f"Parts that are missing or not of their size: {len(missing)} of {file.part_count}.",
             missing=missing[:MISSING_SHOWN],
         )
     _agree(fitting.values(), listed)
@@ -112,7 +112,7 @@ def _as_cut(
     ]
     if short:
         raise PartsMissing(
-            f"{len(short)} parts are missing or have less than {limits.MIN_PART_BYTES} bytes.",
+            f"Parts that are missing or have less than {limits.MIN_PART_BYTES} bytes: {len(short)}.",
             missing=short[:MISSING_SHOWN],
         )
     _agree(parts.values(), listed)
@@ -158,8 +158,8 @@ def _agree(arrived: Iterable[Part], listed: Sequence[CompletedPart] | None) -> N
     ]
     if differing:
         raise PartsDiffer(
-            f"{len(differing)} parts are not those that arrived. Send them again, or leave `parts` out to let the "
-            "server list them.",
+            f"Parts that are not those that arrived: {len(differing)}. Send them again, or leave `parts` out to let "
+            "the server list them.",
             differing=differing[:MISSING_SHOWN],
         )
 

@@ -9,6 +9,7 @@ import typer
 
 from sluice_client.errors import Misuse
 from sluice_client.rates import parse_amount
+from sluice_client.records import ID
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 MAX_PASSWORD_BYTES = 64 * 1024  # to read from stdin: the server takes less
@@ -52,7 +53,7 @@ Expires = Annotated[str, typer.Option("--expires", metavar="TIME", help="How lon
 def check_ids(*ids: str) -> None:
     """An id becomes a part of a path, so `..` and `a/b` must not pass."""
     for each in ids:
-        if not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", each):
+        if not ID.fullmatch(each):
             raise typer.BadParameter(f"{each!a} is no id.")
 
 

@@ -1,6 +1,7 @@
 """`sluice get --archive`: a folder, some files, or a share as one ZIP."""
 
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sluice_client.names import local_name
 from sluice_client.output import print_json
 from sluice_client.progress import Screen
 from sluice_client.rates import Rate
+from sluice_client.records import Opened
 
 
 async def get_archive(sluice: Sluice, file_ids: Sequence[str], folder: str | None, wish: Wish) -> int:
@@ -30,20 +32,30 @@ async def get_shared_archive(sluice: Sluice, link: ShareLink, ask: Callable[[], 
         told.append(ask())
         return told[-1]
 
-    async for page in archives.opened(sluice, link, asked):
-        url, title = page.archive, page.title
-        break
-    if not url:
-        raise SluiceError("This share has no archive.", "Leave --archive out.")
-    filename = f"{title or 'share'}.zip"
+    page = await _first_page(sluice, link, asked)
+    filename = f"{local_name(page.title or '', otherwise='share')}.zip"
     try:
-        return await _save(sluice, url, filename, wish)
+        return await _save(sluice, _archive_of(page), filename, wish)
     except Problem as refusal:
         if refusal.code != "archive_not_ready":
             raise
-    wanted = {"share": link.share_id} | ({"password": told[-1]} if told else {})
+    password = told[-1] if told else None
+    wanted = {"share": link.share_id} | ({"password": password} if told else {})
     await archives.put_together(sluice, await sluice.pack(link.capability, **wanted), link.capability)
-    return await _save(sluice, url, filename, wish)
+    # That takes a while, in which the link may have ended.
+    page = await _first_page(sluice, link, lambda: password)
+    return await _save(sluice, _archive_of(page), filename, wish)
+
+
+async def _first_page(sluice: Sluice, link: ShareLink, ask: Callable[[], str | None]) -> Opened:
+    async with aclosing(archives.opened(sluice, link, ask)) as pages:
+        return await anext(pages)
+
+
+def _archive_of(page: Opened) -> str:
+    if not page.archive:
+        raise SluiceError("This share has no archive.", "Leave --archive out.")
+    return page.archive
 
 
 async def _save(sluice: Sluice, url: str, filename: str, wish: Wish) -> int:

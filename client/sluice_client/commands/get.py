@@ -15,7 +15,7 @@ from sluice_client.digests import SHA_256
 from sluice_client.downloads import Downloads
 from sluice_client.errors import SluiceError
 from sluice_client.links import ShareLink
-from sluice_client.names import local_name
+from sluice_client.names import local_name, numbered, same
 from sluice_client.output import binary, print_json
 from sluice_client.progress import Screen
 from sluice_client.rates import Rate
@@ -40,11 +40,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file that is known already, or its id; `target` where others decide about it."""
+    """A file that is known already, or its id; `target` where others decide about it, who keep it below `base`."""
 
     id: str
     file: File | None = None
     target: Path | None = None
+    base: Path | None = None
 
 
 async def get(sluice: Sluice, file_ids: Sequence[str], wish: Wish) -> int:
@@ -100,6 +101,8 @@ class _Get:
                 await self._downloads.write(file, binary(), meter)
                 return None
             target = item.target or target_of(wish.output, local_name(file.filename, otherwise=file.id))
+            if item.base:
+                _refuse_outside(target, item.base)
             if not wish.force and await asyncio.to_thread(_is_there, target, file):
                 screen.tell(f"{target} is there already: {file.digests[SHA_256]}")
                 return target, file, 0.0
@@ -134,6 +137,16 @@ def _make_folder(folder: Path) -> None:
         raise SluiceError(f"{folder}: {error.strerror}.") from None
 
 
+def _refuse_outside(target: Path, base: Path) -> None:
+    """Others choose the folders below `base`: one of that name may be a link that leads to another place."""
+    try:
+        inside = target.parent.resolve().is_relative_to(base.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        inside = False
+    if not inside:
+        raise SluiceError(f"{target.parent} leads out of {base}.", "Remove that link, or take another folder with -o.")
+
+
 def _is_there(target: Path, file: File) -> bool:
     """Whether the target is a file of these very bytes."""
     with suppress(OSError):
@@ -147,19 +160,26 @@ def _is_there(target: Path, file: File) -> bool:
 def _laid_out(files: Sequence[File], base: Path, above: str) -> list[Item]:
     """Where each goes below `base`, `above` being left out of their folders. Equal names are told apart.
 
-    Oldest first, so that a file that comes later changes no other's name.
+    Oldest first, so that a file that comes later changes no other's name, unless its folder has that name: no file can
+    have the path of a folder.
     """
-    taken: set[str] = set()
+    files = sorted(files, key=lambda file: file.id)
+    places = [_place((file.folder or "").removeprefix(above)) for file in files]
+    taken = {same(folder) for place in places for folder in (place, *place.parents)}
+    counts: dict[str, int] = {}  # so that a thousand equal names do not try a thousand numbers each
     items = []
-    for file in sorted(files, key=lambda file: file.id):
-        folder = (file.folder or "").removeprefix(above).strip("/")
-        place = PurePath(*(local_name(part, otherwise="_") for part in folder.split("/") if part))
+    for file, place in zip(files, places, strict=True):
         name = local_name(file.filename, otherwise=file.id)
-        path, number = place / name, 1
-        while str(path).casefold() in taken:  # as file systems of macOS and Windows compare
-            number += 1
-            stem, dot, extension = name.rpartition(".")
-            path = place / (f"{stem} ({number}).{extension}" if dot and stem else f"{name} ({number})")
-        taken.add(str(path).casefold())
-        items.append(Item(file.id, file, base / path))
+        path = place / name
+        first = key = same(path)
+        while key in taken:
+            counts[first] = counts.get(first, 1) + 1
+            path = place / numbered(name, counts[first])
+            key = same(path)
+        taken.add(key)
+        items.append(Item(file.id, file, base / path, base))
     return items
+
+
+def _place(folder: str) -> PurePath:
+    return PurePath(*(local_name(part, otherwise="_") for part in folder.split("/") if part))

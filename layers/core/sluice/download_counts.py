@@ -185,7 +185,8 @@ class Taking:
 
 def used_up(share: Share) -> ShareUsedUp:
     """What its holder is told."""
-    return ShareUsedUp(f"This share allows {share.max_downloads} downloads, and they were made.")
+    many = "1 download, and it was" if share.max_downloads == 1 else f"{share.max_downloads} downloads, and they were"
+    return ShareUsedUp(f"This share allows {many} made.")
 
 
 def _link_key(share: Share, opening: str, record_id: str) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 import socket
 import threading
+import zipfile
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -74,6 +76,7 @@ class Deployment:
     def __init__(self) -> None:
         self.files: dict[str, Stored] = {}
         self.gone: set[str] = set()  # the ids of those that were deleted
+        self.renamed: dict[str, str] = {}  # what is said to be the id of a file
         self.seen: list[Seen] = []
         self.part_size = 1000
         self.single_bytes = uploads.SMALL_BYTES
@@ -86,10 +89,16 @@ class Deployment:
         self.shares: list[dict[str, Any]] = []
         self.drops: list[dict[str, Any]] = []
         self.password: str | None = None  # of every share
+        self.title = "T"  # of every share
+        self.openings = 0  # of shares
+        self.ended_openings = 0  # the links of so many have ended
+        self.unpacked = False  # an archive has to be put together first, which takes longer than links live
         self.export = b""
         self.keys: dict[str, str] = {}  # the file that an Idempotency-Key stands for
         self.etag = '"etag-1"'
         self.redirect_content = False
+        # How many requests each URL of S3 answers, in the order they are led to; when none is left, any number.
+        self.s3_answers: deque[int] = deque()
         self.ignore_range = False
         # What each connection for events sends; when none is left, the end.
         self.events: deque[list[dict[str, str]]] = deque()
@@ -98,6 +107,7 @@ class Deployment:
         self.stall: threading.Event | None = None  # half of a content is sent, the rest waits for it
         self.stalled = threading.Event()  # a content waits
         self._faults: list[tuple[str, deque[Fault]]] = []
+        self._left: dict[str, int | None] = {}  # answers of each URL of S3
         self._lock = threading.Lock()
         self.full = threading.Condition(self._lock)
         deployment = self
@@ -136,11 +146,35 @@ class Deployment:
     def requests(self, pattern: str) -> list[Seen]:
         return [seen for seen in self.seen if re.fullmatch(pattern, f"{seen.method} {seen.path}")]
 
-    def keep(self, content: bytes, filename: str = "file.bin", status: str = "ready") -> str:
+    def keep(
+        self, content: bytes, filename: str = "file.bin", status: str = "ready", *, file_id: str | None = None
+    ) -> str:
         """A file that was uploaded before, by a sender who declared nothing; answers its id."""
-        file_id = f"file-{len(self.files) + 1}"
+        file_id = file_id or f"file-{len(self.files) + 1}"
         self.files[file_id] = Stored(filename, len(content), None, None, status, {1: content})
         return file_id
+
+    def s3_url(self, file_id: str) -> str:
+        """Where a link to content leads: another URL each time."""
+        with self._lock:
+            path = f"/elsewhere/{file_id}?signature={len(self._left)}"
+            self._left[path] = self.s3_answers.popleft() if self.s3_answers else None
+        return self.url + path
+
+    def expired(self, path: str) -> bool:
+        """Whether this URL of S3 answers no longer."""
+        with self._lock:
+            if (left := self._left[path]) is not None:
+                self._left[path] = left - 1
+            return left is not None and left <= 0
+
+    def archive(self) -> bytes:
+        """All files as one ZIP."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for file_id, file in self.files.items():
+                archive.writestr(file_id, file.content)
+        return packed.getvalue()
 
     def digests(self, file: Stored) -> dict[str, str]:
         """What is found when all of it is read."""
@@ -169,7 +203,7 @@ class Deployment:
         single = file.size is not None and file.size <= self.single_bytes
         part_size = self.single_bytes if single else self.part_size
         return {
-            "id": file_id,
+            "id": self.renamed.get(file_id, file_id),
             "status": file.status,
             "revision": 1,
             "filename": file.filename,
@@ -274,6 +308,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, self.owner.export, {"Content-Type": "text/plain"}, fault.cut)
         elif match := re.fullmatch(r"/shares/([^/]+)/open", url.path):
             self._open(match[1], json.loads(body))
+        elif re.fullmatch(r"/archives(/[^/]+/content)?", url.path):
+            self._archive(seen.query)
         elif match := re.fullmatch(r"/s3/([^/]+)/(\d+)", url.path):
             self._part(self.owner.files[match[1]], int(match[2]), body, fault)
         else:
@@ -374,10 +410,26 @@ class _Handler(BaseHTTPRequestHandler):
             ids = list(owner.files)[first : first + 2]
             shown = ("id", "filename", "folder", "size", "content_type", "digests")
             files = [{name: owner.document(i).get(name) for name in shown} for i in ids]
-            for file in files:
-                file["links"] = {"content": f"{owner.url}/files/{file['id']}/content?capability=shared"}
+            for file_id, file in zip(ids, files, strict=True):
+                file["links"] = {"content": f"{owner.url}/files/{file_id}/content?capability=shared"}
             following = str(first + 2) if first + 2 < len(owner.files) else None
-            self._json(200, {"title": "T", "message": None, "files": files, "links": {}, "next": following})
+            owner.openings += 1
+            links = {"archive": f"{owner.url}/archives/{share_id}/content?opening={owner.openings}"}
+            self._json(200, {"title": owner.title, "message": None, "files": files, "links": links, "next": following})
+
+    def _archive(self, query: dict[str, list[str]]) -> None:
+        owner = self.owner
+        link = f"{owner.url}/archives/archive-1/content"
+        if self.command == "POST":
+            owner.unpacked, owner.ended_openings = False, owner.openings
+            document = {"id": "archive-1", "filename": f"{owner.title}.zip", "size": 1, "count": 1, "status": "ready"}
+            self._json(201, document | {"links": {"content": link}})
+        elif int(query.get("opening", [owner.ended_openings + 1])[0]) <= owner.ended_openings:
+            self._problem(401, "capability_expired", "The link has ended.")
+        elif owner.unpacked:
+            self._problem(409, "archive_not_ready", "It has to be put together first.")
+        else:
+            self._send(200, owner.archive(), {})
 
     def _put(self, filename: str, query: dict[str, list[str]], body: bytes) -> None:
         owner = self.owner
@@ -477,7 +529,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _content(self, file_id: str, fault: Fault, *, final: bool) -> None:
         owner = self.owner
         if owner.redirect_content and not final:
-            self._send(307, b"", {"Location": f"{owner.url}/elsewhere/{file_id}"})
+            self._send(307, b"", {"Location": owner.s3_url(file_id)})
+            return
+        if final and owner.expired(self.path):
+            self._send(403, b"<Error><Code>AccessDenied</Code></Error>", {})
             return
         content = owner.files[file_id].content
         if fault.alter:

@@ -2,14 +2,16 @@ import asyncio
 import io
 import json
 import os
+from collections import deque
 from pathlib import Path
 
 import pytest
 
 from sluice_client import downloads
-from sluice_client.contract import Sluice
+from sluice_client.contract import Retry, Sluice
 from sluice_client.errors import Problem, SluiceError, WrongBytes
 from sluice_client.progress import Meter
+from sluice_client.records import File
 from tests.unit.client.deployment import QUICK, TOKEN, Deployment, Fault
 
 CONTENT = os.urandom(300_000)
@@ -146,6 +148,31 @@ def test_an_expired_link_is_renewed(deployment: Deployment, tmp_path: Path) -> N
     get(deployment, deployment.keep(CONTENT), tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == CONTENT
     assert len(deployment.requests("GET /files/[^/]*")) == 2
+
+
+def test_urls_of_s3_that_expire_do_not_end_a_link(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One connection, and two URLs that expire while a block is received: the others wait with what is out of date.
+
+    The link itself is as good as before, and where it is of a share there is no other.
+    """
+    monkeypatch.setattr(downloads, "DIRECT_BYTES", 1000)
+    monkeypatch.setattr(downloads, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(downloads, "BLOCKS_PER_CONNECTION", 3)
+    deployment.redirect_content, deployment.s3_answers = True, deque([1, 1])
+
+    async def renew(_: File) -> File:
+        raise AssertionError("The link has not ended.")
+
+    async def run() -> None:
+        async with Sluice(deployment.url, TOKEN, Retry(attempts=4, base=0)) as sluice:
+            down = downloads.Downloads(sluice, connections=1, renew=renew)
+            file = await sluice.file(deployment.keep(CONTENT))
+            await down.save(file, tmp_path / "out", Meter("file"), force=False)
+
+    asyncio.run(run())
+    assert (tmp_path / "out").read_bytes() == CONTENT
 
 
 def test_a_refusal_is_told_at_once(deployment: Deployment, tmp_path: Path) -> None:

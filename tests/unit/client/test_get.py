@@ -153,6 +153,43 @@ def test_a_folder_comes_with_its_folders(deployment: Deployment, tmp_path: Path)
     assert not deployment.requests("GET .*/content")
 
 
+LONG = "é" * 125 + ".docx"  # 255 bytes
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        # No file can have the path of a folder, in whichever order they came.
+        ([(None, "x"), ("x", "y")], ["x (2)", "x/y"]),
+        ([("x", "y"), (None, "X")], ["x/y", "X (2)"]),
+        ([(None, "a.b"), ("a.b/c", "y"), (None, "a.b")], ["a (2).b", "a.b/c/y", "a (3).b"]),
+        ([("x", "y"), ("x/y", "z")], ["x/y (2)", "x/y/z"]),
+        # Names that some file system takes for the same: by case, by accents, by what is at their end.
+        ([(None, "é"), (None, "e\u0301")], ["é", "e\u0301 (2)"]),
+        ([(None, "straße"), (None, "STRASSE")], ["straße", "STRASSE (2)"]),
+        ([(None, "x"), (None, "x.")], ["x", "x. (2)"]),
+        ([(None, "x"), (None, "x"), (None, "x (2)")], ["x", "x (2)", "x (2) (2)"]),
+        # A number costs a name of full length some of its end.
+        ([(None, LONG), (None, LONG)], [LONG, "é" * 123 + " (2).docx"]),
+        ([(None, "é" * 127), (None, "é" * 127)], ["é" * 127, "é" * 125 + " (2)"]),
+        ([(None, "x." + "é" * 126), (None, "x." + "é" * 126)], ["x." + "é" * 126, "x." + "é" * 124 + " (2)"]),
+    ],
+)
+def test_every_tree_can_be_laid_out(
+    deployment: Deployment, tmp_path: Path, kept: list[tuple[str | None, str]], expected: list[str]
+) -> None:
+    """Each file has a path of its own, and all are there already when the command is run again."""
+    for number, (folder, name) in enumerate(kept):
+        deployment.files[deployment.keep(b"%d" % number, name)].folder = folder
+    command = ["get", "--share", f"{deployment.url}/#share={jwt_of({'record': 's-1'})}"]
+    done = sluice(*command, cwd=tmp_path)
+    assert done.exit_code == 0, done.stderr
+    found = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {path: b"%d" % number for number, path in enumerate(expected)}
+    done = sluice(*command, cwd=tmp_path)
+    assert (done.exit_code, done.stderr.count("is there already")) == (0, len(expected))
+
+
 def test_an_empty_folder_is_told(deployment: Deployment) -> None:
     """It may be a slip of the pen."""
     done = sluice("get", "--folder", "nowhere", api=deployment.url)
@@ -181,6 +218,74 @@ def test_a_share_is_had_by_its_link_alone(deployment: Deployment, tmp_path: Path
         str(path.relative_to(tmp_path / "got")): path.read_bytes() for path in tmp_path.rglob("?") if path.is_file()
     }
     assert found == {f"f/{n}" if n % 2 else f"{n}": b"%d" % n * 2000 for n in range(5)}
+
+
+@pytest.mark.parametrize(
+    "file_id", [".bashrc", "..", "x/../../.ssh/authorized_keys", "/no/such/place", "C:evil", "", "a" * 65, "a\n", "é"]
+)
+@pytest.mark.parametrize("option", ["--share", "--folder", "one of several"])
+def test_what_has_no_id_is_not_had(deployment: Deployment, tmp_path: Path, file_id: str, option: str) -> None:
+    """Ids name files here, and a link leads to anybody's server: nothing is asked for, and nothing is written."""
+    deployment.files[deployment.keep(CONTENT, "..", file_id="f")].folder = "a"
+    deployment.renamed["f"] = file_id
+    (tmp_path / "here").mkdir()
+    arguments = {
+        "--share": ["--share", f"{deployment.url}/#share={jwt_of({'record': 's-1'})}"],
+        "--folder": ["--folder", "a"],
+        "one of several": ["f"],
+    }
+    done = sluice("get", *arguments[option], "--force", api=deployment.url, cwd=tmp_path / "here")
+    assert (done.exit_code, "does not answer as a Sluice does" in done.stderr) == (1, True)
+    assert not deployment.requests("GET .*/content")
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("..", "_"),
+        ("../../x", "_/_/x"),
+        ("/etc", "etc"),
+        ("C:", "C_"),
+        ("C:/x", "C_/x"),
+        ("a\\..\\..\\b", "b"),
+        ("a/./b", "a/_/b"),
+        (".ssh", "_ssh"),
+        ("~", "~"),
+    ],
+)
+def test_folders_of_a_share_stay_below_the_present_one(
+    deployment: Deployment, tmp_path: Path, folder: str, expected: str
+) -> None:
+    """Whatever the server calls them."""
+    deployment.files[deployment.keep(b"1", "x")].folder = folder
+    link = f"{deployment.url}/#share={jwt_of({'record': 's-1'})}"
+    (tmp_path / "here").mkdir()
+    assert sluice("get", "--share", link, cwd=tmp_path / "here").exit_code == 0
+    assert (tmp_path / "here" / expected / "x").read_bytes() == b"1"
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_a_share_does_not_go_through_links_out_of_the_folder(deployment: Deployment, tmp_path: Path) -> None:
+    """A folder of that name may be a link to another place; what else is in the share comes."""
+    deployment.files[deployment.keep(b"1", "x")].folder = "away/below"
+    deployment.keep(b"2", "y")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "away").symlink_to(tmp_path / "elsewhere")
+    done = sluice("get", "--share", f"{deployment.url}/#share={jwt_of({'record': 's-1'})}", cwd=tmp_path / "here")
+    assert (done.exit_code, "leads out of" in done.stderr) == (1, True)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (tmp_path / "here" / "y").read_bytes() == b"2"
+
+
+def test_the_folder_itself_may_be_a_link(deployment: Deployment, tmp_path: Path) -> None:
+    """It is what the person named."""
+    deployment.files[deployment.keep(b"1", "x")].folder = "a"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to("elsewhere")
+    assert sluice("get", "--folder", "a", "-o", "out", api=deployment.url, cwd=tmp_path).exit_code == 0
+    assert (tmp_path / "elsewhere" / "a" / "x").read_bytes() == b"1"
 
 
 def test_a_password_that_nobody_can_be_asked_for(deployment: Deployment) -> None:

@@ -1,7 +1,7 @@
 import os
 import shutil
 import subprocess
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 from hypothesis import example, given, settings
@@ -36,12 +36,29 @@ def test_printable_keeps_what_people_read() -> None:
 @example(". .")
 @example("a/.bashrc")
 @example("🎉" * 100 + ".jpeg")
+@example("C:evil.txt")
+@example("file.txt:stream")
 def test_local_name_is_one_safe_component(filename: str) -> None:
-    """Never another folder, never hidden, never special, never longer than file systems take."""
-    name = local_name(filename, otherwise="the-id")
+    """Never another folder, never hidden, never special, never longer than file systems take; on Windows as well."""
+    assert_safe(local_name(filename, otherwise="the-id"))
+
+
+@given(ANY_NAME)
+@example(".bashrc")
+@example("../../.ssh/authorized_keys")
+@example("C:evil.txt")
+@example("..")
+def test_what_is_taken_otherwise_is_no_safer(otherwise: str) -> None:
+    """It may come from a server as well."""
+    assert_safe(local_name("..", otherwise=otherwise))
+
+
+def assert_safe(name: str) -> None:
     assert name
     assert "/" not in name
     assert "\\" not in name
+    assert PureWindowsPath("out", name).parent == PureWindowsPath("out")
+    assert ":" not in name
     assert not name.startswith(".")
     assert name.isprintable()
     assert len(name.encode()) <= MAX_NAME_BYTES
@@ -57,6 +74,7 @@ def test_local_name_is_one_safe_component(filename: str) -> None:
         ("..", "the-id"),
         ("  ", "the-id"),
         (".bashrc", "_bashrc"),
+        ("C:evil.txt", "C_evil.txt"),
         ("a\r\nb", "a__b"),
         ("é" * 200 + ".tar.gz", "é" * 126 + ".gz"),
     ],

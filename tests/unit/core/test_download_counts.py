@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from sluice import download_counts
-from sluice.download_counts import ATTEMPTS, DownloadCounts, Taking
+from sluice.download_counts import ATTEMPTS, DownloadCounts, Taking, used_up
 from sluice.errors import Busy, ShareUsedUp
 from sluice.shares import Share
 from tests.unit.core.records import client
@@ -52,6 +53,18 @@ def test_what_does_not_pass_in_time_is_busy(dynamodb: tuple[DownloadCounts, Stub
     with pytest.raises(Busy):
         counts.begin(SHARE, "opening", "file", whole=True)
     counts.give_back(SHARE, "opening", "file")
+
+
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [
+        (1, "This share allows 1 download, and it was made."),
+        (2, "This share allows 2 downloads, and they were made."),
+    ],
+)
+def test_a_share_that_is_used_up_says_how_many_it_allows(most: int, told: str) -> None:
+    """One is no plural."""
+    assert used_up(replace(SHARE, max_downloads=most)).detail == told
 
 
 def test_a_share_that_is_used_up_is_not_asked_again(dynamodb: tuple[DownloadCounts, Stubber]) -> None:
