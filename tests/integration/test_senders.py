@@ -355,7 +355,7 @@ def test_a_put_that_was_locked_to_its_sha_256_is_ready_at_once(here: World) -> N
     again, _ = begun(here, data, digests={"sha-256": digests(data)["sha-256"]})
     send(here, again, data, 1)
     here.proxy.forget()
-    here.proxy.fail_always("GetObject", network.internal_error)
+    here.proxy.fail_always("GetObject", network.says(404, "NoSuchKey"))
     by_event = run(here.job(), again, here.near_objects.head(again.key).version)
     assert ready(by_event, data)
 
