@@ -163,7 +163,7 @@ test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at
 	  tests/integration/test_reader_faults.py tests/integration/test_resuming.py tests/integration/test_upload_states.py \
 	  tests/integration/test_senders.py tests/integration/test_bounds.py $(ARGS) || \
 	  test $$? = 5 # pytest's word for none, by ARGS
-	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 $(PARALLEL) tests/integration -m thorough $(ARGS) || \
+	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 $(PARALLEL) tests/unit tests/integration -m thorough $(ARGS) || \
 	  test $$? = 5
 
 .PHONY: test-places

@@ -1,5 +1,6 @@
 """What a person sees while bytes move: bars on a terminal, else a line now and then. All of it goes to stderr."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,9 +29,20 @@ def amount(count: float) -> str:
 
 def say(text: str) -> None:
     """A line on stderr; where that is closed or full, nobody hears it, and the exit code says what matters."""
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):
-            print(printable(text), file=sys.stderr, flush=True)
+    if sys.stderr is None:
+        return
+    try:
+        print(printable(text), file=sys.stderr, flush=True)
+    except OSError:
+        deafen()
+    except ValueError:  # closed
+        return
+
+
+def deafen() -> None:
+    """Throw away what is said from now on: what Python cannot write at its end makes it leave with 120."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def complain(error: SluiceError, subject: object = "") -> None:

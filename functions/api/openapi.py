@@ -625,7 +625,8 @@ def archive_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
         "304": {"description": "`If-None-Match` names it."},
         "307": {"description": "Too many bytes for one answer: S3 sends them.", "headers": LOCATION},
     }
-    zipped = {"content": {"application/zip": BINARY["application/octet-stream"]}}
+    # Generators that do not know application/zip find a type that they know behind it.
+    zipped = {"content": {"application/zip": BINARY["application/octet-stream"], **BINARY}}
     part = {"206": {"description": "The range that was asked for.", "headers": told, **zipped}}
     bodiless = {status: {"description": one["description"]} for status, one in refused.items() if status != "416"}
     content = {

@@ -12,7 +12,7 @@ import pytest
 from sluice_client.fingerprints import KEY_BYTES, fingerprint
 from sluice_client.sources import Source
 from tests.integration import journey
-from tests.integration.conftest import Stack, standing
+from tests.integration.conftest import Stack, standing, thorough
 from tests.integration.proxy import flipping, serving
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def test_an_upload_is_resumed_and_its_parts_are_compared(stack: Stack, tmp_path:
     assert file["digests"]["sha-256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("size", [5_000_000, 20_000_000])
+@pytest.mark.parametrize("size", [5_000_000, pytest.param(20_000_000, marks=thorough)])
 def test_a_bit_that_flips_on_the_way_is_sent_again(tmp_path: Path, size: int) -> None:
     """S3 refuses what a network altered between the command and it; the part goes again, and the file is verified."""
     (tmp_path / "file.bin").write_bytes(journey.random_bytes(size))

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.integration import journey
-from tests.integration.conftest import ROOT, Stack
+from tests.integration.conftest import ROOT, Stack, thorough
 from tests.integration.journey import MIB
 
 CLIENTS = 8
@@ -45,7 +45,7 @@ def test_clients_at_once_all_verify(stack: Stack) -> None:
     assert ends == ["ready"] * CLIENTS
 
 
-@pytest.mark.parametrize("size", [0, 1, 8 * MIB, 8 * MIB + 1, 16 * MIB])
+@pytest.mark.parametrize("size", [0, 1, 8 * MIB, 8 * MIB + 1, pytest.param(16 * MIB, marks=thorough)])
 def test_every_shape_of_file_travels(stack: Stack, size: int) -> None:
     """An empty file, one byte, a full single PUT, one byte more and whole parts only come back as they were sent."""
     assert travel(stack, size) == "ready"

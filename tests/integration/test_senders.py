@@ -41,7 +41,7 @@ from tests.integration.world import World, content, digests, put, ready, run, sm
 
 PART = 512  # bytes
 SIZE = 2 * PART + 17  # three parts
-EXAMPLES = 30 if os.environ.get("ENDURANCE") else 4
+EXAMPLES = 30 if os.environ.get("ENDURANCE") else 2
 SENDERS = {"ann": content(SIZE, seed=1), "bob": content(SIZE, seed=2)}
 SMALL = {name: data[: PART - 3] for name, data in SENDERS.items()}
 FINGERPRINTS = ("holiday.mov", "report.pdf")

@@ -11,7 +11,7 @@ from sluice_client.cli import drops, files, login, shares
 from sluice_client.cli.settings import EXIT_CODES, Settings
 from sluice_client.errors import FAILED, OutputLost
 from sluice_client.output import lost, print_text
-from sluice_client.progress import complain
+from sluice_client.progress import complain, deafen
 
 app = typer.Typer(
     help="Upload files of any size, download them, and hand them on; each way their SHA-256 is compared.",
@@ -85,3 +85,9 @@ def main() -> None:
     except OSError as error:  # of a help text that nobody takes
         complain(lost(error))
         sys.exit(FAILED)
+    finally:
+        try:
+            if sys.stderr is not None:
+                sys.stderr.flush()
+        except (OSError, ValueError):
+            deafen()
