@@ -108,6 +108,7 @@ def test_a_password_is_asked_for_and_explained(page: Page, api: httpx.Client) ->
         for _ in range(MAX_TRIES):
             guesser.post(f"/shares/{share['id']}/open", json={"password": "wrong"})
     page.reload()
+    expect(field).to_be_focused()
     page.keyboard.type("open sesame")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("Too many wrong passwords")

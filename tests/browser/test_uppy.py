@@ -204,7 +204,7 @@ def test_cancel(site: Site, stack: Stack) -> None:
     visit = site.visit(multipart="true", limit="1", cancel="1")
     with visit.page.expect_response(lambda answer: answer.request.method == "DELETE") as given_up:
         visit.begin({"cancelled.bin": journey.random_bytes(3 * CHUNK)})
-    assert (given_up.value.status, given_up.value.json()) == (200, {})
+    assert given_up.value.status == 200  # Uppy 6 does not read the body, and Chromium keeps none that is `no-store`
     (newest,) = site.api.get("/files", params={"limit": 1}).json()["items"]
     assert (newest["filename"], newest["status"], newest["reason"]) == ("cancelled.bin", "aborted", "aborted")
     s3 = aws.connect(stack.aws).s3
