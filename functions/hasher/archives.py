@@ -19,7 +19,6 @@ from enum import StrEnum
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from awscrt.checksums import combine_crc32
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice import archives, copying
@@ -441,6 +440,9 @@ _NO_LEASE: dict[str, Any] = {"lease_holder": None, "lease_until": 0}
 
 def _crc32(layout: Layout, members: Sequence[Member]) -> str:
     """Of the whole archive, which follows from those of its files."""
+    # Its native library is a part of each cold start of the hasher, and only archives need it.
+    from awscrt.checksums import combine_crc32  # noqa: PLC0415
+
     value = 0
     for piece in layout.pieces(0, layout.size):
         if isinstance(piece, bytes):
