@@ -82,7 +82,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "{companion}/multipart/{id}/complete?key={key}": {"parts": [{"PartNumber": 1, "ETag": "a"}]},
 }
 often = settings(
-    max_examples=150 if os.environ.get("ENDURANCE") else 60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=150 if os.environ.get("ENDURANCE") else 30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from local import tokens
 from sluice.digests import Digests
+from tests.integration.conftest import thorough
 from tests.integration.world import BUCKET, KEYS, World, world
 
 ALGORITHMS = {
@@ -99,6 +100,7 @@ def test_no_write_that_was_confirmed_is_lost_beside_a_refused_transaction(here: 
     assert all("Item" in dynamodb.get_item(TableName=table, Key=name) for name in names)
 
 
+@thorough
 def test_no_message_that_was_sent_is_lost_beside_a_deletion(here: World) -> None:
     """moto deletes by making a list of the other messages, and looks through a set that others change."""
     queue_url = here.near_sqs.create_queue(QueueName="busy")["QueueUrl"]

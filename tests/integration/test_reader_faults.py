@@ -34,7 +34,7 @@ from tests.integration.origin import Origin
 from tests.integration.proxy import Exchange, Fault
 from tests.integration.world import OPTIONS, World, content, failed, ready, run, world
 
-SEEDS = range(300 if os.environ.get("ENDURANCE") else 24)
+SEEDS = range(300 if os.environ.get("ENDURANCE") else 12)
 PART = 2 * KIB
 DATA = content(9 * PART + 77)
 # A stall costs this much of real time. Attempts: more than any seed's faults in a row, and what a busy machine adds.
@@ -123,7 +123,7 @@ def noting(fault: Fault, error: type[Exception], met: list[type[Exception]]) -> 
 
 # ---------------------------------------------------------------- whatever stands in between
 
-STRANGE_SEEDS = range(1000 if os.environ.get("ENDURANCE") else 200)
+STRANGE_SEEDS = range(1000 if os.environ.get("ENDURANCE") else 80)
 # What does not pass, the error that it ends in, and that one's cause.
 STRANGE_ENDINGS: tuple[tuple[Fault, type[Exception], type[Exception] | None], ...] = (
     (origin.trickle(0), Unreadable, TooSlow),

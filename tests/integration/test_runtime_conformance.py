@@ -21,7 +21,7 @@ from tests.integration.in_process import PRELUDE, START, WHOLE, Outcome, body, o
 from tests.integration.interference import Cut, Direction, Relay, listening
 
 # Bytes from one cut to the next, odd so that FIN and RST take turns. 1 cuts after every byte, and takes 90 s.
-STEP = 1 if os.environ.get("ENDURANCE") else 37
+STEP = 1 if os.environ.get("ENDURANCE") else 74
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from sluice.hashing import Reason
 from sluice.listing import Listing
 from sluice.objects import ObjectMissing, Version
 from tests.integration import proxy as network
+from tests.integration.conftest import thorough
 from tests.integration.world import World, content, digests, put, ready, run, small_parts, world
 
 PART = 512  # bytes
@@ -288,6 +289,7 @@ def test_ten_at_once_with_one_fingerprint_make_one_upload(here: World) -> None:
     assert len([one for one in uploads if one["Key"].startswith(f"files/{owner.owner}/")]) == 1
 
 
+@thorough
 def test_what_a_create_reads_does_not_grow(here: World) -> None:
     """With a hundred unfinished uploads of the same fingerprint and other sizes, or other digests, as with none."""
     owner, counts = Caller(new_id()), []
