@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sluice import listing
+from sluice import listing, pages
 from sluice.errors import InvalidCursor
 from sluice.files import PLACE_BYTES, File, Mode, Status, place
 from sluice.listing import Filter, Listing
@@ -48,7 +48,7 @@ def a_file(owner: str, chance: random.Random) -> File:
     )
 
 
-def pages(here: World, limit: int, wanted: Filter) -> list[File]:
+def walked(here: World, limit: int, wanted: Filter) -> list[File]:
     found: list[File] = []
     cursor = None
     for _ in range(MANY + 1):
@@ -77,9 +77,9 @@ def test_pages_are_the_filtered_list(
     here: World, written: list[File], limit: int, wanted: Filter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each file that the filter holds comes once, however long the pages are; newest first within its folder."""
-    monkeypatch.setattr(listing, "FILTERED_READ", READ)
+    monkeypatch.setattr(pages, "FILTERED_READ", READ)
     monkeypatch.setattr(listing, "NAMES_READ", READ)
-    found = pages(here, limit, wanted)
+    found = walked(here, limit, wanted)
     expected = [file for file in reversed(written) if wanted.holds(file)]
     assert sorted(file.id for file in found) == sorted(file.id for file in expected)
     for folder in FOLDERS:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sluice.errors import DropNotFound, InvalidCursor
+from sluice import pages
+from sluice.errors import DropNotFound
 from sluice.files import ID, TOMBSTONE_DAYS, new_id, now, rfc3339
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 # What was put while the drop took files may be announced as late as the queue keeps a message.
 REMEMBERED_SECONDS = TOMBSTONE_DAYS * 86_400
 PARTITION = "drops/"  # and the owner: no owner has a slash, so no list of files ever meets a drop
-PAGE_READS = 10  # of the table for one page
-READ = 100  # drops in one read: ended ones are among them for days
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,30 +93,9 @@ class Drops:
 
         Where most have ended a page may be short, or even empty, and still have a next one. Raises InvalidCursor.
         """
-        if cursor is not None and not ID.fullmatch(cursor):
-            raise InvalidCursor("Take `next` of the page before as it is.")
-        found: list[Drop] = []
-        query: dict[str, Any] = {
-            "TableName": self._table,
-            "KeyConditionExpression": "#owner = :owner",
-            "FilterExpression": "expires_at > :now",
-            "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": {":owner": {"S": PARTITION + owner}} | _numbers({":now": int(time.time())}),
-            "ScanIndexForward": False,
-            "Limit": max(limit, READ),
-        }
-        for _ in range(PAGE_READS):
-            if cursor:
-                query["ExclusiveStartKey"] = _key(owner, cursor)
-            answer = self._client.query(**query)
-            found += [_drop(owner, item) for item in answer["Items"]]
-            cursor = answer.get("LastEvaluatedKey", {}).get("id", {}).get("S")
-            if len(found) > limit:
-                found = found[:limit]
-                cursor = found[-1].id
-            if cursor is None or len(found) == limit:
-                break
-        return found, cursor
+        partition = PARTITION + owner
+        found, following = pages.newest((self._client, self._table), partition, limit, cursor, pages.not_ended())
+        return [_drop(owner, item) for item in found], following
 
     def end(self, drop: Drop) -> None:
         """Let nobody in any more. What came through stays the owner's."""

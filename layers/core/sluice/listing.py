@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sluice import pages
 from sluice.errors import InvalidCursor
 from sluice.files import ID, File, Files, Status, from_item, place, seen
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-PAGE_READS = 10  # of the table or an index for one answer
-FILTERED_READ = 100  # records looked at in one read of a filtered list: about 100 KB, 13 read units
 NAMES_READ = 2_000  # entries of the index in one read for a part of a name: about 400 KB, 50 read units
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_SORT_KEY_BYTES = 1_024
@@ -65,7 +64,7 @@ class Listing:
         """At most `limit` of the owner's files, and the cursor of the next page. Raises InvalidCursor, Busy.
 
         Newest first; by a folder or a name, folder by folder. With a filter a page may be short, or even empty, and
-        still have a next one: an answer reads PAGE_READS times.
+        still have a next one: an answer reads `pages.PAGE_READS` times.
         """
         if wanted.drop is not None:
             return self._from_index(owner, limit, cursor, wanted, _by_drop(wanted.drop))
@@ -96,40 +95,9 @@ class Listing:
     def _from_table(
         self, owner: str, limit: int, cursor: str | None, status: Status | None
     ) -> tuple[list[File], str | None]:
-        found: list[File] = []
-        after = cursor
-        if after is not None and not ID.fullmatch(after):
-            raise InvalidCursor("Take `next` of the page before as it is.")
-        query: dict[str, Any] = {
-            "TableName": self._table,
-            "KeyConditionExpression": "#owner = :owner",
-            "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": {":owner": {"S": owner}},
-            "ScanIndexForward": False,
-            "Limit": limit,
-        }
-        if status:
-            query["FilterExpression"] = FILTERS.get(status, "#status = :status")
-            query["ExpressionAttributeNames"]["#status"] = "status"
-            query["ExpressionAttributeValues"][":status"] = {"S": status}
-            if status in FILTERS:
-                query["ExpressionAttributeValues"][":now"] = {"N": str(int(time.time()))}
-            if status is Status.ABORTED:
-                query["ExpressionAttributeValues"][":uploading"] = {"S": Status.UPLOADING}
-            # DynamoDB applies a filter after its limit: such a page is gathered from several larger reads.
-            query["Limit"] = max(limit, FILTERED_READ)
-        for _ in range(PAGE_READS):
-            if after:
-                query["ExclusiveStartKey"] = {"owner": {"S": owner}, "id": {"S": after}}
-            answer = self._client.query(**query)
-            found += map(seen, map(from_item, answer["Items"]))
-            after = answer.get("LastEvaluatedKey", {}).get("id", {}).get("S")
-            if len(found) > limit:
-                found = found[:limit]
-                after = found[-1].id
-            if after is None or len(found) == limit:
-                break
-        return found, after
+        condition = _in_state(status) if status else None
+        found, following = pages.newest((self._client, self._table), owner, limit, cursor, condition)
+        return [seen(from_item(item)) for item in found], following
 
     def _from_index(
         self, owner: str, limit: int, cursor: str | None, wanted: Filter, index: "_Index"
@@ -143,7 +111,7 @@ class Listing:
             raise InvalidCursor("Take `next` of the page before, with the same filter, as it is.")
         query: dict[str, Any] = {"TableName": self._table, "ScanIndexForward": False, **index.query}
         query["Limit"] = max(query["Limit"], limit)  # whoever wants many at once has few reads of the index
-        for _ in range(PAGE_READS):
+        for _ in range(pages.PAGE_READS):
             if after:
                 query["ExclusiveStartKey"] = {"owner": {"S": owner}, "id": {"S": after[-26:]}} | index.start(after)
             answer = self._client.query(**query)
@@ -152,7 +120,7 @@ class Listing:
             entries = [(entry[index.sort]["S"], entry["id"]["S"]) for entry in answer["Items"]]
             after = answer.get("LastEvaluatedKey", {}).get(index.sort, {}).get("S")
             while entries and len(found) < limit:
-                some, entries = entries[: max(limit, FILTERED_READ)], entries[max(limit, FILTERED_READ) :]
+                some, entries = entries[: max(limit, pages.FILTERED_READ)], entries[max(limit, pages.FILTERED_READ) :]
                 sorts = {file_id: sort for sort, file_id in some}
                 held = [file for file in self._files.several(owner, sorts) if wanted.holds(file)]
                 if len(found) + len(held) > limit or (len(found) + len(held) == limit and entries):
@@ -177,13 +145,22 @@ class _Index:
         return {self.sort: {"S": after}} | (self.hash or {})
 
 
+def _in_state(status: Status) -> pages.Condition:
+    values: dict[str, Any] = {":status": {"S": status}}
+    if status in FILTERS:
+        values[":now"] = {"N": str(int(time.time()))}
+    if status is Status.ABORTED:
+        values[":uploading"] = {"S": Status.UPLOADING}
+    return pages.Condition(FILTERS.get(status, "#status = :status"), values, {"#status": "status"})
+
+
 def _by_drop(drop_id: str) -> _Index:
     query = {
         "IndexName": "drops",
         "KeyConditionExpression": "#drop = :drop",
         "ExpressionAttributeNames": {"#drop": "drop"},
         "ExpressionAttributeValues": {":drop": {"S": drop_id}},
-        "Limit": FILTERED_READ,
+        "Limit": pages.FILTERED_READ,
     }
     return _Index(query, "id", hash={"drop": {"S": drop_id}})
 
@@ -195,7 +172,7 @@ def _by_place(owner: str, wanted: Filter) -> _Index:
         "KeyConditionExpression": "#owner = :owner",
         "ExpressionAttributeNames": {"#owner": "owner"},
         "ExpressionAttributeValues": {":owner": {"S": owner}},
-        "Limit": FILTERED_READ,
+        "Limit": pages.FILTERED_READ,
     }
     if prefix:
         query["KeyConditionExpression"] += " AND begins_with(place, :place)"

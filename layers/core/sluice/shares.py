@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sluice import pages
 from sluice.errors import InvalidCursor, ShareNotFound, TooManyTries
 from sluice.files import ID, id_of_bytes, id_to_bytes, new_id, now, rfc3339
 
@@ -100,24 +101,11 @@ class Shares:
     def page(self, owner: str, limit: int, cursor: str | None = None) -> tuple[list[Share], str | None]:
         """The owner's shares, newest first, and the cursor of the next page. Raises InvalidCursor.
 
-        A page may be short, or even empty, and still have a next one: what has ended is left out after it was read.
+        Where most have ended a page may be short, or even empty, and still have a next one.
         """
-        query: dict[str, Any] = {
-            "TableName": self._table,
-            "KeyConditionExpression": "#owner = :owner",
-            "FilterExpression": "expires_at > :now",
-            "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": {":owner": {"S": PARTITION + owner}, **_numbers({":now": int(time.time())})},
-            "ScanIndexForward": False,
-            "Limit": limit,
-        }
-        if cursor is not None:
-            if not ID.fullmatch(cursor):
-                raise InvalidCursor("Take `next` of the page before as it is.")
-            query["ExclusiveStartKey"] = key_of(owner, cursor)
-        answer = self._client.query(**query)
-        following = answer.get("LastEvaluatedKey", {}).get("id", {}).get("S")
-        return [_from_item(owner, item) for item in answer["Items"]], following
+        partition = PARTITION + owner
+        found, following = pages.newest((self._client, self._table), partition, limit, cursor, pages.not_ended())
+        return [_from_item(owner, item) for item in found], following
 
     def end(self, share: Share) -> None:
         """Let nobody in any more, at once. The files stay; what was counted goes by itself."""

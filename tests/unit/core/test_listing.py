@@ -12,7 +12,7 @@ from botocore.compat import HTTPHeaders
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice import files, listing
+from sluice import files, pages
 from sluice.errors import InvalidCursor
 from sluice.files import File, Files, Status
 from sluice.listing import Filter, Listing
@@ -89,8 +89,8 @@ def test_pages_are_the_list_whatever_is_filtered(
     walked: list[File] = []
     cursor: str | None = None
     with answering(owned.query), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "FILTERED_READ", filtered_read)
-        patch.setattr(listing, "PAGE_READS", reads)
+        patch.setattr(pages, "FILTERED_READ", filtered_read)
+        patch.setattr(pages, "PAGE_READS", reads)
         for _ in range(len(statuses) + 2):
             before = len(owned.limits)
             page, cursor = table.page("default", limit, cursor, Filter(status=wanted))
@@ -120,7 +120,7 @@ def test_a_filtered_page_reads_many_records_at_once(table: Listing) -> None:
         first, cursor = table.page("default", 1, None, Filter(status=Status.FAILED))
         second, _ = table.page("default", 1, cursor, Filter(status=Status.FAILED))
     assert [file.id for file in first + second] == [owned.records[1].id, owned.records[0].id]
-    assert owned.limits[0] == listing.FILTERED_READ == 100
+    assert owned.limits[0] == pages.FILTERED_READ == 100
 
 
 def test_a_filtered_page_is_cut_where_it_is_full(table: Listing) -> None:
@@ -136,10 +136,10 @@ def test_a_filtered_page_is_cut_where_it_is_full(table: Listing) -> None:
 
 def test_a_filtered_page_gives_up_in_time(table: Listing) -> None:
     """After ten reads without a find the page is empty and has a cursor: no answer reads a whole table."""
-    owned = Owned.of(Status.FAILED, *[Status.READY] * (listing.PAGE_READS * listing.FILTERED_READ))
+    owned = Owned.of(Status.FAILED, *[Status.READY] * (pages.PAGE_READS * pages.FILTERED_READ))
     with answering(owned.query):
         page, cursor = table.page("default", 20, None, Filter(status=Status.FAILED))
-        assert (page, cursor, len(owned.limits)) == ([], owned.records[1].id, listing.PAGE_READS)
+        assert (page, cursor, len(owned.limits)) == ([], owned.records[1].id, pages.PAGE_READS)
         page, cursor = table.page("default", 20, cursor, Filter(status=Status.FAILED))
     assert (page, cursor) == ([owned.records[0]], None)
 
