@@ -1,19 +1,15 @@
 """Makes archives: which files are in one is decided once, when it is asked for."""
 
 import time
-from collections.abc import Sequence
 from datetime import datetime
-from time import monotonic
 
-from functions.api.schemas import CreateArchive, check_folder
-from functions.api.sharing import CHOOSING_SECONDS, LISTED
+from functions.api.schemas import CreateArchive
+from functions.api.selection import SELECTING_SECONDS, Selection
 from sluice import archives
 from sluice.archives import Archive, Archives, ArchiveStatus, archive_filename
-from sluice.drops import Drops
-from sluice.errors import ArchiveNotFound, ArchiveTooLarge, Conflict, EmptyArchive, FileNotFound, NotReady, TooManyFiles
+from sluice.errors import ArchiveNotFound, ArchiveTooLarge, Conflict, EmptyArchive
 from sluice.files import File, Files, Status
 from sluice.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_FILES
-from sluice.listing import Filter, Listing
 from sluice.objects import Objects
 from sluice.queue import Queue
 from sluice.shares import Share, Shares
@@ -28,8 +24,7 @@ class Archiver:
     def __init__(self, files: Files, objects: Objects, queue: Queue, stream_limit: int) -> None:
         self.archives = Archives(*files.connection, objects)
         self._files = files
-        self._listing = Listing(files)
-        self._drops = Drops(*files.connection)
+        self._selection = Selection(files)
         self._shares = Shares(*files.connection)
         self._objects = objects
         self._queue = queue
@@ -42,10 +37,7 @@ class Archiver:
 
         Raises FileNotFound, NotReady, InvalidFolder, DropNotFound, EmptyArchive, TooManyFiles, ArchiveTooLarge, Busy.
         """
-        if share is not None:
-            files = self._shared(share)
-        else:
-            files = self._named(owner, wanted.files) if wanted.files is not None else self._found(owner, wanted)
+        files = self._selected(owner, wanted) if share is None else self._shared(share)
         members = archives.members_of(files)
         layout = archives.layout(members)
         known = self.archives.id_of_share(owner, share.id) if share else None
@@ -94,47 +86,20 @@ class Archiver:
             self._objects.abort(f"{archive.prefix}{name}", upload_id)
         self._objects.delete_below(archive.prefix)
 
-    def _named(self, owner: str, ids: Sequence[str]) -> list[File]:
-        wanted = list(dict.fromkeys(ids))
-        files = archives.records(self._files, owner, wanted, CHOOSING_SECONDS)
-        if len(files) < len(wanted):
-            known = {file.id for file in files}
-            missing = next(file_id for file_id in wanted if file_id not in known)
-            raise FileNotFound("You have no file with this id.", id=missing[:40])
-        for file in files:
-            if file.status is not Status.READY:
-                raise NotReady(f"The file {file.id} is {file.status}.", id=file.id, state=file.status)
-        return files
-
     def _shared(self, share: Share) -> list[File]:
         """What is left of the share's files."""
-        found = archives.records(self._files, share.owner, self._shares.file_ids(share), CHOOSING_SECONDS)
+        found = self._files.many(share.owner, self._shares.file_ids(share), SELECTING_SECONDS)
         files = [file for file in found if file.status is Status.READY]
         if not files:
             raise EmptyArchive("No file of the share is left.")
         return files
 
-    def _found(self, owner: str, wanted: CreateArchive) -> list[File]:
-        """All that are `ready`, the oldest first: of two with one name it keeps it."""
-        files: list[File] = []
-        folder = check_folder(wanted.folder) if wanted.folder else wanted.folder  # "": what is in no folder
-        asked = Filter(status=Status.READY, folder=folder, drop=wanted.drop)
-        until, cursor = monotonic() + CHOOSING_SECONDS, None
-        while True:
-            page, cursor = self._listing.page(owner, LISTED, cursor, asked)
-            files += page
-            if len(files) > MAX_ARCHIVE_FILES:
-                raise TooManyFiles(f"An archive has at most {MAX_ARCHIVE_FILES:,} files.", limit=MAX_ARCHIVE_FILES)
-            if cursor is None:
-                break
-            if monotonic() > until:
-                detail = f"There are more files than can be looked at in {CHOOSING_SECONDS:.0f} s. Name `files`."
-                raise TooManyFiles(detail)
-        if not files and wanted.drop is not None:
-            self._drops.get(owner, wanted.drop)
+    def _selected(self, owner: str, wanted: CreateArchive) -> list[File]:
+        """The oldest first: of two with one name it keeps it."""
+        files = self._selection.select(owner, wanted, MAX_ARCHIVE_FILES)
         if not files:
             raise EmptyArchive("No file there is ready.")
-        return sorted(files, key=lambda file: file.id)
+        return files if wanted.files is not None else sorted(files, key=lambda file: file.id)
 
 
 def _age_seconds(archive: Archive) -> float:

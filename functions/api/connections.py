@@ -3,6 +3,7 @@
 from functions.api.admission import Admission, Rules
 from functions.api.archives import Archiver
 from functions.api.idempotency import IdempotencyKeys
+from functions.api.selection import Selection
 from functions.api.uploads import Uploads
 from sluice import settings
 from sluice.drops import Drops
@@ -14,6 +15,7 @@ from sluice.shares import Shares
 
 files = Files.connect()
 listing = Listing(files)
+selection = Selection(files)
 drops = Drops(*files.connection)
 shares = Shares(*files.connection)
 idempotency_keys = IdempotencyKeys(*files.connection)

@@ -207,8 +207,8 @@ class Deployed:
         return answer.json() if answer.content else None
 
     def stream(self, link: str, status: int, method: str = "GET", **headers: str) -> httpx.Response:
-        """The answer to a link; who watches is sent away a tenth of a second later."""
-        context = SimpleNamespace(get_remaining_time_in_millis=lambda: 10_100)
+        """The answer to a link; who watches is sent away a second later: what is known has to be told before."""
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: 11_000)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await module.app({**scope, "aws.context": context}, receive, send)

@@ -6,16 +6,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
-from functions.api import auth, openapi, passwords, sharing
+from functions.api import auth, openapi, passwords
 from functions.api.auth import HeldShare, OwnerOnly
 from functions.api.bodies import Route
-from functions.api.connections import drops, files, listing, shares
+from functions.api.connections import files, selection, shares
 from functions.api.routes import links
 from functions.api.schemas import CreateShare, OpenShare
 from sluice import capabilities, secrets, settings
 from sluice.capabilities import Holder, Use
 from sluice.download_counts import used_up
+from sluice.errors import NothingToShare
 from sluice.files import File, Status, new_id
+from sluice.limits import MAX_SHARED_FILES
 from sluice.shares import Share
 
 MAX_PAGE = 100  # shares in one page of the list
@@ -38,18 +40,20 @@ holders = APIRouter(route_class=HolderRoute)
 @router.post("/shares", status_code=201, **openapi.CREATE_SHARE)
 def create_share(request: Request, response: Response, owner: OwnerOnly, wanted: CreateShare) -> dict[str, Any]:
     """A share, and what to give to those who shall have the files."""
-    chosen = sharing.choose(files, listing, drops, owner.owner, wanted)
+    chosen = selection.select(owner.owner, wanted, MAX_SHARED_FILES, guests=False)
+    if not chosen:
+        raise NothingToShare("No file in it is ready.")
     share = Share(
         owner=owner.owner,
         title=wanted.title,
         message=wanted.message,
-        count=len(chosen.ids),
-        size=chosen.size,
+        count=len(chosen),
+        size=sum(file.size for file in chosen),
         max_downloads=wanted.max_downloads,
         password=None if wanted.password is None else passwords.hashed(wanted.password),
         expires_at=int(time.time()) + wanted.expires_in,
     )
-    shares.create(share, chosen.ids)
+    shares.create(share, [file.id for file in chosen])
     key = secrets.read(settings.CAPABILITY_KEY_SECRET)
     capability = capabilities.issue(key, Holder(share.owner), share.id, Use.SHARE, _seconds_left(share))
     shown = serialize(request, share)

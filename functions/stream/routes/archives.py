@@ -75,7 +75,7 @@ def send_shared(request: Request, share_id: RecordId, capability: str = "") -> R
     if taking is None:
         raise InvalidCapability("The capability is not of a share.")
     share = taking.share
-    found = archives.records(connections.files, share.owner, connections.shares.file_ids(share))
+    found = connections.files.many(share.owner, connections.shares.file_ids(share))
     members = archives.members_of([file for file in found if file.status is Status.READY])
     if not members:
         raise ContentMissing("No file of the share is left.")

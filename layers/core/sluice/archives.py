@@ -12,24 +12,20 @@ dynamodb:DeleteItem (delete), and for the list what `objects` needs: s3:PutObjec
 import gzip
 import hashlib
 import json
-import math
 import re
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from sluice import zips
-from sluice.errors import ArchiveNotFound, Conflict, TooManyFiles
-from sluice.files import BATCH_KEYS, ID, KEY_PREFIX, File, Files, new_id, now, rfc3339
+from sluice.errors import ArchiveNotFound, Conflict
+from sluice.files import ID, KEY_PREFIX, File, new_id, now, rfc3339
 from sluice.limits import MAX_FILENAME_CHARACTERS
 from sluice.objects import ObjectMissing, Objects, Version
 from sluice.shares import Share
@@ -42,7 +38,6 @@ LIVES_SECONDS = 86_400  # the lifecycle rule of the bucket deletes under ARCHIVE
 PARTITION = "archives/"  # and the owner: no owner has a slash, so no list of files ever meets an archive
 ARCHIVES = "archives/"  # and the owner, a slash, the id and a slash: what S3 has of an archive
 CONTENT_TYPE = "application/zip"
-READERS = 8  # batches of records that are read at once: 100,000 one after the other would take 20 s
 GZIP_LEVEL = 1  # most of the list is random: more effort takes four times as long for a twentieth less
 
 
@@ -137,25 +132,6 @@ def archive_filename(share: Share) -> str:
     """Of the archive of a share: its title, which may be no filename."""
     name = re.sub(r"[/\\]", "_", share.title or "files")
     return f"{name[: MAX_FILENAME_CHARACTERS - len('.zip')]}.zip"
-
-
-def records(files: Files, owner: str, ids: Iterable[str], seconds: float = math.inf) -> list[File]:
-    """Those of these files that are there, in this order; several batches at once, as there may be a thousand of them.
-
-    Raises Busy, and TooManyFiles where they cannot be read in so many seconds.
-    """
-    until = monotonic() + seconds
-    wanted = list(dict.fromkeys(ids))
-    batches = [wanted[start : start + BATCH_KEYS] for start in range(0, len(wanted), BATCH_KEYS)]
-    read: list[File] = []
-    with ThreadPoolExecutor(READERS) as readers:
-        # So many batches at a time that nobody waits for long after the time is over.
-        for start in range(0, len(batches), READERS):
-            if monotonic() > until:
-                raise TooManyFiles(f"There are more files than can be read in {seconds:.0f} s.")
-            for found in readers.map(partial(files.several, owner), batches[start : start + READERS]):
-                read += found
-    return read
 
 
 def members_of(files: Sequence[File]) -> list[Member]:

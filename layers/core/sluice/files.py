@@ -1,19 +1,22 @@
 """The file: its record, its states, and the DynamoDB table that keeps it.
 
-IAM actions: dynamodb:GetItem (get, was_deleted), dynamodb:BatchGetItem (several), dynamodb:PutItem (create, save,
+IAM actions: dynamodb:GetItem (get, was_deleted), dynamodb:BatchGetItem (several, many), dynamodb:PutItem (create, save,
 delete), dynamodb:UpdateItem (keep_crc32), dynamodb:DeleteItem (delete), for the claims of a transaction (create) what
 they do. `listing` and `feed` ask the indexes for what is written here.
 """
 
+import math
 import os
 import random
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -21,7 +24,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
 from sluice import limits, settings
-from sluice.errors import Busy, Conflict, FileNotFound, WrongState
+from sluice.errors import Busy, Conflict, FileNotFound, TooManyFiles, WrongState
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -193,6 +196,7 @@ TOMBSTONES = "deleted/"  # and the owner: a partition of what was deleted; no ow
 TOMBSTONE_DAYS = 15
 # Keys in one BatchGetItem, https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 BATCH_KEYS = 100
+READERS = 8  # batches that are read at once: 100,000 records, one batch after the other, would take 20 s
 BATCH_ATTEMPTS = 8  # at the keys that DynamoDB was too busy for: with these pauses about 6 s
 # Why a transaction was cancelled that may succeed later:
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
@@ -328,6 +332,21 @@ class Files:
             else:
                 raise Busy("The table has more to do than it can; ask again.")
         return [found[one] for one in wanted if one in found]
+
+    def many(self, owner: str, ids: Iterable[str], seconds: float = math.inf) -> list[File]:
+        """As `several`, a number of batches at once. Raises TooManyFiles where so many seconds are not enough."""
+        wanted = list(dict.fromkeys(ids))
+        batches = [wanted[start : start + BATCH_KEYS] for start in range(0, len(wanted), BATCH_KEYS)]
+        found: list[File] = []
+        until = time.monotonic() + seconds
+        with ThreadPoolExecutor(READERS) as readers:
+            # So many at a time that nobody waits for long after the time is over.
+            for start in range(0, len(batches), READERS):
+                if time.monotonic() > until:
+                    raise TooManyFiles(f"There are more files than can be read in {seconds:.0f} s.")
+                for files in readers.map(partial(self.several, owner), batches[start : start + READERS]):
+                    found += files
+        return found
 
     def _put(
         self, file: File, condition: str, values: dict[str, Any], claims: Sequence["TransactWriteItemTypeDef"]

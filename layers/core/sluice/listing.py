@@ -77,11 +77,13 @@ class Listing:
         for page in self.pages(owner, wanted):
             yield from page
 
-    def pages(self, owner: str, wanted: Filter = Filter(), after: str | None = None) -> Iterator[list[File]]:
-        """All of them, or those behind the file with the id `after`, page by page. Raises FileNotFound, Busy."""
+    def pages(
+        self, owner: str, wanted: Filter = Filter(), after: str | None = None, size: int = WALKED
+    ) -> Iterator[list[File]]:
+        """All of them, or those behind the file with the id `after`, by pages of `size`. Raises FileNotFound, Busy."""
         cursor = None if after is None else self._cursor_at(owner, after, wanted)
         while True:
-            page, cursor = self.page(owner, WALKED, cursor, wanted)
+            page, cursor = self.page(owner, size, cursor, wanted)
             yield page
             if cursor is None:
                 return
