@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Protocol
@@ -43,21 +44,27 @@ SHOWN = frozenset({"application/pdf", "text/plain"})
 HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
 
 
-def headers(file: File, *, inline: bool = False) -> dict[str, str]:
-    """What every answer about the whole file or a range of it carries."""
-    digests = ", ".join(f"{name}=:{_base64(value)}:" for name, value in file.digests.items() if name in REGISTERED)
-    shown = {
+def described(shown: Representation, content_type: str, disposition: str) -> dict[str, str]:
+    """What every answer about the whole of it or a range carries."""
+    headers = {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": disposition(file.filename, inline=inline),
-        # Should a browser show it nevertheless, it runs no script, and has no origin.
-        "Content-Security-Policy": "sandbox",
-        "Content-Type": file.content_type,  # as declared: Starlette's media_type would add a charset to text
-        "ETag": etag(file),
+        "Content-Disposition": disposition,
+        "Content-Type": content_type,  # as it is: Starlette's media_type would add a charset to text
+        "ETag": etag(shown),
         "X-Content-Type-Options": "nosniff",
     }
-    if moment := last_modified(file):
-        shown["Last-Modified"] = format_datetime(moment, usegmt=True)
+    if moment := last_modified(shown):
+        headers["Last-Modified"] = format_datetime(moment, usegmt=True)
+    return headers
+
+
+def headers(file: File, *, inline: bool = False) -> dict[str, str]:
+    """The same of a file."""
+    digests = ", ".join(f"{name}=:{_base64(value)}:" for name, value in file.digests.items() if name in REGISTERED)
+    shown = described(file, file.content_type, disposition(file.filename, inline=inline))
+    # Should a browser show it nevertheless, it runs no script, and has no origin.
+    shown["Content-Security-Policy"] = "sandbox"
     # RFC 9530: of the whole file, whatever range is sent. A file that is being hashed has none yet.
     return shown | ({"Repr-Digest": digests} if digests else {})
 
@@ -152,6 +159,32 @@ def byte_range(file: Representation, request: Mapping[str, str]) -> tuple[int, i
             f"The file has {file.size} bytes.", headers={"Content-Range": f"bytes */{file.size}"}, size=file.size
         )
     return start, stop
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The bytes that an answer has, from `start` up to `stop` (exclusive), and how it says so."""
+
+    start: int
+    stop: int
+    whole: bool
+    status: int
+    headers: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
+def span(file: Representation, method: str, request: Mapping[str, str]) -> Span:
+    """What this request is answered with. Raises RangeNotSatisfiable."""
+    # RFC 9110, section 14.2: only GET has ranges.
+    ranged = byte_range(file, request) if method == "GET" else None
+    start, stop = ranged or (0, file.size)
+    headers = {"Content-Length": str(stop - start)}
+    if ranged:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    return Span(start, stop, (start, stop) == (0, file.size), 206 if ranged else 200, headers)
 
 
 def checked(buffers: Iterable[bytes | memoryview], file: File) -> Iterator[bytes]:

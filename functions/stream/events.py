@@ -37,22 +37,47 @@ async def follow(
     """
     yield ServerSentEvent(comment="following", retry=RETRY_MILLISECONDS)
     file = await run_sync(looked, partial(_counted, objects, file), file)
-    shown = file.progress() if event_id(file) == seen else None
+    new = states(
+        file,
+        partial(_present, files, objects),
+        over=lambda now: now.status in ENDED,
+        told=File.progress,
+        seen=file.progress() if event_id(file) == seen else None,
+        out_of_time=out_of_time,
+        least_pause_seconds=_least_pause_seconds,
+    )
+    async for now in new:
+        if now.status in ENDED:
+            yield ServerSentEvent(event=now.status, data=now.public(), id=event_id(now))
+        else:
+            yield ServerSentEvent(event="progress", data=now.progress(), id=event_id(now))
+
+
+async def states(
+    known: T,
+    look: Callable[[T], T],
+    *,
+    over: Callable[[T], bool],
+    told: Callable[[T], object],
+    seen: object,
+    out_of_time: Callable[[], bool],
+    least_pause_seconds: Callable[[T], float] = lambda _: 0,
+) -> AsyncIterator[T]:
+    """What `look` makes of the known, each time that what is `told` of it is new; the last one is that in which it is
+    over. Where time runs out there is no last one. `seen` was told before.
+    """
     pause = SHORTEST_PAUSE_SECONDS
-    while file.status not in ENDED:
+    while not over(known):
         if out_of_time():
             return
-        if file.progress() != shown:
-            shown = file.progress()
+        if told(known) != seen:
+            seen = told(known)
             pause = SHORTEST_PAUSE_SECONDS
-            yield ServerSentEvent(event="progress", data=shown, id=event_id(file))
-        await sleep(max(pause, _least_pause_seconds(file)))
+            yield known
+        await sleep(max(pause, least_pause_seconds(known)))
         pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
-        try:
-            file = await run_sync(looked, partial(_present, files, objects, file), file)
-        except FileNotFound:
-            file = replace(file, status=Status.ABORTED, reason="deleted")
-    yield ServerSentEvent(event=file.status, data=file.public(), id=event_id(file))
+        known = await run_sync(looked, partial(look, known), known)
+    yield known
 
 
 def event_id(file: File) -> str:
@@ -85,7 +110,10 @@ def looked(look: Callable[[], T], known: T) -> T:
 
 
 def _present(files: Files, objects: Objects, known: File) -> File:
-    return _counted(objects, files.get(known.owner, known.id))
+    try:
+        return _counted(objects, files.get(known.owner, known.id))
+    except FileNotFound:
+        return replace(known, status=Status.ABORTED, reason="deleted")
 
 
 def _counted(objects: Objects, file: File) -> File:

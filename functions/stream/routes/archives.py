@@ -1,29 +1,18 @@
 """An archive: its bytes, streamed or by a redirect to S3, and its progress."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from typing import Annotated
 
-from anyio import sleep
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from starlette.background import BackgroundTask
 
-from functions.stream import connections, content
+from functions.stream import connections, content, sending
 from functions.stream.auth import RecordId, check_capability, taking_of
-from functions.stream.events import (
-    LONGEST_PAUSE_SECONDS,
-    PAUSE_GROWTH,
-    RETRY_MILLISECONDS,
-    SHORTEST_PAUSE_SECONDS,
-    looked,
-)
+from functions.stream.events import RETRY_MILLISECONDS, states
 from functions.stream.invocation import seconds_left
-from functions.stream.routes.contents import SHARED_URL_SECONDS, Body, transfer_of
 from functions.stream.routes.events import EVENTS_MARGIN_SECONDS, EVENTS_SECONDS, LastEventId, SeenToTheEnd
 from functions.stream.zipped import Zipped
 from sluice import archives
@@ -100,41 +89,30 @@ def send_shared(request: Request, share_id: RecordId, capability: str = "") -> R
 def answer(request: Request, archive: Archive, members: Sequence[Member], taking: Taking | None = None) -> Response:
     """The archive of these members, streamed; or a redirect, where it was put together in S3."""
     shown = Representation(archive.object_etag or archive.etag, archive.size)
-    headers = {
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-cache",
-        "Content-Disposition": content.disposition(archive.filename),
-        "Content-Type": CONTENT_TYPE,
-        "ETag": content.etag(shown),
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = content.described(shown, CONTENT_TYPE, content.disposition(archive.filename))
     if content.not_modified(shown, request.headers):
         return Response(status_code=304, headers=headers)
-    # RFC 9110, section 14.2: only GET has ranges.
-    ranged = content.byte_range(shown, request.headers) if request.method == "GET" else None
-    start, stop = ranged or (0, archive.size)
-    whole = (start, stop) == (0, archive.size)
-    headers["Content-Length"] = str(stop - start)
-    if ranged:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{archive.size}"
-    status = 206 if ranged else 200
-    if request.method == "HEAD" and taking:
+    span = content.span(shown, request.method, request.headers)
+    headers |= span.headers
+    head = request.method == "HEAD"
+    if head and taking:
         taking.check()
     if version := archive.version:
         check(version)
-        if request.method == "HEAD":
-            return Response(status_code=status, headers=headers)
+        if head:
+            return Response(status_code=span.status, headers=headers)
         if taking:
-            taking.begin(whole)
+            taking.begin(span.whole)
         return redirect(archive, version, taking)
-    if stop - start > connections.stream_limit:
+    if span.size > connections.stream_limit:
         raise ArchiveNotReady("The archive is larger than one streamed answer, and was not put together in S3.")
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers)
+    if head:
+        return Response(status_code=span.status, headers=headers)
     zipped = Zipped(connections.files, connections.objects, archive, members)
-    chunks = zipped.chunks(start, stop, partial(seconds_left, request))
-    transfer = transfer_of(archive.owner, archive.id, stop - start, taking)
-    return Body(taking.counted(chunks, whole) if taking else chunks, status, headers, transfer)
+    chunks = zipped.chunks(span.start, span.stop, partial(seconds_left, request))
+    if taking:
+        chunks = taking.counted(chunks, span.whole)
+    return sending.Body(chunks, span.status, headers, sending.transfer_of(archive.owner, archive.id, span.size, taking))
 
 
 def check(version: Version) -> None:
@@ -146,13 +124,11 @@ def check(version: Version) -> None:
 
 
 def redirect(archive: Archive, version: Version, taking: Taking | None) -> Response:
-    seconds = SHARED_URL_SECONDS if taking else None
     disposition = content.disposition(archive.filename)
+    seconds = sending.url_seconds(taking)
     signed = connections.objects.sign_get(version, CONTENT_TYPE, disposition, seconds=seconds)
-    # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
-    headers = {"Location": signed.url, "Cache-Control": "no-store"}
-    told = BackgroundTask(transfer_of(archive.owner, archive.id, archive.size, taking).redirected)
-    return PlainTextResponse("The archive is at the address in Location.\n", 307, headers, background=told)
+    transfer = sending.transfer_of(archive.owner, archive.id, archive.size, taking)
+    return sending.redirect(signed.url, "archive", transfer)
 
 
 def watched(archive: Annotated[Archive, Depends(allowed(Use.EVENTS))], last_event_id: LastEventId = "") -> Archive:
@@ -168,20 +144,23 @@ async def events(
 ) -> AsyncIterator[ServerSentEvent]:
     ends = monotonic() + min(EVENTS_SECONDS, seconds_left(request) - EVENTS_MARGIN_SECONDS)
     yield ServerSentEvent(comment="following", retry=RETRY_MILLISECONDS)
-    seen, pause = last_event_id, SHORTEST_PAUSE_SECONDS
-    while archive.status is ArchiveStatus.BUILDING:
-        if monotonic() > ends:
-            return
-        if str(archive.revision) != seen:
-            seen, pause = str(archive.revision), SHORTEST_PAUSE_SECONDS
-            yield ServerSentEvent(event="progress", data=archive.progress(), id=seen)
-        await sleep(pause)
-        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
-        try:
-            look = partial(connections.archives.get, archive.owner, archive.id)
-            archive = await run_sync(looked, look, archive)
-        except ArchiveNotFound:
-            data = archive.public() | {"status": ArchiveStatus.FAILED, "reason": "deleted"}
-            yield ServerSentEvent(event=ArchiveStatus.FAILED, data=data, id="deleted")
-            return
-    yield ServerSentEvent(event=archive.status, data=archive.public(), id=str(archive.revision))
+    new = states(
+        archive,
+        present,
+        over=lambda now: now.status is not ArchiveStatus.BUILDING,
+        told=lambda now: str(now.revision),
+        seen=last_event_id,
+        out_of_time=lambda: monotonic() > ends,
+    )
+    async for now in new:
+        building = now.status is ArchiveStatus.BUILDING
+        data = now.progress() if building else now.public()
+        yield ServerSentEvent(event="progress" if building else now.status, data=data, id=str(now.revision))
+
+
+def present(known: Archive) -> Archive:
+    """As it is now; failed where it was deleted."""
+    try:
+        return connections.archives.get(known.owner, known.id)
+    except ArchiveNotFound:
+        return replace(known, status=ArchiveStatus.FAILED, reason="deleted")
