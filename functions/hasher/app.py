@@ -116,7 +116,7 @@ def complete_upload(file: tuple[str, str], body: str, context: LambdaContext, *,
 
     What nobody completes S3 drops after a week, by the bucket's lifecycle rule: then the file fails.
     """
-    seconds = context.get_remaining_time_in_millis() / 1000 - DEADLINE_MARGIN_SECONDS
+    seconds = seconds_left(context) - DEADLINE_MARGIN_SECONDS
     try:
         assemble(files, objects, *file, seconds, last=last)
     except Exception:
@@ -151,7 +151,7 @@ def hash_one(
     When this fails the last time that its message comes, the file fails with it.
     """
     owner, file_id, version = named
-    job = Job(files, objects, message_id, lambda: context.get_remaining_time_in_millis() / 1000, options)
+    job = Job(files, objects, message_id, partial(seconds_left, context), options)
     try:
         file = job.run(owner, file_id, version, put_at=put_at(record), last=last)
         if file and file.status not in ENDED:

@@ -205,7 +205,7 @@ class Objects:
                 Body=body,
                 ContentType=content_type,
                 IfNoneMatch="*",
-                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+                ChecksumSHA256=_base64(sha256),
             )
         except ClientError as error:
             match error.response["ResponseMetadata"]["HTTPStatusCode"]:
@@ -315,7 +315,7 @@ class Objects:
             UploadId=upload_id,
             PartNumber=number,
             Body=body,
-            ChecksumCRC32=_crc32(f"{zlib.crc32(body):08x}"),
+            ChecksumCRC32=_base64(f"{zlib.crc32(body):08x}"),
         )
 
     def copy_part(self, key: str, upload_id: str, number: int, version: Version, *, start: int, stop: int) -> None:
@@ -358,7 +358,7 @@ class Objects:
         Raises UploadMissing, ObjectTaken, Undecided (after `seconds` at the latest), ClientError where S3 refuses.
         """
         listed: Any = [{"PartNumber": part.number, "ETag": part.etag, **part.checksum} for part in parts]
-        whole: Any = {"ChecksumCRC32": _crc32(crc32), "ChecksumType": "FULL_OBJECT"} if crc32 else {}
+        whole: Any = {"ChecksumCRC32": _base64(crc32), "ChecksumType": "FULL_OBJECT"} if crc32 else {}
         try:
             within(
                 seconds,
@@ -472,11 +472,11 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 def _lock(digests: Mapping[str, str]) -> dict[str, str]:
     """The header by which S3 refuses other bytes than those of the digest; of several the strongest: it takes one."""
     name = next((name for name in LOCKS if name in digests), None)
-    return {LOCKS[name]: base64.b64encode(bytes.fromhex(digests[name])).decode()} if name else {}
+    return {LOCKS[name]: _base64(digests[name])} if name else {}
 
 
-def _crc32(value: str) -> str:
-    return base64.b64encode(bytes.fromhex(value)).decode()
+def _base64(hexdigest: str) -> str:
+    return base64.b64encode(bytes.fromhex(hexdigest)).decode()
 
 
 def _version_parameter(version: Version) -> dict[str, str]:
