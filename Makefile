@@ -28,7 +28,7 @@ VERSITYGW := .tools/versitygw-$(VERSITYGW_VERSION)/bin/versitygw
 # The page as the API function serves it, and what it is made of. Where there is no npm, all else works without it.
 PAGE := functions/api/dist/index.html
 WEB_ENV := web/node_modules/.installed
-WEB := $(wildcard web/*.* web/src/*)
+WEB := $(shell find web -name node_modules -prune -o -type f -print)
 PAGE_IF_NPM := $(if $(shell command -v npm),$(PAGE))
 
 # The instruction set that `make build` builds for: x86_64 or arm64.

@@ -28,7 +28,8 @@ from playwright.sync_api import (
     expect,
 )
 
-from tests.browser.conftest import PATIENCE_SECONDS, Pages
+from tests.browser.conftest import Pages
+from tests.browser.steps import PATIENCE_SECONDS
 from tests.integration import proxy
 from tests.integration.conftest import ROOT, Stack
 

@@ -2,14 +2,20 @@
 
 const KEY = "sluice-token";
 
-/** The capability of `#drop=...`. It stays in the fragment, which browsers send to nobody. */
-export function drop(): string | null {
-  return new URLSearchParams(location.hash.slice(1)).get("drop");
+/** The capability of `#drop=...` or `#share=...`. It stays in the fragment, which browsers send to nobody. */
+export function capability(name: "drop" | "share"): string | null {
+  return new URLSearchParams(location.hash.slice(1)).get(name);
 }
 
-/** The capability of `#share=...`, in the same way. */
-export function share(): string | null {
-  return new URLSearchParams(location.hash.slice(1)).get("share");
+/** The id of the record that a capability (a JWT, RFC 7519) is for, or null where it is none. The server checks it. */
+export function recordOf(capability: string): string | null {
+  try {
+    const claims = atob((capability.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));
+    const { record } = JSON.parse(claims) as { record?: unknown };
+    return typeof record === "string" && /^[0-9a-z]{26}$/.test(record) ? record : null;
+  } catch {
+    return null;
+  }
 }
 
 export function token(): string | null {

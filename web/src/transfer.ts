@@ -7,7 +7,7 @@
  */
 
 import { type Api, Problem } from "./api";
-import type { Completion, LinkedFile, Part, Received, Upload } from "./contract";
+import type { CompleteFile, CreatedFile, FileInfo, Part, ReceivedPart } from "./contract";
 import { type Courier, type Held, Refused } from "./courier";
 import { patiently, Unreachable } from "./patience";
 
@@ -30,29 +30,35 @@ export class Altered extends Error {
 }
 
 export class Transfer {
-  private received = new Map<number, Received>();
+  private received = new Map<number, ReceivedPart>();
   private readonly arrived = new Map<number, number>(); // bytes of each part
   private sum = 0;
   private readonly urls = new Map<number, Part>();
   private readonly locked: boolean;
+  private readonly partSize: number;
+  private readonly partCount: number;
 
   /** `digests`: those of the parts that were read before. `first`: the only part of the file, where it is held already. */
   constructor(
     private readonly api: Api,
     private readonly courier: Courier,
-    private readonly upload: Upload,
+    private readonly upload: CreatedFile,
     private readonly data: Blob,
     private readonly digests: Map<number, string>,
     private readonly first: Held | undefined,
     private readonly onProgress: (bytes: number) => void,
   ) {
+    const { part_size, part_count } = upload;
+    if (part_size === null || part_count === null) throw new Error("a file of known size has parts of known size");
+    this.partSize = part_size;
+    this.partCount = part_count;
     this.locked = upload.part_digest === PART_DIGEST;
     this.learn(upload.received);
     for (const part of upload.parts) this.urls.set(part.number, part);
   }
 
   /** Sends what S3 does not have yet, says how many bytes it has, and completes. Stops where it is when told to. */
-  async run(signal: AbortSignal): Promise<LinkedFile> {
+  async run(signal: AbortSignal): Promise<FileInfo> {
     for (let round = 1; ; round++) {
       await this.sendAll(signal);
       try {
@@ -65,14 +71,14 @@ export class Transfer {
     }
   }
 
-  private completion(): Completion {
+  private completion(): CompleteFile {
     const whole = this.upload.mode === "single" ? this.digests.get(1) : undefined;
     if (whole !== undefined) return { digests: { [PART_DIGEST]: whole } };
     if (!this.locked) return {};
     return { parts: [...this.digests].map(([number, digest]) => ({ number, digest })) };
   }
 
-  private learn(received: Received[]): void {
+  private learn(received: ReceivedPart[]): void {
     this.received = new Map(received.map((part) => [part.number, part]));
     this.arrived.clear();
     for (const { number, size } of received) this.arrived.set(number, size);
@@ -92,7 +98,7 @@ export class Transfer {
     const stop = AbortSignal.any([signal, failed.signal]);
     let last = 0;
     const sender = async () => {
-      while (last < this.upload.part_count) {
+      while (last < this.partCount) {
         stop.throwIfAborted();
         await this.send(++last, stop);
       }
@@ -121,9 +127,9 @@ export class Transfer {
   }
 
   private hold(number: number, stop: AbortSignal): Promise<Held> {
-    const offset = (number - 1) * this.upload.part_size;
+    const offset = (number - 1) * this.partSize;
     const hash = this.locked || this.digests.has(number);
-    return this.courier.hold(this.data.slice(offset, offset + this.upload.part_size), hash, stop);
+    return this.courier.hold(this.data.slice(offset, offset + this.partSize), hash, stop);
   }
 
   private async put(number: number, held: Held, stop: AbortSignal): Promise<void> {
@@ -164,7 +170,7 @@ export class Transfer {
   private async url(number: number, held: Held, stop: AbortSignal): Promise<Part> {
     const known = this.urls.get(number);
     if (known || this.locked) return known ?? (await this.freshUrl(number, held, stop));
-    const most = Math.min(number + URLS - 1, this.upload.part_count);
+    const most = Math.min(number + URLS - 1, this.partCount);
     const { parts } = await this.api.parts(this.upload.id, stop, `${number}-${most}`);
     for (const part of parts) this.urls.set(part.number, part);
     return only(parts.slice(0, 1));
@@ -174,7 +180,7 @@ export class Transfer {
     const { id } = this.upload;
     const answer =
       this.locked && held.digest !== null
-        ? await this.api.lockedPart(id, { number, digest: held.digest }, stop)
+        ? await this.api.lockedParts(id, [{ number, digest: held.digest }], stop)
         : await this.api.parts(id, stop, String(number));
     return only(answer.parts);
   }
