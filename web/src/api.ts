@@ -105,13 +105,23 @@ export class Api {
     return this.ask(`files/${id}/complete`, { method: "POST", body: completion, attempts: UPLOAD_ATTEMPTS, signal });
   }
 
-  /** How a request of the file's whole body is made (`PUT /files/{filename}`): nothing but the body is missing. */
-  smallFile(name: string, folder: string | null, headers: Record<string, string>): [string, RequestInit] {
+  /**
+   * Stores all of a small file in one request. `send` carries the body, wherever it is. A key that was answered for before,
+   * within a day, means the same file.
+   */
+  async putFile(
+    { name, folder, headers }: { name: string; folder: string | null; headers: Record<string, string> },
+    send: (url: string, headers: Record<string, string>) => Promise<{ status: number; body: string }>,
+    signal: AbortSignal,
+  ): Promise<FileInfo> {
     const query = folder === null ? "" : `?${new URLSearchParams({ folder })}`;
-    return [
-      `files/${encodeURIComponent(name)}${query}`,
-      { method: "PUT", headers: { Authorization: `Bearer ${this.bearer}`, ...headers }, cache: "no-store" },
-    ];
+    const url = new URL(`files/${encodeURIComponent(name)}${query}`, document.baseURI).href; // a worker has another base
+    const once = async () => {
+      const { status, body } = await send(url, { Authorization: `Bearer ${this.bearer}`, ...headers });
+      if (status >= 300) throw await problem(new Response(body, { status }));
+      return JSON.parse(body) as FileInfo;
+    };
+    return this.asked(() => patiently(once, passes, UPLOAD_ATTEMPTS, signal));
   }
 
   drops(cursor: string | null = null): Promise<DropList> {
@@ -188,15 +198,19 @@ export class Api {
         ...(signal ? { signal } : {}),
         cache: "no-store",
       };
-      try {
-        const response = await answer(path, request);
-        return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
-      } catch (error) {
-        if (error instanceof Problem && error.code === "unauthorized") this.onUnauthorized();
-        throw error;
-      }
+      const response = await answer(path, request);
+      return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
     };
-    return patiently(once, passes, attempts, signal);
+    return this.asked(() => patiently(once, passes, attempts, signal));
+  }
+
+  private async asked<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Problem && error.code === "unauthorized") this.onUnauthorized();
+      throw error;
+    }
   }
 }
 

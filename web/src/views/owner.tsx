@@ -9,6 +9,7 @@ import { Uploads } from "../uploads";
 import { Questions } from "./dialog";
 import { Drops } from "./drops";
 import { Languages } from "./languages";
+import { mayLeave } from "./leaving";
 import { FileList } from "./list";
 import { Mark } from "./mark";
 import { Sending } from "./sending";
@@ -46,12 +47,16 @@ export function Owner({ api, onLeave }: { api: Api; onLeave: () => void }) {
           ))}
         </nav>
         <Languages />
-        <button type="button" class="quiet" onClick={onLeave}>
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => void mayLeave(uploads).then((agreed) => agreed && onLeave())}
+        >
           {t("app.sign_out")}
         </button>
       </header>
       <main>
-        <Sending uploads={uploads} />
+        <Sending uploads={uploads} files={files} />
         {view === "files" && <FileList api={api} files={files} uploads={uploads} />}
         {view === "drops" && <Drops api={api} />}
         {view === "shares" && <Shares api={api} />}
