@@ -142,7 +142,9 @@ export class Uploads {
   }
 
   /** Those that are not at their end: waiting, sending or paused. */
-  readonly unfinished = computed(() => (this.opened.value, [...this.open]));
+  readonly unfinished: ReadonlySignal<readonly Upload[]> = computed(() =>
+    this.opened.value > 0 ? [...this.open] : [],
+  );
 
   /** Those that somebody gave up elsewhere. */
   get withdrawn(): ReadonlySignal<readonly Upload[]> {
@@ -338,11 +340,11 @@ export class Uploads {
       if (stage === "waiting") queue.add(upload);
       else queue.delete(upload);
       const isOpen = OPEN.includes(stage);
+      if (isOpen && upload.id.peek() !== null) this.atServer.add(upload);
+      if (!isOpen) this.atServer.delete(upload);
       if (isOpen !== this.open.has(upload)) {
         if (isOpen) this.open.add(upload);
-        if (isOpen && upload.id.peek() !== null) this.atServer.add(upload);
         else this.open.delete(upload);
-        if (!isOpen) this.atServer.delete(upload);
         this.opened.value++;
       }
       if (this.open.size === 0) this.tick();

@@ -1,6 +1,6 @@
 /** What an owner sends: the chooser, and how far all of it is. */
 
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Chosen } from "../chosen";
 import { keepAwake } from "../awake";
@@ -66,13 +66,13 @@ export function Strip({ uploads, files }: Props) {
     };
   }, [uploads]);
   useSignalEffect(() => {
-    void files.changes.value;
+    follow(files.changes);
     uploads.check((id) => files.get(id) !== undefined);
   });
 
   const isOpen = uploads.unfinished.value.length > 0;
-  void uploads.changes.value; // while files are sent, four times a second
-  if (!isOpen) void files.changes.value; // what becomes of them after that
+  follow(uploads.changes); // while files are sent, four times a second
+  if (!isOpen) follow(files.changes); // what becomes of them after that
   const sum = tally(uploads.batch.value, (id) => files.get(id)?.peek());
   const isSending = sum.active > 0;
   useTitle(isOpen && sum.bytes > 0 ? percent(sum.sent, sum.bytes) : null);
@@ -127,7 +127,7 @@ export function Strip({ uploads, files }: Props) {
     <>
       {gone}
       <div class="strip" data-batch={sum.verifying > 0 ? "verifying" : "over"}>
-        <div>
+        <div data-trouble={sum.spoilt + sum.failed > 0 || undefined}>
           {sentences(sum).map((sentence) => (
             <p key={sentence}>{sentence}</p>
           ))}
@@ -145,6 +145,11 @@ export function Strip({ uploads, files }: Props) {
       </div>
     </>
   );
+}
+
+/** Redraws, or runs again, with each change of it. */
+function follow(changes: ReadonlySignal<number>): number {
+  return changes.value;
 }
 
 /** `3 of 7 files`: those that have arrived. */

@@ -1,0 +1,573 @@
+"""What is sent from the page: in a real browser, over the whole local stack."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, expect
+
+from tests.browser.conftest import Pages
+from tests.browser.steps import (
+    MIB,
+    PART_BYTES,
+    PATIENCE_SECONDS,
+    PATIENT,
+    Traffic,
+    accessible,
+    answer,
+    bearer,
+    choose,
+    flip_a_bit,
+    held,
+    looks,
+    part_number,
+    reads,
+    row,
+    sha256,
+    sign_in,
+    stored,
+    through,
+    wait_for,
+    worker,
+)
+from tests.integration import proxy
+from tests.integration.conftest import Stack
+
+Sample = Callable[[str, int], Path]
+
+
+def state(page: Page, name: str, wanted: str) -> Locator:
+    """The row of this file, once it is in this state."""
+    found = row(page, name)
+    expect(found).to_have_attribute("data-state", wanted)
+    return found
+
+
+def verified(page: Page, name: str) -> None:
+    expect(state(page, name, "ready")).to_have_attribute("data-verified", "true")
+
+
+def press(page: Page, action: str, name: str) -> None:
+    """The button of this file whose name begins with what it does."""
+    row(page, name).get_by_role("button", name=re.compile(f"^{action}")).click()
+
+
+def batch(page: Page) -> Locator:
+    """How far all of it is."""
+    return page.locator("[data-batch]")
+
+
+def files_of(page: Page, folder: Path) -> None:
+    page.get_by_label("Choose a folder").set_input_files(folder)
+
+
+# ---------------------------------------------------------------- from here to S3
+
+
+def test_file_is_sent_and_verified(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """A file of three parts ends as verified with the right digest; nobody else was asked, no rule broken."""
+    original = sample("holiday in Kraków.mov", 20_000_000)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    assert sorted(traffic.parts) == [1, 2, 3]
+    assert stored(stack, original.name)["digests"]["sha-256"] == sha256(original)
+    assert accessible(signed_in) == []
+    assert traffic.origins() == {stack.api, stack.stream, stack.aws}
+    assert traffic.complaints == []
+
+
+def test_many_files_at_once(signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """An empty file, small ones and names that need care all arrive."""
+    names = ["empty", "“quoted” & 😀.txt", "no type", "a+b %20.bin", "50% #1; a.txt", "..a", "ünïcödé.txt"]
+    files = [sample(name, 10 * number) for number, name in enumerate(names)]
+    choose(signed_in, *files)
+    for file in files:
+        verified(signed_in, file.name)
+        assert stored(stack, file.name)["digests"]["sha-256"] == sha256(file)
+
+
+def test_small_file_is_one_request(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """A small file is stored and verified by a single request, and its type is kept."""
+    original = sample("note.txt", 1000)
+    asked: list[Request] = []
+    signed_in.on("request", lambda request: asked.append(request) if request.method != "GET" else None)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    assert [(request.method, urlsplit(request.url).path) for request in asked if "/events" not in request.url] == [
+        ("PUT", "/files/note.txt")
+    ]
+    file = stored(stack, original.name)
+    assert (file["content_type"], file["digests"]["sha-256"]) == ("text/plain", sha256(original))
+
+
+def test_lost_answer_stores_nothing_twice(signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """A small file whose answer was lost, or that is chosen again after a reload, is the same file."""
+    original = sample("once.txt", 1000)
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method == "PUT" and not lost:
+            route.fetch()
+            lost.append(route.request.url)
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    signed_in.route("**/files/once.txt", lose)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    assert len(lost) == 1
+    signed_in.reload()
+    expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
+    choose(signed_in, original)
+    expect(batch(signed_in)).to_contain_text("1 file received and verified")
+    listed = httpx.get(f"{stack.api}/files?q=once.txt", headers=bearer(stack), **PATIENT).json()["items"]
+    assert len(listed) == 1
+
+
+def test_deleted_small_file_is_sent_anew(signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """What was deleted since it was sent, and is chosen again the same day, is another file."""
+    original = sample("deleted.txt", 1000)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    first = stored(stack, original.name)
+    httpx.delete(first["links"]["self"], headers=bearer(stack), **PATIENT).raise_for_status()
+    signed_in.reload()
+    expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    assert stored(stack, original.name)["id"] != first["id"]
+
+
+def test_folder_keeps_files_of_one_name_apart(signed_in: Page, stack: Stack, tmp_path: Path) -> None:
+    """Files of a folder that have name, size and time in common are not taken for one another."""
+    for folder, byte in (("a", b"1"), ("b", b"2")):
+        file = tmp_path / "folder" / folder / "same.txt"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(byte)
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+    files_of(signed_in, tmp_path / "folder")
+    expect(batch(signed_in)).to_contain_text("2 files received and verified")
+    listed = httpx.get(f"{stack.api}/files?q=same.txt", headers=bearer(stack), **PATIENT).json()["items"]
+    assert {(file["folder"], file["digests"]["sha-256"]) for file in listed} == {
+        (f"folder/{folder}", hashlib.sha256(byte).hexdigest()) for folder, byte in (("a", b"1"), ("b", b"2"))
+    }
+
+
+def test_each_byte_is_read_once(signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """A part that S3 is too busy for twice is sent again from memory, and the file is verified with its last part."""
+    original = sample("read once.bin", 3 * PART_BYTES + 1)
+    read = reads(signed_in)
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "PUT" and part_number(route.request.url) == 2 and len(refused) < 2:
+            refused.append(route.request.url)
+            answer(route, stack, 503, "SlowDown")
+        else:
+            route.continue_()
+
+    signed_in.route(f"{stack.aws}/**", refuse)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    assert len(refused) == 2
+    assert sorted(read.json_value()) == [1, PART_BYTES, PART_BYTES, PART_BYTES]
+    file = stored(stack, original.name)
+    assert (file["part_digest"], file["verified"]) == ("sha-256", True)
+    assert file["digests"]["sha-256"] == sha256(original)
+
+
+def test_expired_url_is_replaced(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """A part that S3 refuses because its URL's time is over is sent with a fresh one, and nobody notices."""
+    original = sample("expired.bin", 2 * PART_BYTES)
+    refused: list[str] = []
+
+    def expire(route: Route) -> None:
+        if route.request.method == "PUT" and part_number(route.request.url) == 2 and not refused:
+            refused.append(route.request.url)
+            answer(route, stack, 403, "AccessDenied")
+        else:
+            route.continue_()
+
+    signed_in.route(f"{stack.aws}/**", expire)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    assert len(refused) == 1
+    assert sorted(traffic.parts) == [1, 2]
+
+
+def test_expired_url_is_replaced_where_the_refusal_is_not_heard(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
+) -> None:
+    """After a night with the lid closed S3 hangs up on old URLs, and the upload goes on with fresh ones."""
+    original = sample("overnight.bin", PART_BYTES + 1)
+    expired = "&expired"  # tells the URLs apart: those of one second are the same
+    signed: list[int] = []  # the parts that had a URL
+
+    def sign(route: Route) -> None:
+        answered = httpx.post(
+            route.request.url, content=route.request.post_data, headers=route.request.headers, **PATIENT
+        )
+        (part,) = answered.json()["parts"]
+        if part["number"] not in signed:
+            part |= {"url": part["url"] + expired, "expires_at": "2020-01-01T00:00:00Z"}
+        signed.append(part["number"])
+        route.fulfill(status=answered.status_code, json={**answered.json(), "parts": [part]})
+
+    def hang_up(route: Route) -> None:
+        if route.request.url.endswith(expired):
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    signed_in.route(f"{stack.api}/files/*/parts", sign)
+    signed_in.route(f"{stack.aws}/**", hang_up)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    assert sorted(traffic.parts) == [1, 2]
+    assert sorted(signed) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("size", [2 * MIB, 2 * PART_BYTES])
+def test_bit_that_flips_once_is_survived(size: int, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """S3 refuses what was altered on its way, and it is sent again from memory."""
+    original = sample(f"flipped once {size}.bin", size)
+    operation = "PutObject" if size < PART_BYTES else "UploadPart"
+    with proxy.serving(("127.0.0.1", int(urlsplit(stack.aws).port or 0))) as network:
+        network.fail(operation, flip_a_bit)
+        through(signed_in, stack, network)
+        read = reads(signed_in)
+        choose(signed_in, original)
+        verified(signed_in, original.name)
+        assert sum(read.json_value()) == size
+        assert len(network.asked(operation)) == (2 if size < PART_BYTES else 3)
+    assert stored(stack, original.name)["digests"]["sha-256"] == sha256(original)
+
+
+@pytest.mark.parametrize("size", [2 * MIB, 2 * PART_BYTES])
+def test_connection_that_alters_everything_is_told(size: int, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """Where bits flip every time the person is told that the connection does it, and the file is never ready."""
+    original = sample(f"flipped always {size}.bin", size)
+    with proxy.serving(("127.0.0.1", int(urlsplit(stack.aws).port or 0))) as network:
+        for operation in ("PutObject", "UploadPart"):
+            network.fail_always(operation, flip_a_bit)
+        through(signed_in, stack, network)
+        choose(signed_in, original)
+        expect(state(signed_in, original.name, "failed")).to_contain_text("The connection alters what is sent")
+    assert stored(stack, original.name)["status"] == "uploading"
+    assert accessible(signed_in) == []
+
+
+def test_small_file_that_is_altered_is_sent_again(signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """The server keeps nothing of a small file whose bytes are not those of its digest, and says so in words."""
+    original = sample("flipped small.bin", 1000)
+    altered: list[str] = []
+
+    def flip(route: Route) -> None:
+        if altered:
+            route.continue_()
+            return
+        altered.append(route.request.url)
+        body = bytearray(route.request.post_data_buffer or b"")
+        body[-1] ^= 1
+        route.continue_(post_data=bytes(body))
+
+    signed_in.route("**/files/flipped*", flip)
+    choose(signed_in, original)
+    expect(state(signed_in, original.name, "failed")).to_contain_text("What arrived is not what was sent")
+    press(signed_in, "Try again", original.name)
+    verified(signed_in, original.name)
+    assert stored(stack, original.name)["digests"]["sha-256"] == sha256(original)
+
+
+def test_main_thread_touches_no_bytes(page: Page, stack: Stack, context: BrowserContext, sample: Sample) -> None:
+    """The main thread hashes nothing but fingerprints. While 200 MB are sent its longest tasks are printed."""
+    watch_the_main_thread(context)
+    sign_in(page, stack)
+    original = sample("large.bin", 200_000_000)
+    page.evaluate("window.long = []")
+    choose(page, original)
+    expect(row(page, original.name)).to_have_attribute("data-state", "ready", timeout=5 * PATIENCE_SECONDS * 1000)
+    verified(page, original.name)
+    print(f"longest tasks of the main thread: {long_tasks(page)}")  # noqa: T201 - a figure, not an assertion
+    assert len(page.evaluate("window.hashed")) == 1
+    assert max(page.evaluate("window.hashed")) < 1000
+    assert stored(stack, original.name)["digests"]["sha-256"] == sha256(original)
+
+
+def watch_the_main_thread(context: BrowserContext) -> None:
+    context.add_init_script(
+        """(() => {
+            window.hashed = []; window.long = [];
+            const digest = SubtleCrypto.prototype.digest;
+            SubtleCrypto.prototype.digest = function (name, data) {
+                window.hashed.push(data.byteLength);
+                return digest.call(this, name, data);
+            };
+            new PerformanceObserver((list) => {
+                for (const { duration } of list.getEntries()) window.long.push(Math.round(duration));
+            }).observe({ type: "longtask" });
+        })()"""
+    )
+
+
+def long_tasks(page: Page) -> str:
+    tasks: list[int] = page.evaluate("window.long")
+    return f"{len(tasks)} long tasks, sum {sum(tasks)} ms, longest {max(tasks, default=0)} ms"
+
+
+def test_worker_asks_nobody_else(signed_in: Page, pages: Pages) -> None:
+    """The worker obeys the policy of the page: it may send to the bucket, and to nobody outside."""
+    said = worker(signed_in).evaluate(
+        "url => fetch(url, {mode: 'no-cors'}).then(() => 'asked', error => error.name)", pages.url
+    )
+    assert said == "TypeError"
+
+
+@pytest.mark.parametrize("size", [1000, 3 * PART_BYTES])
+def test_page_without_digests_says_so(
+    size: int, page: Page, stack: Stack, context: BrowserContext, sample: Sample
+) -> None:
+    """Where the browser computes no digests the page says that files are hashed and not verified, and it is so."""
+    context.add_init_script("delete Crypto.prototype.subtle")
+    sign_in(page, stack)
+    traffic = Traffic(page)
+    expect(page.get_by_text("cannot be verified")).to_be_visible()
+    original = sample(f"undigested {size}.bin", size)
+    refused = True
+
+    def refuse(route: Route) -> None:
+        last = (size - 1) // PART_BYTES + 1
+        if refused and route.request.method == "PUT" and (part_number(route.request.url) or 1) == last:
+            answer(route, stack, 403, "AccessDenied")
+        else:
+            route.continue_()
+
+    page.route(f"{stack.aws}/**", refuse)
+    choose(page, original)
+    expect(state(page, original.name, "failed")).to_contain_text("S3 refused the bytes")
+    unfinished = stored(stack, original.name)
+    assert unfinished["fingerprint"] is None
+    refused = False
+    press(page, "Try again", original.name)
+    expect(state(page, original.name, "ready")).to_have_attribute("data-verified", "false")
+    expect(batch(page)).to_contain_text("1 file received and hashed, not verified")
+    assert sorted(traffic.parts) == ([1, 2, 3] if size > PART_BYTES else [])
+    file = stored(stack, original.name)
+    assert (file["id"], file["verified"], file["part_digest"]) == (unfinished["id"], False, None)
+    assert file["digests"]["sha-256"] == sha256(original)
+    assert accessible(page) == []
+
+
+def test_parts_too_large_for_memory_go_without_digests(signed_in: Page, stack: Stack, tmp_path: Path) -> None:
+    """A file of more than 4.9 TiB has parts that no page holds: it asks for no digests of them, and reads none."""
+    original = tmp_path / "enormous.bin"
+    with original.open("wb") as file:
+        file.truncate(10_000 * 512 * MIB + 1)
+    signed_in.route(f"{stack.aws}/**", lambda route: route.abort("connectionreset"))
+    read = reads(signed_in)
+    with signed_in.expect_request(f"{stack.aws}/**"):
+        choose(signed_in, original)
+    state(signed_in, original.name, "sending")
+    file_now = stored(stack, original.name)
+    assert (file_now["part_digest"], file_now["fingerprint"]) == (None, None)
+    assert all(size == 1 for size in read.json_value())
+
+
+def test_fingerprint_is_of_this_browser_alone(signed_in: Page, stack: Stack, browser: Browser, sample: Sample) -> None:
+    """The same file has another fingerprint in another browser profile, which so begins an upload of its own."""
+    original = sample("two profiles.bin", 2 * PART_BYTES)
+    found = []
+    other = browser.new_context()
+    try:
+        stranger = other.new_page()
+        sign_in(stranger, stack)
+        for page in (signed_in, stranger):
+            traffic = Traffic(page)
+            with held(page, stack, 2):
+                choose(page, original)
+                wait_for(page, partial(traffic.parts.__contains__, 1))
+                found.append(stored(stack, original.name))
+    finally:
+        other.close()
+    first, second = found
+    assert first["id"] != second["id"]
+    assert first["fingerprint"] != second["fingerprint"]
+    assert all(re.fullmatch("page:[0-9a-f]{64}", file["fingerprint"]) for file in found)
+
+
+# ---------------------------------------------------------------- pausing, resuming, cancelling
+
+
+def test_paused_upload_goes_on_where_it_was(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """What was in S3 before the pause is not sent again after it."""
+    original = sample("paused.bin", 5 * PART_BYTES + 1)
+    with held(signed_in, stack, 3, 4, 5):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
+        press(signed_in, "Pause", original.name)
+        state(signed_in, original.name, "paused")
+        before = sorted(traffic.parts)
+    press(signed_in, "Resume", original.name)
+    verified(signed_in, original.name)
+    assert stored(stack, original.name)["digests"]["sha-256"] == sha256(original)
+    assert before == [1, 2]
+    assert sorted(traffic.parts) == [1, 2, 3, 4, 5, 6]
+
+
+def test_pause_after_the_last_part_sends_nothing_twice(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
+) -> None:
+    """Who pauses while the upload is being completed, and resumes when it has been, has one file and sent it once."""
+    original = sample("paused late.bin", 2 * PART_BYTES)
+    unanswered: list[Route] = []
+
+    def complete(route: Route) -> None:
+        httpx.post(route.request.url, headers=bearer(stack), **PATIENT).raise_for_status()
+        unanswered.append(route)
+
+    signed_in.route("**/complete", complete)
+    with signed_in.expect_request("**/complete"):
+        choose(signed_in, original)
+    press(signed_in, "Pause", original.name)
+    state(signed_in, original.name, "paused")
+    press(signed_in, "Resume", original.name)
+    verified(signed_in, original.name)
+    assert len(unanswered) == 1
+    assert sorted(traffic.parts) == [1, 2]
+
+
+def test_all_are_paused_and_resumed(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """One button pauses what is sent and what waits, another goes on with all of it."""
+    originals = [sample(f"all {number}.bin", 2 * PART_BYTES) for number in range(4)]
+    with held(signed_in, stack, 2):
+        choose(signed_in, *originals)
+        wait_for(signed_in, lambda: 1 in traffic.parts)
+        signed_in.get_by_role("button", name="Pause all").click()
+        for original in originals:
+            state(signed_in, original.name, "paused")
+        expect(batch(signed_in)).to_contain_text("Paused")
+        assert accessible(signed_in) == []
+    signed_in.get_by_role("button", name="Resume all").click()
+    expect(batch(signed_in)).to_contain_text("4 files received and verified")
+
+
+def test_closed_tab_is_picked_up_again(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """The same file chosen in a new tab goes on with the upload: only what is missing is sent."""
+    original = sample("closed.bin", 5 * PART_BYTES)
+    with held(signed_in, stack, 2, 4):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: {1, 3, 5} <= {*traffic.parts})
+        identity = stored(stack, original.name)["id"]
+        signed_in.close()
+    page = signed_in.context.new_page()
+    later = Traffic(page)
+    sign_in(page, stack)
+    choose(page, original)
+    verified(page, original.name)
+    file = stored(stack, original.name)
+    assert (file["id"], file["digests"]["sha-256"]) == (identity, sha256(original))
+    assert sorted(traffic.parts) == [1, 3, 5]
+    # What was held back when the tab was closed may still arrive: the browser lets go of it.
+    assert {*later.parts} <= {2, 4}
+    assert len(later.parts) == len({*later.parts})
+
+
+def test_parts_of_an_earlier_run_are_compared(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """After a reload each part that S3 has is read once and compared: what is another part there is sent again."""
+    original = sample("compared.bin", 4 * PART_BYTES)
+    with held(signed_in, stack, 4):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2, 3} <= {*traffic.parts})
+        signed_in.reload()
+        expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
+    unfinished = stored(stack, original.name)
+    other = os.urandom(PART_BYTES)
+    asked = {"parts": [{"number": 2, "digest": hashlib.sha256(other).hexdigest()}]}
+    address = f"{unfinished['links']['self']}/parts"
+    (part,) = httpx.post(address, json=asked, headers=bearer(stack), **PATIENT).json()["parts"]
+    httpx.put(part["url"], content=other, headers=part["headers"], **PATIENT).raise_for_status()
+    read = reads(signed_in)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    assert sorted(traffic.parts) == [1, 2, 2, 3, 4]
+    assert read.json_value() == [PART_BYTES] * 4
+    file = stored(stack, original.name)
+    assert (file["id"], file["digests"]["sha-256"]) == (unfinished["id"], sha256(original))
+
+
+def test_cancelled_upload_is_gone(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """Cancelling in the middle is asked about, gives the upload up on the server too, and takes it off the list."""
+    original = sample("cancelled.bin", 3 * PART_BYTES)
+    with held(signed_in, stack, 3):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
+        press(signed_in, "Cancel", original.name)
+        question = signed_in.get_by_role("dialog")
+        expect(question).to_contain_text(re.compile(r"1[67]\.\d MB have been sent already"))
+        question.get_by_role("button", name="Go on sending").click()
+        state(signed_in, original.name, "sending")
+        press(signed_in, "Cancel", original.name)
+        with signed_in.expect_response(lambda response: response.request.method == "DELETE") as deleted:
+            question.get_by_role("button", name="Cancel the upload").click()
+        assert deleted.value.status == 204
+        expect(row(signed_in, original.name)).to_have_count(0)
+    assert stored(stack, original.name)["status"] == "aborted"
+    expect(batch(signed_in)).to_have_count(0)
+
+
+def test_all_are_cancelled(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """One question, with the true number, before all that is not at its end is given up."""
+    originals = [sample(f"cancel all {number}.bin", 2 * PART_BYTES) for number in range(3)]
+    with held(signed_in, stack, 2):
+        choose(signed_in, *originals)
+        wait_for(signed_in, lambda: 1 in traffic.parts)
+        signed_in.get_by_role("button", name="Cancel all").click()
+        question = signed_in.get_by_role("dialog")
+        expect(question).to_contain_text("Cancel 3 uploads?")
+        question.get_by_role("button", name="Cancel 3 uploads").click()
+        for original in originals:
+            expect(row(signed_in, original.name)).to_have_count(0)
+
+
+def test_upload_that_is_cancelled_elsewhere_is_cancelled_here(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
+) -> None:
+    """What another device gives up is not sent on, and is said once; trying again would not help."""
+    original = sample("cancelled elsewhere.bin", 3 * PART_BYTES)
+    with held(signed_in, stack, 3):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
+        httpx.delete(
+            stored(stack, original.name)["links"]["self"], headers=bearer(stack), **PATIENT
+        ).raise_for_status()
+    expect(signed_in.get_by_text("was cancelled elsewhere")).to_be_visible()
+    expect(row(signed_in, original.name)).to_have_count(0)
+    signed_in.get_by_role("button", name="Dismiss").click()
+    expect(signed_in.get_by_text("was cancelled elsewhere")).to_have_count(0)
+
+
+def test_paused_upload_that_expired_begins_anew(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
+) -> None:
+    """A file whose record is gone when its sender comes back is sent from the beginning, without a question."""
+    original = sample("gone.bin", 2 * PART_BYTES)
+    gone = {"code": "file_not_found", "detail": "gone"}
+    with held(signed_in, stack, 2):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: 1 in traffic.parts)
+        press(signed_in, "Pause", original.name)
+        state(signed_in, original.name, "paused")
+    identity = stored(stack, original.name)["id"]
+    httpx.delete(f"{stack.api}/files/{identity}", headers=bearer(stack), **PATIENT).raise_for_status()
+    signed_in.route(f"**/files/{identity}*", lambda route: route.fulfill(status=404, json=gone))
+    press(signed_in, "Resume", original.name)
+    verified(signed_in, original.name)
+    assert stored(stack, original.name)["id"] != identity
