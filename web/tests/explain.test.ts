@@ -74,7 +74,7 @@ test("gateways, which know no codes, are understood by their status", () => {
   expect(explain(new Problem(502, "", ""))).toContain("502");
 });
 
-test.each([
+test.each<[error: unknown, helps: boolean]>([
   [new Unreachable("S3"), true],
   [new Altered(4), true],
   [new Refused(403, "AccessDenied"), true],

@@ -216,7 +216,7 @@ test("what has failed goes on when it is chosen again", async () => {
   expect(server.begun).toBe(1);
 });
 
-test.each([
+test.each<[name: string, error: Error]>([
   ["S3 does not know the upload any more", new Refused(404, "NoSuchUpload")],
   ["the API says that it was aborted", new Problem(409, "wrong_state", "", { state: "aborted" })],
 ])("an upload that was cancelled elsewhere is cancelled here, where %s", async (_, error) => {
