@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Request, Route, expect
 
 from tests.browser.conftest import Pages
 from tests.browser.steps import (
@@ -85,7 +84,7 @@ def test_file_is_sent_and_verified(traffic: Traffic, signed_in: Page, stack: Sta
 
 def test_many_files_at_once(signed_in: Page, stack: Stack, sample: Sample) -> None:
     """An empty file, small ones and names that need care all arrive."""
-    names = ["empty", "“quoted” & 😀.txt", "no type", "a+b %20.bin", "50% #1; a.txt", "..a", "ünïcödé.txt"]
+    names = ["empty", "“quoted” & 😀.txt", "no type", "a+b %20.bin", "50% #1; a.txt", "a..b", "ünïcödé.txt"]
     files = [sample(name, 10 * number) for number, name in enumerate(names)]
     choose(signed_in, *files)
     for file in files:
@@ -373,9 +372,8 @@ def test_parts_too_large_for_memory_go_without_digests(signed_in: Page, stack: S
         file.truncate(10_000 * 512 * MIB + 1)
     signed_in.route(f"{stack.aws}/**", lambda route: route.abort("connectionreset"))
     read = reads(signed_in)
-    with signed_in.expect_request(f"{stack.aws}/**"):
-        choose(signed_in, original)
-    state(signed_in, original.name, "sending")
+    choose(signed_in, original)
+    expect(state(signed_in, original.name, "sending")).to_have_attribute("data-id", re.compile("."))
     file_now = stored(stack, original.name)
     assert (file_now["part_digest"], file_now["fingerprint"]) == (None, None)
     assert all(size == 1 for size in read.json_value())
@@ -545,9 +543,7 @@ def test_upload_that_is_cancelled_elsewhere_is_cancelled_here(
     with held(signed_in, stack, 3):
         choose(signed_in, original)
         wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
-        httpx.delete(
-            stored(stack, original.name)["links"]["self"], headers=bearer(stack), **PATIENT
-        ).raise_for_status()
+        httpx.delete(stored(stack, original.name)["links"]["self"], headers=bearer(stack), **PATIENT).raise_for_status()
     expect(signed_in.get_by_text("was cancelled elsewhere")).to_be_visible()
     expect(row(signed_in, original.name)).to_have_count(0)
     signed_in.get_by_role("button", name="Dismiss").click()
@@ -571,3 +567,319 @@ def test_paused_upload_that_expired_begins_anew(
     press(signed_in, "Resume", original.name)
     verified(signed_in, original.name)
     assert stored(stack, original.name)["id"] != identity
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize("by", ["Try again", "choosing it again"])
+def test_refusal_of_s3_is_explained_and_tried_again(by: str, signed_in: Page, stack: Stack, sample: Sample) -> None:
+    """What S3 goes on refusing is told with its code; trying again, or choosing the file again, sends the rest."""
+    original = sample("refused.bin", 2 * PART_BYTES)
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "PUT" and part_number(route.request.url) == 2:
+            answer(route, stack, 403, "AccessDenied")
+        else:
+            route.continue_()
+
+    signed_in.route(f"{stack.aws}/**", refuse)
+    choose(signed_in, original)
+    expect(state(signed_in, original.name, "failed")).to_contain_text("S3 refused the bytes (403 AccessDenied).")
+    expect(batch(signed_in)).to_contain_text("1 file was not sent")
+    assert accessible(signed_in) == []
+    signed_in.unroute(f"{stack.aws}/**", refuse)
+    if by == "Try again":
+        press(signed_in, by, original.name)
+    else:
+        choose(signed_in, original)
+    verified(signed_in, original.name)
+    expect(signed_in.get_by_role("alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [1000, 2 * PART_BYTES])
+def test_file_that_changed_is_no_fault_of_the_network(
+    size: int, signed_in: Page, stack: Stack, sample: Sample, tmp_path: Path
+) -> None:
+    """What was written after it was chosen is said to have changed; choosing it again sends it as it is now."""
+    original = sample("draft.txt", size)
+    with held(signed_in, stack, 1):
+        signed_in.context.set_offline(True)
+        choose(signed_in, original)
+        original.write_bytes(b"another draft" + os.urandom(size))
+        os.utime(original, (1_700_000_000, 1_700_000_000))
+        signed_in.context.set_offline(False)
+        failed = state(signed_in, original.name, "failed")
+    expect(failed).to_contain_text("This file was changed, moved or deleted after you chose it. Choose it again")
+    expect(failed.get_by_role("button", name=re.compile("^Try again"))).to_have_count(0)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    assert stored(stack, original.name)["digests"]["sha-256"] == sha256(original)
+    expect(batch(signed_in)).to_contain_text("1 file received and verified")
+
+
+def test_time_without_a_network_is_waited_for(
+    traffic: Traffic, signed_in: Page, stack: Stack, context: BrowserContext, sample: Sample
+) -> None:
+    """Who is offline is told that uploads wait; back online they go on by themselves, and send no part twice."""
+    original = sample("offline.bin", 3 * PART_BYTES)
+    with held(signed_in, stack, 3):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
+        context.set_offline(True)
+        expect(signed_in.get_by_text("You are offline. Sending waits")).to_be_visible()
+    context.set_offline(False)
+    verified(signed_in, original.name)
+    expect(signed_in.get_by_text("You are offline")).to_have_count(0)
+    assert sorted(traffic.parts) == [1, 2, 3]
+
+
+def test_what_stops_many_files_is_tried_again_at_once(signed_in: Page, sample: Sample) -> None:
+    """Each file says why it was not sent, in words with numbers, and one button tries them all again."""
+    originals = [sample(f"too much {number}.txt", 10) for number in range(5)]
+    full = {"code": "quota_exceeded", "detail": "no", "quota": "bytes", "limit": 5_000_000_000, "used": 4_900_000_000}
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "PUT":
+            route.fulfill(status=403, json=full)
+        else:
+            route.continue_()
+
+    signed_in.route("**/files/too*", refuse)
+    choose(signed_in, *originals)
+    expect(batch(signed_in)).to_contain_text("5 files were not sent")
+    expect(row(signed_in, originals[0].name)).to_contain_text("Your storage is full: 4.9 GB of 5 GB are used.")
+    signed_in.unroute("**/files/too*", refuse)
+    batch(signed_in).get_by_role("button", name="Try again").click()
+    expect(batch(signed_in)).to_contain_text("5 files received and verified")
+
+
+def test_refused_name_is_explained(signed_in: Page, sample: Sample) -> None:
+    """A name that cannot be kept is told with what to do, and trying again is not offered."""
+    original = sample("invoice\u202egpj.exe", 10)
+    choose(signed_in, original)
+    failed = state(signed_in, original.name, "failed")
+    expect(failed).to_contain_text("Rename the file and choose it again.")
+    expect(signed_in.get_by_role("button", name=re.compile("^Try again"))).to_have_count(0)
+
+
+# ---------------------------------------------------------------- choosing
+
+
+def test_same_file_twice_is_noticed(signed_in: Page, sample: Sample) -> None:
+    """A file that is chosen again is sent once, and that is said; so is one that the list has already."""
+    original = sample("twice.txt", 10)
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    choose(signed_in, original)
+    expect(signed_in.get_by_text("twice.txt was chosen twice and is sent once.")).to_be_visible()
+    os.utime(original, (1_700_000_000, 1_700_000_000))
+    choose(signed_in, original)
+    expect(signed_in.get_by_text("A file named twice.txt with the same size is here already.")).to_be_visible()
+    assert accessible(signed_in) == []
+
+
+@pytest.mark.parametrize("send", [True, False])
+def test_litter_is_left_out_and_hidden_files_are_asked_about(
+    send: bool, signed_in: Page, stack: Stack, tmp_path: Path
+) -> None:
+    """Of a folder nobody gets what systems leave in it, and what is hidden only who says so."""
+    folder = tmp_path / f"holiday {send}"
+    names = ["photo.jpg", ".DS_Store", "sub/Thumbs.db", "sub/clip.mov", "~$plan.docx", ".git/config", ".env"]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    (folder / "empty").mkdir()
+    files_of(signed_in, folder)
+    question = signed_in.get_by_role("dialog")
+    expect(question).to_contain_text("Send 2 hidden files too?")
+    expect(question).to_contain_text(f"{folder.name}/.git/")
+    assert accessible(signed_in) == []
+    question.get_by_role("button", name="Send them too" if send else "Leave them out").click()
+    expect(batch(signed_in)).to_contain_text(f"{4 if send else 2} files received and verified")
+    expect(signed_in.get_by_text("3 files that systems leave behind were left out")).to_be_visible()
+    query = {"folder": folder.name}
+    listed = httpx.get(f"{stack.api}/files", params=query, headers=bearer(stack), **PATIENT).json()["items"]
+    sent = {f"{file['folder']}/{file['filename']}".removeprefix(f"{folder.name}/") for file in listed}
+    assert sent == {"photo.jpg", "sub/clip.mov"} | ({".git/config", ".env"} if send else set())
+
+
+def drag(page: Page, context: BrowserContext, *paths: Path, kinds: tuple[str, ...]) -> None:
+    """A person drags these from the desktop into the middle of the page."""
+    files = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    mouse = context.new_cdp_session(page)
+    for kind in kinds:
+        mouse.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 400, "data": files})
+
+
+def test_whole_page_takes_drops_of_files_and_folders(
+    signed_in: Page, stack: Stack, context: BrowserContext, sample: Sample, tmp_path: Path
+) -> None:
+    """Files and a folder of more than a hundred are dropped anywhere; folders are kept, and the page says so before."""
+    folder = tmp_path / "dropped"
+    (folder / "in").mkdir(parents=True)
+    for number in range(120):
+        (folder / "in" / f"{number}.txt").write_text(str(number))
+    paths = (sample("dropped alone.txt", 10), folder)
+    drag(signed_in, context, *paths, kinds=("dragEnter", "dragOver"))
+    expect(signed_in.get_by_text("Drop to send")).to_be_visible()
+    drag(signed_in, context, *paths, kinds=("drop",))
+    expect(signed_in.get_by_text("Drop to send")).to_have_count(0)
+    expect(batch(signed_in)).to_contain_text("121 files received and verified")
+    query = {"folder": "dropped/in", "limit": "100"}
+    first = httpx.get(f"{stack.api}/files", params=query, headers=bearer(stack), **PATIENT).json()
+    rest = httpx.get(
+        f"{stack.api}/files", params={**query, "cursor": first["next"]}, headers=bearer(stack), **PATIENT
+    ).json()
+    assert len(first["items"]) + len(rest["items"]) == 120
+    assert stored(stack, "dropped alone.txt")["folder"] is None
+
+
+def test_file_that_is_dropped_where_none_is_taken_is_not_opened(
+    page: Page, stack: Stack, context: BrowserContext, sample: Sample
+) -> None:
+    """Before somebody has signed in nothing takes files, and the browser opens none in the page's place."""
+    page.goto(stack.api)
+    expect(page.get_by_label("Access token")).to_be_visible()
+    drag(page, context, sample("missed.txt", 10), kinds=("dragEnter", "dragOver", "drop"))
+    page.reload()  # a browser that opens it has begun to by now
+    expect(page.get_by_label("Access token")).to_be_visible()
+    assert len(context.pages) == 1
+
+
+def test_picture_is_pasted(signed_in: Page) -> None:
+    """What is in the clipboard as a picture is sent, with a name that tells it from the next one."""
+    signed_in.evaluate(
+        """() => {
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([new Uint8Array(10)], 'image.png', { type: 'image/png' }));
+            const how = { clipboardData, bubbles: true, cancelable: true };
+            document.body.dispatchEvent(new ClipboardEvent('paste', how));
+        }"""
+    )
+    expect(batch(signed_in)).to_contain_text("1 file received and verified")
+    expect(signed_in.get_by_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.png$"))).to_be_visible()
+
+
+# ---------------------------------------------------------------- how far it is
+
+
+def test_progress_is_in_the_title_and_said_in_steps(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
+) -> None:
+    """The tab's title has the percentage of the batch, a screen reader hears quarters and the end."""
+    signed_in.evaluate(
+        """() => {
+            window.said = [];
+            const status = [...document.querySelectorAll('[role=status]')].at(-1);
+            new MutationObserver(() => window.said.push(status.textContent)).observe(status,
+                { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    normal = signed_in.title()
+    original = sample("long.bin", 4 * PART_BYTES)
+    with held(signed_in, stack, 4):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2, 3} <= {*traffic.parts})
+        expect(signed_in).to_have_title(re.compile(r"^\d\d% · " + normal))
+        expect(batch(signed_in)).to_contain_text(re.compile(r"\d+\.\d MB of 33.6 MB"))
+        assert looks(signed_in, 360) == []
+    expect(batch(signed_in)).to_contain_text("1 file received and verified")
+    expect(signed_in).to_have_title(normal)
+    said: list[str] = signed_in.evaluate("window.said")
+    assert said[0] == "Sending 1 file, 33.6 MB."
+    assert said[-1] == "1 file received and verified."
+    assert len(said) <= 5
+
+
+def test_resumed_file_knows_no_time_that_is_left_before_it_has_sent_something(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
+) -> None:
+    """What an earlier visit has sent makes nothing fast: no "0 s left", and no speed that nobody has."""
+    original = sample("resumed.bin", 4 * PART_BYTES)
+    with held(signed_in, stack, 4):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2, 3} <= {*traffic.parts})
+        signed_in.reload()
+        expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
+        choose(signed_in, original)
+        expect(batch(signed_in)).to_contain_text(re.compile(r"(25\.2|33\.6) MB of 33\.6 MB"))
+        expect(batch(signed_in)).not_to_contain_text("left")
+    verified(signed_in, original.name)
+
+
+def test_leaving_is_asked_about_while_something_would_be_lost(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
+) -> None:
+    """Closing the tab and signing out are asked about while files are sent, with their number, and not after."""
+    asked: list[str] = []
+
+    def agree(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    signed_in.on("dialog", agree)
+    original = sample("leaving.bin", 2 * PART_BYTES)
+    with held(signed_in, stack, 2):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: 1 in traffic.parts)
+        signed_in.get_by_role("button", name="Sign out").click()
+        question = signed_in.get_by_role("dialog")
+        expect(question).to_contain_text("1 file has not been sent")
+        expect(question).to_contain_text("are missing")
+        question.get_by_role("button", name="Stay").click()
+        signed_in.reload()
+        assert asked == ["beforeunload"]
+        expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
+    choose(signed_in, original)
+    verified(signed_in, original.name)
+    signed_in.get_by_role("button", name="Sign out").click()
+    expect(signed_in.get_by_label("Access token")).to_be_visible()
+    assert asked == ["beforeunload"]
+
+
+def test_screen_stays_on_while_files_are_sent(
+    page: Page, stack: Stack, context: BrowserContext, traffic: Traffic, sample: Sample
+) -> None:
+    """The screen is kept on from the first file to the last, also after the tab was out of sight."""
+    context.add_init_script(
+        """(() => {
+            window.locks = [];
+            const request = () => {
+                const lock = { released: false, release() { this.released = true; return Promise.resolve(); } };
+                window.locks.push(lock);
+                return Promise.resolve(lock);
+            };
+            Object.defineProperty(navigator, 'wakeLock', { value: { request } });
+        })()"""
+    )
+    sign_in(page, stack)
+    assert page.evaluate("window.locks.length") == 0
+    original = sample("awake.bin", 2 * PART_BYTES)
+    with held(page, stack, 2):
+        choose(page, original)
+        wait_for(page, lambda: 1 in traffic.parts)
+        assert page.evaluate("window.locks.length") == 1
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        assert page.evaluate("window.locks.length") == 2
+    verified(page, original.name)
+    page.wait_for_function("window.locks.at(-1).released")
+
+
+@pytest.mark.parametrize("count", [int(number) for number in os.environ.get("SLUICE_MANY_FILES", "100").split(",")])
+def test_many_small_files_hold_nothing_up(
+    count: int, page: Page, stack: Stack, context: BrowserContext, tmp_path: Path
+) -> None:
+    """Many small files arrive at a rate that the stack bounds; the main thread's long tasks are printed."""
+    watch_the_main_thread(context)
+    sign_in(page, stack)
+    folder = tmp_path / f"many {count}"
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number}.bin").write_bytes(os.urandom(1000))
+    page.evaluate("window.long = []")
+    page.evaluate("window.begun = performance.now()")
+    files_of(page, folder)
+    expect(batch(page)).to_contain_text(f"{count} files received and verified", timeout=10 * PATIENCE_SECONDS * 1000)
+    took = page.evaluate("performance.now() - window.begun") / 1000
+    print(f"{count} files of 1 KB: {took:.1f} s, {long_tasks(page)}")  # noqa: T201 - a figure, not an assertion
