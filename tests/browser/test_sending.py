@@ -92,7 +92,7 @@ def test_many_files_at_once(signed_in: Page, stack: Stack, sample: Sample) -> No
         assert stored(stack, file.name)["digests"]["sha-256"] == sha256(file)
 
 
-def test_small_file_is_one_request(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
+def test_small_file_is_one_request(signed_in: Page, stack: Stack, sample: Sample) -> None:
     """A small file is stored and verified by a single request, and its type is kept."""
     original = sample("note.txt", 1000)
     asked: list[Request] = []
@@ -598,9 +598,7 @@ def test_refusal_of_s3_is_explained_and_tried_again(by: str, signed_in: Page, st
 
 
 @pytest.mark.parametrize("size", [1000, 2 * PART_BYTES])
-def test_file_that_changed_is_no_fault_of_the_network(
-    size: int, signed_in: Page, stack: Stack, sample: Sample, tmp_path: Path
-) -> None:
+def test_file_that_changed_is_no_fault_of_the_network(size: int, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """What was written after it was chosen is said to have changed; choosing it again sends it as it is now."""
     original = sample("draft.txt", size)
     with held(signed_in, stack, 1):
