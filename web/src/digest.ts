@@ -11,7 +11,8 @@ export function digestOf(file: File, onProgress: (bytes: number) => void, signal
       reject(error instanceof Error ? error : new Error(String(error)));
     };
     signal.addEventListener("abort", () => fail(signal.reason), { once: true });
-    worker.onerror = () => fail(new Error("The part of this page that computes digests does not run. Load the page again."));
+    worker.onerror = () =>
+      fail(new Error("The part of this page that computes digests does not run. Load the page again."));
     worker.onmessage = ({ data }: MessageEvent<DigestReport>) => {
       if (data.kind === "progress") onProgress(data.bytes);
       else if (data.kind === "failed") fail(data.error);

@@ -1,6 +1,6 @@
 /** Why something failed and what to do about it, in whole sentences. */
 
-import { Problem } from "./api";
+import { passes, Problem } from "./api";
 import { t } from "./i18n";
 import type { MessageName } from "./locales/en";
 import { Unreachable } from "./patience";
@@ -18,4 +18,10 @@ export function explain(error: unknown): string {
   }
   if (error instanceof Unreachable) return t(navigator.onLine ? "problem.unreachable" : "problem.offline");
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether the same may succeed when somebody asks for it again. */
+export function canRetry(error: unknown): boolean {
+  if (!(error instanceof Problem)) return !(error instanceof DOMException);
+  return passes(error) || error.code === "quota_exceeded"; // there may be room by then
 }

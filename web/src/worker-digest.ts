@@ -6,9 +6,7 @@ import { bytesToHex } from "@noble/hashes/utils.js";
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
 export type DigestReport =
-  | { kind: "progress"; bytes: number }
-  | { kind: "digest"; digest: string }
-  | { kind: "failed"; error: unknown };
+  { kind: "progress"; bytes: number } | { kind: "digest"; digest: string } | { kind: "failed"; error: unknown };
 
 addEventListener("message", ({ data }: MessageEvent<File>) => void compute(data));
 

@@ -1,6 +1,7 @@
 /** An owner's page: files, drops and shares, and what this tab sends. */
 
-import { useMemo } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
 import type { Api } from "../api";
 import { Files } from "../files";
 import { t } from "../i18n";
@@ -9,7 +10,7 @@ import { Uploads } from "../uploads";
 import { Questions } from "./dialog";
 import { Drops } from "./drops";
 import { Languages } from "./languages";
-import { FileList } from "./list";
+import { FileList, type Loaded } from "./list";
 import { Mark } from "./mark";
 import { Sending } from "./sending";
 import { Shares } from "./shares";
@@ -27,6 +28,18 @@ export function Owner({ api, onLeave }: { api: Api; onLeave: () => void }) {
     );
     return { files, uploads };
   }, [api]);
+  const loaded = useSignal<Loaded>("nothing");
+  useEffect(() => {
+    const load = async () => {
+      for (let cursor: string | null = null, more = true; more; more = cursor !== null) {
+        const page = await api.list(100, {}, cursor);
+        files.put(...page.items);
+        cursor = page.next;
+        loaded.value = cursor === null ? "all" : "some";
+      }
+    };
+    void load();
+  }, [api, files, loaded]);
   const { view } = route.value;
   return (
     <>
@@ -52,7 +65,7 @@ export function Owner({ api, onLeave }: { api: Api; onLeave: () => void }) {
       </header>
       <main>
         <Sending uploads={uploads} />
-        {view === "files" && <FileList api={api} files={files} uploads={uploads} />}
+        {view === "files" && <FileList {...{ api, files, uploads, loaded }} onShare={() => undefined} />}
         {view === "drops" && <Drops api={api} />}
         {view === "shares" && <Shares api={api} />}
       </main>
