@@ -53,7 +53,7 @@ def policy() -> dict[str, str]:
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
-        "img-src": f"'self' data: {stored}",  # the page's icon, which the build writes into it, and previews
+        "img-src": f"'self' {stored}",
         "media-src": stored,
         "frame-src": stored,
         "connect-src": f"'self' {stored}",

@@ -52,7 +52,7 @@ const de: Messages = {
   "row.download": "{name} herunterladen",
   "row.again": "Noch einmal versuchen",
   "row.unfinished":
-    "Nicht fertig. Wenn kein anderes Gerät sie gerade sendet, wähle dieselbe Datei noch einmal aus, im selben Browser wie zuvor: Gesendet wird nur, was fehlt.",
+    "Wenn kein anderes Gerät sie gerade sendet, wähle dieselbe Datei noch einmal aus, im selben Browser wie zuvor: Gesendet wird nur, was fehlt.",
   "row.choose_again": "Noch einmal auswählen",
   "row.choose_again_named": "{name} noch einmal auswählen, um fortzufahren",
   "row.another_file":

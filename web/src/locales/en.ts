@@ -58,7 +58,7 @@ export const en = {
   "row.download": "Download {name}",
   "row.again": "Try again",
   "row.unfinished":
-    "Not finished. If no other device is sending it, choose the same file again, in the browser that began it, and only what is missing is sent.",
+    "If no other device is sending it, choose the same file again in the browser that began it: only what is missing is sent.",
   "row.choose_again": "Choose it again",
   "row.choose_again_named": "Choose {name} again to go on",
   "row.another_file":

@@ -170,11 +170,7 @@ function Facts({ file, links, actions, listing, drops, onShare }: FactsProps) {
         </div>
       )}
       <dl class="facts-list">
-        <Fact name={t("detail.size")}>
-          {file.size === null
-            ? t("row.size_unknown")
-            : `${bytes(file.size)} (${t("detail.bytes", { count: file.size })})`}
-        </Fact>
+        <Fact name={t("detail.size")}>{file.size === null ? t("row.size_unknown") : exactly(file.size)}</Fact>
         <Fact name={t("detail.type")}>{file.content_type}</Fact>
         <Fact name={t("detail.folder")}>{file.folder ?? t("detail.no_folder")}</Fact>
         {file.drop !== null && (
@@ -228,6 +224,10 @@ function Facts({ file, links, actions, listing, drops, onShare }: FactsProps) {
       <Check file={file} />
     </>
   );
+}
+
+function exactly(size: number): string {
+  return size < 1_000 ? bytes(size) : `${bytes(size)} (${t("detail.bytes", { count: size })})`;
 }
 
 function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {

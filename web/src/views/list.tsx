@@ -9,10 +9,10 @@ import type { Row } from "../entries";
 import { explain } from "../explain";
 import type { Files } from "../files";
 import { bytes } from "../format";
-import { t } from "../i18n";
+import { language, t } from "../i18n";
 import { Listing, show } from "../listing";
 import { media } from "../media";
-import { hasNotice } from "../notice";
+import { heightOf, noticeOf } from "../notice";
 import { go, route } from "../route";
 import { share } from "../selection";
 import "../style/list.css";
@@ -25,8 +25,6 @@ import { say } from "./status";
 import { Path, Toolbar } from "./toolbar";
 
 const ROW_PX = 56;
-// What stands below a file that needs somebody: three lines, and on a phone the button below them.
-const NOTICE_PX = { wide: 72, phone: 136 };
 const SPARE_ROWS = 8; // beyond what is seen, so that scrolling shows no gaps
 const PAGE_ROWS = 10; // by Page Up and Page Down
 const ASKED_AFTER_MS = 250; // typing goes on
@@ -121,16 +119,21 @@ function Rows({ listing, actions, drops }: RowsProps) {
   const element = useRef<HTMLDivElement>(null);
   const all = listing.rows.value;
   const troubles = listing.troubles.value;
-  const notice = ROW_PX + (phone.value ? NOTICE_PX.phone : NOTICE_PX.wide);
+  const width = useSignal(0);
   const starts = useMemo(() => {
-    const heights = all.map((row) => (row.kind === "file" && hasNotice(row.entry, troubles) ? notice : ROW_PX));
+    const heights = all.map((row) => {
+      const upload = row.kind === "file" ? listing.byUpload.peek().get(row.entry.upload ?? "") : undefined;
+      const notice = row.kind === "file" && noticeOf(row.entry, upload, troubles);
+      return ROW_PX + (notice ? heightOf(notice, width.value, phone.value) : 0);
+    });
     return offsets(heights);
-  }, [all, troubles, notice]);
+  }, [all, troubles, listing, width, width.value, phone.value, language.value]);
   const range = useSignal<readonly [number, number]>([0, 0]);
   const last = useRef(0); // where the active row was, for when it is gone
 
   const measure = () => {
     const top = -(element.current?.getBoundingClientRect().top ?? 0);
+    width.value = element.current?.clientWidth ?? 0;
     const next = visible(starts, top, top + innerHeight, SPARE_ROWS);
     if (next[0] !== range.peek()[0] || next[1] !== range.peek()[1]) range.value = next;
   };

@@ -5,14 +5,12 @@ import { useEffect, useRef } from "preact/hooks";
 import { type Actions, canDownload } from "../actions";
 import type { Drops } from "../drops";
 import type { Entry, FileRow, FolderRow, Row } from "../entries";
-import { canRetry, explain } from "../explain";
 import { bytes, number, when } from "../format";
 import { t } from "../i18n";
 import { kindOf } from "../kinds";
 import type { Listing } from "../listing";
 import { ends } from "../names";
-import { hasNotice, isUnfinished } from "../notice";
-import { reason } from "../reasons";
+import { type Notice, noticeOf } from "../notice";
 import { go } from "../route";
 import { share } from "../selection";
 import type { Upload } from "../uploads";
@@ -140,6 +138,7 @@ function File(props: Props & { row: FileRow }) {
   const upload = entry.upload === null ? undefined : listing.byUpload.value.get(entry.upload);
   const file = id === null ? undefined : actions.files.get(id)?.value;
   const state = stateOf(upload, file);
+  const notice = noticeOf(entry, upload, listing.troubles.value);
   const place = folder !== null && row.level === 1 ? `${folder}/` : null; // else the rows above it say where it is
   const facts = [
     size === null ? t("row.size_unknown") : bytes(file?.size ?? size),
@@ -155,7 +154,7 @@ function File(props: Props & { row: FileRow }) {
       facts={facts.filter(Boolean).join(" · ")}
       state={<Stages upload={upload} file={file} focusable={active} />}
       buttons={<Buttons {...{ entry, upload, active, actions }} />}
-      notice={hasNotice(entry, listing.troubles.value) && <Notice {...{ entry, upload, active, actions, listing }} />}
+      notice={notice && <Below {...{ notice, entry, upload, active, actions }} />}
       attributes={{ "data-id": id, "data-state": state, "data-verified": String(file?.verified ?? false) }}
       onName={() => {
         listing.active.value = key;
@@ -204,25 +203,22 @@ function Buttons({ entry, upload, active, actions }: Inner) {
   return null;
 }
 
-function Notice({ entry, upload, active, actions, listing }: Inner & { listing: Listing }) {
-  const { key, name, file } = entry;
-  const error = listing.troubles.value.get(key) ?? (upload?.stage.value === "failed" ? upload.error.value : null);
-  const ended = file && (file.status === "failed" || file.status === "aborted");
+function Below({ notice, entry, upload, active, actions }: Inner & { notice: Notice }) {
+  const { name } = entry;
+  const { words, bad, helps } = notice;
   const tabIndex = active ? 0 : -1;
-  const words = error !== null ? explain(error) : ended ? reason(file) : t("row.unfinished");
-  const again = upload?.stage.value === "failed" && canRetry(error);
   return (
     <>
-      <span class="why" role={error === null ? undefined : "alert"} title={words}>
+      <span class="why" role={bad ? "alert" : undefined} title={words}>
         {words}
       </span>
-      {again && (
+      {helps === "again" && upload && (
         <button type="button" class="quiet" tabIndex={tabIndex} onClick={() => actions.uploads.resume(upload)}>
           <Icon name="again" size={18} /> {t("row.again")}
           <span class="unseen">: {name}</span>
         </button>
       )}
-      {isUnfinished(entry) && (
+      {helps === "choose" && (
         <label class="button quiet">
           {t("row.choose_again")}
           <input
