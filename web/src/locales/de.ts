@@ -66,7 +66,7 @@ const de: Messages = {
   "stage.sending": "Wird gesendet: {progress}",
   "stage.paused": "Angehalten bei {progress}",
   "stage.elsewhere": "Von einem anderen Gerät: {progress}",
-  "stage.elsewhere_unknown": "Wird von einem anderen Gerät gesendet",
+  "stage.elsewhere_unknown": "Von einem anderen Gerät",
   "stage.unfinished": "Nicht fertig: {progress} angekommen",
   "stage.assembling": "Angekommen, wird zusammengesetzt",
   "stage.verifying": "Wird geprüft: {progress}",

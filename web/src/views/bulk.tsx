@@ -55,7 +55,7 @@ export function Bulk({ actions, listing, onShare }: Props) {
           <Working actions={actions} />
         ) : (
           <div class="actions">
-            <button type="button" disabled={ready.length === 0} onClick={() => void zip()}>
+            <button type="button" class="quiet" disabled={ready.length === 0} onClick={() => void zip()}>
               {t("bulk.zip")}
             </button>
             <button type="button" class="quiet" disabled={ready.length === 0} onClick={() => onShare(ids(ready))}>

@@ -134,7 +134,7 @@ function Facts({ file, links, actions, listing, drops, onShare }: FactsProps) {
         <p class={file.verified ? "said good" : "said"}>
           <Icon name={file.verified ? "tick" : "hashed"} />
           <span>
-            <strong>{t(file.verified ? "stage.verified" : "stage.hashed")}</strong>{" "}
+            <strong>{t(file.verified ? "stage.verified" : "stage.hashed")}.</strong>{" "}
             {compared(file, upload !== undefined)}
           </span>
         </p>
@@ -152,7 +152,7 @@ function Facts({ file, links, actions, listing, drops, onShare }: FactsProps) {
       ) : (
         <div class="actions">
           {entry && canDownload(file) && (
-            <button type="button" onClick={() => void actions.download(entry)}>
+            <button type="button" class={narrow.value ? "" : "quiet"} onClick={() => void actions.download(entry)}>
               <Icon name="download" /> {t("detail.download")}
             </button>
           )}
