@@ -57,7 +57,7 @@ export function Owner({ api, onLeave }: { api: Api; onLeave: () => void }) {
       </header>
       <main>
         <Sending uploads={uploads} files={files} />
-        {view === "files" && <FileList api={api} files={files} uploads={uploads} />}
+        {view === "files" && <FileList {...{ api, files, uploads, loaded }} onShare={() => undefined} />}
         {view === "drops" && <Drops api={api} />}
         {view === "shares" && <Shares api={api} />}
       </main>
