@@ -86,6 +86,7 @@ export const en = {
   "drops.each": "{types}, each at most {size}",
   "drops.so_far": { one: "{count} file so far", other: "{count} files so far" },
   "drops.so_far_of": "{count} of {most} files so far",
+  "drops.full": { one: "Full: its one file was begun", other: "Full: all {count} files were begun" },
   "drops.came": "Show its files",
   "drops.end": "End drop",
   "drops.end_of": "End the drop {name}",

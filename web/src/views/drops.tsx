@@ -60,11 +60,7 @@ export function Drops({ api }: { api: Api }) {
                 <span>{t("link.until", { moment: moment(drop.expires_at) })}</span>
               </p>
               <p class="facts">
-                <span>
-                  {drop.max_files >= AS_MANY_AS_COME
-                    ? t("drops.so_far", { count: drop.files })
-                    : t("drops.so_far_of", { count: drop.files, most: drop.max_files })}
-                </span>
+                <span>{taken(drop)}</span>
               </p>
               <div class="actions">
                 <HandOnButtons name={name} fresh={async () => (await api.drop(drop.id)).links.page} onFail={failed} />
@@ -109,6 +105,11 @@ export function Drops({ api }: { api: Api }) {
       )}
     </section>
   );
+}
+
+function taken({ files: count, max_files: most }: Drop): string {
+  if (most >= AS_MANY_AS_COME) return t("drops.so_far", { count });
+  return count >= most ? t("drops.full", { count }) : t("drops.so_far_of", { count, most });
 }
 
 function accepted(drop: Drop): string {

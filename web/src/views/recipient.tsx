@@ -20,6 +20,7 @@ export function Recipient({ capability }: { capability: string }) {
   const state = useSignal<State>("opening");
   const api = useMemo(() => new Api(capability), [capability]);
   const id = recordOf(capability);
+  const byPassword = useSignal(false);
   const open = async () => {
     state.value = "opening";
     try {
@@ -27,6 +28,7 @@ export function Recipient({ capability }: { capability: string }) {
       state.value = await Opened.open(api, id);
     } catch (error) {
       const asks = error instanceof Problem && error.code === "wrong_password";
+      byPassword.value = asks;
       state.value = asks ? "password" : { refused: error };
     }
   };
@@ -36,7 +38,7 @@ export function Recipient({ capability }: { capability: string }) {
     <Frame>
       {value === "opening" && <h1 class="unseen">{t("recipient.opening")}</h1>}
       {value === "password" && id !== null && <Password api={api} id={id} state={state} />}
-      {value instanceof Opened && <Files share={value} ends={endOf(capability)} />}
+      {value instanceof Opened && <Files share={value} ends={endOf(capability)} byPassword={byPassword.value} />}
       {typeof value === "object" && "refused" in value && (
         <section class="card">
           <h1>{t("recipient.title")}</h1>
@@ -109,7 +111,7 @@ function Password({ api, id, state }: { api: Api; id: string; state: Signal<Stat
   );
 }
 
-function Files({ share, ends }: { share: Opened; ends: string | null }) {
+function Files({ share, ends, byPassword }: { share: Opened; ends: string | null; byPassword: boolean }) {
   const heading = useRef<HTMLHeadingElement>(null);
   const problem = useSignal("");
   const busy = useSignal(false);
@@ -118,7 +120,7 @@ function Files({ share, ends }: { share: Opened; ends: string | null }) {
   const whole = share.next.value === null;
   useEffect(() => {
     document.title = `${title ?? t("recipient.title")} – Sluice`;
-    heading.current?.focus(); // the form for the password, if there was one, is gone
+    if (byPassword) heading.current?.focus(); // the form, and with it the focus, is gone
     say(t("recipient.shown", { count: files.length }));
   }, [share]);
   const attempt = async (work: () => Promise<void>, done: string) => {
@@ -219,13 +221,19 @@ function Row({ file, only, onDownload }: { file: SharedFile; only: boolean; onDo
       <details>
         <summary>{t("recipient.digests")}</summary>
         <dl>
-          {Object.entries(file.digests).map(([algorithm, hex]) => (
+          {digestsOf(file).map(([algorithm, hex]) => (
             <Digest key={algorithm} of={file.filename} algorithm={algorithm} hex={hex} />
           ))}
         </dl>
       </details>
     </li>
   );
+}
+
+/** The SHA-256 first, because it is what people compare. */
+function digestsOf({ digests }: SharedFile): [string, string][] {
+  const first = "sha-256";
+  return Object.entries(digests).sort(([one], [other]) => Number(other === first) - Number(one === first));
 }
 
 function Digest({ of, algorithm, hex }: { of: string; algorithm: string; hex: string }) {
