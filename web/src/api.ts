@@ -11,17 +11,17 @@ import type {
   CreatedShare,
   CreateFile,
   CreateShare,
-  Drop,
   DropList,
   DropRules,
   FileInfo,
   FileLinks,
   FileList,
+  LinkedDrop,
+  LinkedShare,
   OpenedShare,
   OpenShare,
   PartList,
   PartToSign,
-  Share,
   ShareList,
 } from "./contract";
 import { patiently, Unreachable } from "./patience";
@@ -128,7 +128,8 @@ export class Api {
     return this.ask(`drops?${page(cursor)}`);
   }
 
-  drop(id: string): Promise<Drop> {
+  /** With its link. */
+  drop(id: string): Promise<LinkedDrop> {
     return this.ask(`drops/${id}`);
   }
 
@@ -149,7 +150,13 @@ export class Api {
     return this.ask(`shares?${page(cursor)}`);
   }
 
-  share(id: string): Promise<Share> {
+  /** Those that hold the file; a page may be empty and still have a next one. */
+  sharesOf(file: string, cursor: string | null = null): Promise<ShareList> {
+    return this.ask(`shares?${page(cursor)}&file=${file}`);
+  }
+
+  /** With its link. */
+  share(id: string): Promise<LinkedShare> {
     return this.ask(`shares/${id}`);
   }
 

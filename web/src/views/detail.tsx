@@ -220,7 +220,7 @@ function Facts({ file, links, actions, listing, drops, onShare }: FactsProps) {
           </dl>
         </section>
       )}
-      <HeldBy id={file.id} />
+      <HeldBy api={api} id={file.id} />
       <Check file={file} />
     </>
   );
