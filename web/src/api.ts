@@ -26,6 +26,7 @@ import type {
 } from "./contract";
 import { patiently, Unreachable } from "./patience";
 
+export const MOST_LISTED = 100; // files, drops or shares in one answer
 const ATTEMPTS = 3;
 const UPLOAD_ATTEMPTS = 7; // half a minute: who waits for an upload has more patience than who pressed a button
 
@@ -61,13 +62,16 @@ interface Call {
 }
 
 export class Api {
-  /** Told when the bearer token is not, or no longer, one of the deployment's. */
-  onUnauthorized: () => void = () => undefined;
+  /**
+   * Asked when the bearer token is not, or no longer, one of the deployment's. Resolves when there is another one, with
+   * which the same call is made again. Without it such a call fails.
+   */
+  onUnauthorized: (() => Promise<void>) | null = null;
 
   /** `bearer` is an access token, or the capability of a drop or a share; who signs in again has another one. */
   constructor(public bearer: string) {}
 
-  /** The newest files, or those behind `cursor`: at most `limit`, which is 100 at most. */
+  /** The newest files, or those behind `cursor`: at most `limit`, which is at most MOST_LISTED. */
   list(limit: number, filter: Filter = {}, cursor: string | null = null): Promise<FileList> {
     const query = new URLSearchParams({ limit: String(limit), ...filter, ...(cursor === null ? {} : { cursor }) });
     return this.ask(`files?${query}`);
@@ -179,29 +183,43 @@ export class Api {
     await patiently(() => answer(link, request), passes, ATTEMPTS);
   }
 
-  private ask<T>(path: string, { method = "GET", body, attempts = ATTEMPTS, signal }: Call = {}): Promise<T> {
+  private async ask<T>(path: string, { method = "GET", body, attempts = ATTEMPTS, signal }: Call = {}): Promise<T> {
+    let used = this.bearer;
     const once = async () => {
+      used = this.bearer;
       const request: RequestInit = {
         method,
-        headers: { Authorization: `Bearer ${this.bearer}`, ...(body ? { "Content-Type": "application/json" } : {}) },
+        headers: { Authorization: `Bearer ${used}`, ...(body ? { "Content-Type": "application/json" } : {}) },
         ...(body ? { body: JSON.stringify(body) } : {}),
         ...(signal ? { signal } : {}),
         cache: "no-store",
       };
-      try {
-        const response = await answer(path, request);
-        return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
-      } catch (error) {
-        if (error instanceof Problem && error.code === "unauthorized") this.onUnauthorized();
-        throw error;
-      }
+      const response = await answer(path, request);
+      return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
     };
-    return patiently(once, passes, attempts, signal);
+    for (;;) {
+      try {
+        return await patiently(once, passes, attempts, signal);
+      } catch (error) {
+        if (!(error instanceof Problem && error.code === "unauthorized" && this.onUnauthorized)) throw error;
+        await this.renewed(used, signal);
+      }
+    }
+  }
+
+  /** Resolves when the bearer is another one than `used`, of which it is known that it does not work. */
+  async renewed(used: string, signal?: AbortSignal): Promise<void> {
+    if (this.bearer !== used || !this.onUnauthorized) return;
+    const stopped = new Promise<never>((_, reject) => {
+      signal?.throwIfAborted();
+      signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+    });
+    await Promise.race([this.onUnauthorized(), stopped]);
   }
 }
 
 function page(cursor: string | null): URLSearchParams {
-  return new URLSearchParams({ limit: "100", ...(cursor === null ? {} : { cursor }) });
+  return new URLSearchParams({ limit: String(MOST_LISTED), ...(cursor === null ? {} : { cursor }) });
 }
 
 /** Throws Problem where the answer is one, Unreachable where there is none. */

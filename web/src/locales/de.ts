@@ -17,6 +17,33 @@ const de: Messages = {
   "problem.unreachable":
     "Der Server ist nicht erreichbar. Prüfe deine Verbindung und versuche es noch einmal; was angekommen ist, bleibt.",
   "problem.offline": "Du bist offline. Versuche es wieder, wenn du zurück bist; was angekommen ist, bleibt.",
+  "app.skip": "Zum Inhalt springen",
+  "app.views": "Bereiche der Seite",
+  "door.welcome": "Schick Dateien jeder Größe, und sieh zu, wie jede beim Eintreffen geprüft wird.",
+  "door.opening": "Deine Dateien werden geöffnet …",
+  "door.retry": "Noch einmal versuchen",
+  "door.again": "Neu anmelden",
+  "door.again_help":
+    "Dein Zugangsschlüssel gilt nicht mehr. Die Seite bleibt, wie sie ist, und Uploads gehen weiter, sobald du dich angemeldet hast.",
+  "leave.title": "Abmelden?",
+  "leave.detail": {
+    one: "{count} Datei ist noch nicht ganz gesendet. Du kannst später weitermachen: melde dich an und wähle sie noch einmal aus.",
+    other:
+      "{count} Dateien sind noch nicht ganz gesendet. Du kannst später weitermachen: melde dich an und wähle sie noch einmal aus.",
+  },
+  "leave.stay": "Bleiben",
+  "live.on": "Live",
+  "live.on_help": "Was andere senden, herunterladen oder löschen, erscheint hier von selbst.",
+  "live.connecting": "Verbinden …",
+  "live.connecting_help": "Neues erscheint hier, sobald die Verbindung steht.",
+  "live.gone": "Keine Verbindung",
+  "live.gone_help":
+    "Die Verbindung ist unterbrochen, die Liste ist vielleicht nicht aktuell. Die Seite versucht weiter, sie wiederherzustellen.",
+  "live.back": "Die Verbindung ist wieder da.",
+  "download.going": "Wird heruntergeladen, {percent}",
+  "download.complete": "Gerade heruntergeladen",
+  "download.broken": "Ein Download ist abgebrochen",
+  "download.redirected": "Wird heruntergeladen",
 };
 
 export default de;

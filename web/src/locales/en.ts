@@ -23,6 +23,31 @@ export const en = {
   "problem.server": "The server failed ({status}). Try again; the failure was logged.",
   "problem.unreachable": "The server cannot be reached. Check your connection and try again; what has arrived is kept.",
   "problem.offline": "You are offline. Try again when you are back; what has arrived is kept.",
+  "app.skip": "Skip to the content",
+  "app.views": "Parts of the page",
+  "door.welcome": "Send files of any size, and see each one verified as it arrives.",
+  "door.opening": "Opening your files …",
+  "door.retry": "Try again",
+  "door.again": "Sign in again",
+  "door.again_help":
+    "Your access token is no longer valid. The page stays as it is, and uploads go on once you have signed in.",
+  "leave.title": "Sign out?",
+  "leave.detail": {
+    one: "{count} file has not been sent completely. You can go on with it later: sign in and choose it again.",
+    other: "{count} files have not been sent completely. You can go on with them later: sign in and choose them again.",
+  },
+  "leave.stay": "Stay",
+  "live.on": "Live",
+  "live.on_help": "What others send, download or delete shows up here by itself.",
+  "live.connecting": "Connecting …",
+  "live.connecting_help": "What is new shows up here as soon as the connection is there.",
+  "live.gone": "No connection",
+  "live.gone_help": "The connection is lost, so the list may be out of date. The page keeps trying to get back.",
+  "live.back": "The connection is back.",
+  "download.going": "Being downloaded, {percent}",
+  "download.complete": "Just downloaded",
+  "download.broken": "A download broke off",
+  "download.redirected": "Being downloaded",
 } satisfies Record<string, Message>;
 
 export type MessageName = keyof typeof en;
