@@ -95,8 +95,9 @@ function Outside({ known }: { known: string | null }) {
   }, [known]);
   return (
     <>
-      <header class="top">
+      <header class="top ends">
         <Mark />
+        <Languages />
       </header>
       <main class="narrow">
         {opening.value && known !== null ? (
@@ -126,9 +127,6 @@ function Outside({ known }: { known: string | null }) {
           </div>
         )}
       </main>
-      <footer class="top">
-        <Languages />
-      </footer>
     </>
   );
 }

@@ -20,7 +20,7 @@ interface Props {
 export function FileList({ files, uploads, downloads, loaded }: Props) {
   const newest = [...files.all()].sort((a, b) => (a.peek().id < b.peek().id ? 1 : -1)).slice(0, 100);
   return (
-    <ul data-changes={files.changes} data-loaded={loaded} data-count={files.size}>
+    <ul data-changes={files.changes.value} data-loaded={loaded.value} data-count={files.size}>
       {uploads.all.value
         .filter((upload) => upload.id.value === null)
         .map((upload) => (

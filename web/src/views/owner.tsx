@@ -97,8 +97,8 @@ export function Owner({ api, first, onLeave, onExpired }: Props) {
             </button>
           ))}
         </nav>
+        <ConnectionState state={feed.state} />
         <div class="frame">
-          <ConnectionState state={feed.state} />
           <Languages />
           <button type="button" class="quiet" onClick={() => void leave()}>
             {t("app.sign_out")}
