@@ -26,6 +26,7 @@ import type {
 } from "./contract";
 import { patiently, Unreachable } from "./patience";
 
+export const MOST_LISTED = 100; // files, drops or shares in one answer
 const ATTEMPTS = 3;
 const UPLOAD_ATTEMPTS = 7; // half a minute: who waits for an upload has more patience than who pressed a button
 
@@ -61,13 +62,16 @@ interface Call {
 }
 
 export class Api {
-  /** Told when the bearer token is not, or no longer, one of the deployment's. */
-  onUnauthorized: () => void = () => undefined;
+  /**
+   * Asked when the bearer token is not, or no longer, one of the deployment's. Resolves when there is another one, with
+   * which the same call is made again. Without it such a call fails.
+   */
+  onUnauthorized: (() => Promise<void>) | null = null;
 
   /** `bearer` is an access token, or the capability of a drop or a share; who signs in again has another one. */
   constructor(public bearer: string) {}
 
-  /** The newest files, or those behind `cursor`: at most `limit`, which is 100 at most. */
+  /** The newest files, or those behind `cursor`: at most `limit`, which is at most MOST_LISTED. */
   list(limit: number, filter: Filter = {}, cursor: string | null = null): Promise<FileList> {
     const query = new URLSearchParams({ limit: String(limit), ...filter, ...(cursor === null ? {} : { cursor }) });
     return this.ask(`files?${query}`);
@@ -116,12 +120,14 @@ export class Api {
   ): Promise<FileInfo> {
     const query = folder === null ? "" : `?${new URLSearchParams({ folder })}`;
     const url = new URL(`files/${encodeURIComponent(name)}${query}`, document.baseURI).href; // a worker has another base
-    const once = async () => {
-      const { status, body } = await send(url, { Authorization: `Bearer ${this.bearer}`, ...headers });
-      if (status >= 300) throw await problem(new Response(body, { status }));
-      return JSON.parse(body) as FileInfo;
-    };
-    return this.asked(() => patiently(once, passes, UPLOAD_ATTEMPTS, signal));
+    return this.authorized((bearer) => {
+      const once = async () => {
+        const { status, body } = await send(url, { Authorization: `Bearer ${bearer}`, ...headers });
+        if (status >= 300) throw await problem(new Response(body, { status }));
+        return JSON.parse(body) as FileInfo;
+      };
+      return patiently(once, passes, UPLOAD_ATTEMPTS, signal);
+    }, signal);
   }
 
   drops(cursor: string | null = null): Promise<DropList> {
@@ -197,32 +203,45 @@ export class Api {
   }
 
   private ask<T>(path: string, { method = "GET", body, attempts = ATTEMPTS, signal }: Call = {}): Promise<T> {
-    const once = async () => {
+    return this.authorized(async (bearer) => {
       const request: RequestInit = {
         method,
-        headers: { Authorization: `Bearer ${this.bearer}`, ...(body ? { "Content-Type": "application/json" } : {}) },
+        headers: { Authorization: `Bearer ${bearer}`, ...(body ? { "Content-Type": "application/json" } : {}) },
         ...(body ? { body: JSON.stringify(body) } : {}),
         ...(signal ? { signal } : {}),
         cache: "no-store",
       };
-      const response = await answer(path, request);
+      const response = await patiently(() => answer(path, request), passes, attempts, signal);
       return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
-    };
-    return this.asked(() => patiently(once, passes, attempts, signal));
+    }, signal);
   }
 
-  private async asked<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof Problem && error.code === "unauthorized") this.onUnauthorized();
-      throw error;
+  /** Asks once more with another bearer, where somebody signs in again because this one is not valid any more. */
+  private async authorized<T>(ask: (bearer: string) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    for (;;) {
+      const used = this.bearer;
+      try {
+        return await ask(used);
+      } catch (error) {
+        if (!(error instanceof Problem && error.code === "unauthorized" && this.onUnauthorized)) throw error;
+        await this.renewed(used, signal);
+      }
     }
+  }
+
+  /** Resolves when the bearer is another one than `used`, of which it is known that it does not work. */
+  async renewed(used: string, signal?: AbortSignal): Promise<void> {
+    if (this.bearer !== used || !this.onUnauthorized) return;
+    const stopped = new Promise<never>((_, reject) => {
+      signal?.throwIfAborted();
+      signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+    });
+    await Promise.race([this.onUnauthorized(), stopped]);
   }
 }
 
 function page(cursor: string | null): URLSearchParams {
-  return new URLSearchParams({ limit: "100", ...(cursor === null ? {} : { cursor }) });
+  return new URLSearchParams({ limit: String(MOST_LISTED), ...(cursor === null ? {} : { cursor }) });
 }
 
 /** Throws Problem where the answer is one, Unreachable where there is none. */

@@ -40,6 +40,21 @@ export class Files {
     if (this.byId.delete(id)) this.membership.value++;
   }
 
+  /** Nobody writes down that the time of an unfinished upload is over: from then on it reads as aborted. */
+  expire(now: number): void {
+    const over = this.all()
+      .map((file) => file.peek())
+      .filter((file) => file.status === "uploading" && file.expires_at !== null && Date.parse(file.expires_at) <= now);
+    this.put(...over.map((file) => ({ ...file, status: "aborted" as const, reason: "expired" as const })));
+  }
+
+  /** Nothing is known any more. */
+  clear(): void {
+    this.byId.clear();
+    this.gone.clear();
+    this.membership.value++;
+  }
+
   private one(file: StoredFile): boolean {
     const known = this.byId.get(file.id);
     if (this.gone.has(file.id)) return false;

@@ -1,6 +1,15 @@
-/** Who is at the page: an access token for as long as the tab lives, or the capability of a link. */
+/**
+ * Who is at the page: an access token for as long as the tab lives, or the capability of a link.
+ *
+ * The token is in the tab's own storage and in no URL. A new tab asks the open ones of this origin for it, and who signs
+ * out in one has signed out in all of them.
+ */
 
 const KEY = "sluice-token";
+
+type Message = { kind: "wanted" } | { kind: "given"; token: string } | { kind: "ended" };
+
+const tabs = new BroadcastChannel("sluice-session");
 
 /** The capability of `#drop=...` or `#share=...`. It stays in the fragment, which browsers send to nobody. */
 export function capability(name: "drop" | "share"): string | null {
@@ -28,14 +37,55 @@ function claimsOf(capability: string): Record<string, unknown> {
   }
 }
 
+/** In whose name a link works: two links of one owner say the same. */
+export function ownerOf(link: string): string | null {
+  const { sub } = claimsOf(new URL(link).searchParams.get("capability") ?? "");
+  return typeof sub === "string" ? sub : null;
+}
+
 export function token(): string | null {
   return sessionStorage.getItem(KEY);
 }
 
+/** Other tabs that wait for a token get it as well. */
 export function remember(given: string): void {
   sessionStorage.setItem(KEY, given);
+  tell({ kind: "given", token: given });
 }
 
 export function forget(): void {
   sessionStorage.removeItem(KEY);
+}
+
+/** Forget it in every tab. */
+export function end(): void {
+  forget();
+  tell({ kind: "ended" });
+}
+
+/** Ask the other tabs for a token. Whichever they have comes to `onToken`, until what is returned is called. */
+export function borrow(onToken: (token: string) => void): () => void {
+  tell({ kind: "wanted" });
+  return hear((message) => {
+    if (message.kind === "given") onToken(message.token);
+  });
+}
+
+/** Give other tabs the token of this one, and say when one of them has ended the session. */
+export function lend(onEnd: () => void): () => void {
+  return hear((message) => {
+    const own = token();
+    if (message.kind === "wanted" && own !== null) tell({ kind: "given", token: own });
+    if (message.kind === "ended") onEnd();
+  });
+}
+
+function tell(message: Message): void {
+  tabs.postMessage(message);
+}
+
+function hear(listener: (message: Message) => void): () => void {
+  const told = ({ data }: MessageEvent<Message>) => listener(data);
+  tabs.addEventListener("message", told);
+  return () => tabs.removeEventListener("message", told);
 }

@@ -452,6 +452,7 @@ const de: Messages = {
   "shares.gone": "Diese Freigabe ist beendet.",
   "shares.nothing": "Noch keine dieser Dateien ist fertig. Warte, bis sie geprüft sind.",
   "shares.too_many": "Das sind mehr Dateien, als in eine Freigabe passen (100.000). Gib weniger frei.",
+  "held.title": "Freigaben, in denen sie ist",
   "held.none": "In keiner Freigabe.",
   "guest.opening": "Link wird geöffnet",
   "guest.title": "Dateien schicken",
@@ -542,6 +543,31 @@ const de: Messages = {
   "recipient.copy_of": "{name} von {of} kopieren",
   "recipient.copied": "{name} kopiert",
   "recipient.selected": "{name} markiert: kopiere mit der Tastatur",
+  "app.skip": "Zum Inhalt springen",
+  "app.views": "Bereiche der Seite",
+  "door.welcome": "Schick Dateien jeder Größe, und sieh zu, wie jede beim Eintreffen geprüft wird.",
+  "door.opening": "Deine Dateien werden geöffnet …",
+  "door.retry": "Noch einmal versuchen",
+  "door.again": "Neu anmelden",
+  "door.again_help":
+    "Dein Zugangsschlüssel gilt nicht mehr. Die Seite bleibt, wie sie ist, und Uploads gehen weiter, sobald du dich angemeldet hast.",
+  "leave.detail": {
+    one: "{count} Datei ist noch nicht ganz gesendet. Du kannst später weitermachen: melde dich an und wähle sie noch einmal aus.",
+    other:
+      "{count} Dateien sind noch nicht ganz gesendet. Du kannst später weitermachen: melde dich an und wähle sie noch einmal aus.",
+  },
+  "live.on": "Live",
+  "live.on_help": "Was andere senden, herunterladen oder löschen, erscheint hier von selbst.",
+  "live.connecting": "Verbinden …",
+  "live.connecting_help": "Neues erscheint hier, sobald die Verbindung steht.",
+  "live.gone": "Keine Verbindung",
+  "live.gone_help":
+    "Die Verbindung ist unterbrochen, die Liste ist vielleicht nicht aktuell. Die Seite versucht weiter, sie wiederherzustellen.",
+  "live.back": "Die Verbindung ist wieder da.",
+  "download.going": "Wird heruntergeladen, {percent}",
+  "download.complete": "Gerade heruntergeladen",
+  "download.broken": "Ein Download ist abgebrochen",
+  "download.redirected": "Wird heruntergeladen",
 };
 
 export default de;

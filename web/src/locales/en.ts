@@ -429,6 +429,7 @@ export const en = {
   "shares.gone": "This share has ended.",
   "shares.nothing": "None of these files is ready yet. Wait until they are verified.",
   "shares.too_many": "These are more files than one share can have (100,000). Share fewer of them.",
+  "held.title": "Shares that hold it",
   "held.none": "In no share.",
   "guest.opening": "Opening the link",
   "guest.title": "Send files",
@@ -516,6 +517,29 @@ export const en = {
   "recipient.copy_of": "Copy the {name} of {of}",
   "recipient.copied": "{name} copied",
   "recipient.selected": "{name} selected: copy it with your keyboard",
+  "app.skip": "Skip to the content",
+  "app.views": "Parts of the page",
+  "door.welcome": "Send files of any size, and see each one verified as it arrives.",
+  "door.opening": "Opening your files …",
+  "door.retry": "Try again",
+  "door.again": "Sign in again",
+  "door.again_help":
+    "Your access token is no longer valid. The page stays as it is, and uploads go on once you have signed in.",
+  "leave.detail": {
+    one: "{count} file has not been sent completely. You can go on with it later: sign in and choose it again.",
+    other: "{count} files have not been sent completely. You can go on with them later: sign in and choose them again.",
+  },
+  "live.on": "Live",
+  "live.on_help": "What others send, download or delete shows up here by itself.",
+  "live.connecting": "Connecting …",
+  "live.connecting_help": "What is new shows up here as soon as the connection is there.",
+  "live.gone": "No connection",
+  "live.gone_help": "The connection is lost, so the list may be out of date. The page keeps trying to get back.",
+  "live.back": "The connection is back.",
+  "download.going": "Being downloaded, {percent}",
+  "download.complete": "Just downloaded",
+  "download.broken": "A download broke off",
+  "download.redirected": "Being downloaded",
 } satisfies Record<string, Message>;
 
 export type MessageName = keyof typeof en;

@@ -220,7 +220,12 @@ function Facts({ file, links, actions, listing, drops, onShare }: FactsProps) {
           </dl>
         </section>
       )}
-      <HeldBy api={api} id={file.id} />
+      {file.status === "ready" && (
+        <section>
+          <h3>{t("held.title")}</h3>
+          <HeldBy api={actions.api} id={file.id} />
+        </section>
+      )}
       <Check file={file} />
     </>
   );

@@ -7,11 +7,12 @@ import { t } from "../i18n";
 
 interface Props {
   title: string;
-  onClose: () => void;
+  /** Without it only what is in the dialog ends it. */
+  onClose?: () => void;
   children: ComponentChildren;
 }
 
-/** Open for as long as it is rendered. Escape, and a click beside it, close it. */
+/** Open for as long as it is rendered. Escape, and a click beside it, close it where it can be closed. */
 export function Dialog({ title, onClose, children }: Props) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();
@@ -26,9 +27,15 @@ export function Dialog({ title, onClose, children }: Props) {
     <dialog
       ref={element}
       aria-labelledby={heading}
-      onClose={onClose}
+      onCancel={(event) => {
+        if (!onClose) event.preventDefault();
+      }}
+      onClose={() => {
+        if (onClose) onClose();
+        else element.current?.showModal(); // a second Escape closes what cancels no first one
+      }}
       onMouseDown={(event) => {
-        if (event.target === element.current) onClose();
+        if (event.target === element.current) onClose?.();
       }}
     >
       <h2 id={heading}>{title}</h2>

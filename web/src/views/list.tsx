@@ -4,6 +4,7 @@ import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { Actions } from "../actions";
 import type { Api, Filter } from "../api";
+import type { Downloads } from "../downloads";
 import { Drops } from "../drops";
 import type { Row } from "../entries";
 import { explain } from "../explain";
@@ -11,6 +12,7 @@ import type { Files } from "../files";
 import { bytes } from "../format";
 import { language, t } from "../i18n";
 import { Listing, show } from "../listing";
+import type { Loaded } from "../loading";
 import { media } from "../media";
 import { heightOf, noticeOf } from "../notice";
 import { go, route } from "../route";
@@ -36,12 +38,11 @@ interface Props {
   uploads: Uploads;
   /** How much of what the server has is known here. */
   loaded: ReadonlySignal<Loaded>;
+  downloads: Downloads;
   onShare: (ids: string[]) => void;
 }
 
-export type Loaded = "nothing" | "some" | "all";
-
-export function FileList({ api, files, uploads, loaded, onShare }: Props) {
+export function FileList({ api, files, uploads, downloads, loaded, onShare }: Props) {
   const { listing, actions, drops } = useMemo(() => {
     const listing = new Listing(files, uploads);
     return { listing, actions: new Actions(api, files, uploads, listing), drops: new Drops(api) };
@@ -59,8 +60,8 @@ export function FileList({ api, files, uploads, loaded, onShare }: Props) {
           <Path />
         </div>
         <Toolbar listing={listing} drops={drops} />
-        <Rows {...{ listing, actions, drops }} />
-        <Empty {...{ listing, loaded, asking }} />
+        <Rows {...{ listing, actions, drops, downloads }} />
+        <Empty {...{ listing, asking }} />
         <Bulk {...{ listing, actions, onShare }} />
       </section>
       {file !== null && <Detail id={file} {...{ listing, actions, drops, onShare }} />}
@@ -113,9 +114,10 @@ interface RowsProps {
   listing: Listing;
   actions: Actions;
   drops: Drops;
+  downloads: Downloads;
 }
 
-function Rows({ listing, actions, drops }: RowsProps) {
+function Rows({ listing, actions, drops, downloads }: RowsProps) {
   const element = useRef<HTMLDivElement>(null);
   const all = listing.rows.value;
   const troubles = listing.troubles.value;
@@ -188,7 +190,7 @@ function Rows({ listing, actions, drops }: RowsProps) {
           if (!row) return null;
           const top = starts[index] ?? 0;
           const place = { index, top, height: (starts[index + 1] ?? 0) - top, active: index === active };
-          return <RowView key={row.key} {...{ row, ...place, actions, listing, drops }} />;
+          return <RowView key={row.key} {...{ row, ...place, actions, listing, drops, downloads }} />;
         })}
       </div>
     </>
@@ -218,7 +220,7 @@ function Head({ listing }: { listing: Listing }) {
   );
 }
 
-function Empty({ listing, loaded, asking }: { listing: Listing; loaded: ReadonlySignal<Loaded>; asking: Asking }) {
+function Empty({ listing, asking }: { listing: Listing; asking: Asking }) {
   const none = listing.rows.value.length === 0;
   const { q, folder, drop } = route.value;
   const filtered = q.trim() !== "" || drop !== null || show.value !== "all";
@@ -228,7 +230,7 @@ function Empty({ listing, loaded, asking }: { listing: Listing; loaded: Readonly
   }, [q, asking.busy, count]);
   if (asking.problem) return <p class="problem">{asking.problem}</p>;
   if (!none) return asking.busy ? <p class="muted">{t("list.asking")}</p> : null;
-  if (asking.busy || loaded.value === "nothing") return <p class="empty muted">{t("list.asking")}</p>;
+  if (asking.busy) return <p class="empty muted">{t("list.asking")}</p>;
   const all = () => {
     show.value = "all";
     go({ q: "", drop: null, folder: null });

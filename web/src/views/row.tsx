@@ -3,9 +3,10 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { type Actions, canDownload } from "../actions";
+import type { Download, Downloads } from "../downloads";
 import type { Drops } from "../drops";
 import type { Entry, FileRow, FolderRow, Row } from "../entries";
-import { bytes, number, when } from "../format";
+import { bytes, number, percent, when } from "../format";
 import { t } from "../i18n";
 import { kindOf } from "../kinds";
 import type { Listing } from "../listing";
@@ -30,6 +31,7 @@ interface Props extends Place {
   actions: Actions;
   listing: Listing;
   drops: Drops;
+  downloads: Downloads;
 }
 
 export function RowView(props: Props) {
@@ -132,7 +134,7 @@ function Frame(props: FrameProps) {
 }
 
 function File(props: Props & { row: FileRow }) {
-  const { row, actions, listing, drops, active } = props;
+  const { row, actions, listing, drops, downloads, active } = props;
   const { entry } = row;
   const { key, id, name, folder, size } = entry;
   const upload = entry.upload === null ? undefined : listing.byUpload.value.get(entry.upload);
@@ -145,6 +147,7 @@ function File(props: Props & { row: FileRow }) {
     file && when(file.created_at),
     file?.drop && drops.title(file.drop),
     place,
+    downloading(id === null ? null : downloads.of(id).value),
   ];
   return (
     <Frame
@@ -265,4 +268,10 @@ function Folder(props: Props & { row: FolderRow }) {
       onName={() => go({ folder: path, file: null })}
     />
   );
+}
+
+function downloading(download: Download | null): string | null {
+  if (!download) return null;
+  const { ended, sent_bytes, size } = download;
+  return ended === null ? t("download.going", { percent: percent(sent_bytes, size) }) : t(`download.${ended}`);
 }
