@@ -22,6 +22,7 @@ TINY = ROOT / "tests" / "unit" / "local" / "tiny" / "template.yaml"
 TINY_ARGUMENTS = ("--template", str(TINY), "--door", "api=Api", "--door", "stream=StreamingUrl")
 
 thorough = pytest.mark.thorough
+more = pytest.mark.more
 
 # A machine that is busy with other things imports moto, boto3 and FastAPI several times over.
 START_SECONDS = 120

@@ -17,6 +17,7 @@ import pytest
 from local.runtime_api import RuntimeApi
 from streaming_runtime import client as client_module
 from streaming_runtime.asgi import Receive, Scope, Send
+from tests.integration.conftest import more
 from tests.integration.in_process import PRELUDE, START, WHOLE, Outcome, body, outcome, working
 from tests.integration.interference import Cut, Direction, Relay, listening
 
@@ -212,6 +213,7 @@ def wrong(exchange: Exchange, uncut: Seen, cut: Cut) -> list[object]:
     return found
 
 
+@more
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_a_connection_may_break_after_any_byte(name: str) -> None:
     """Which byte it is says whether the invocation is lost, and known to be; one new connection serves the next."""
@@ -259,6 +261,7 @@ async def cut_for_good(exchange: Exchange, cut: Cut) -> tuple[Outcome, list[Base
     return first, failures, relay.connections
 
 
+@more
 @pytest.mark.parametrize("name", ["small", "error"])
 def test_a_runtime_without_an_api_leaves(name: str) -> None:
     """When nothing answers any more, each call is tried so often and no more, and the worker ends with the error."""
