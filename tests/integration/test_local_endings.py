@@ -146,6 +146,7 @@ def until(process: subprocess.Popen[str], word: str) -> None:
                 " samtranslator.public.open_api",
             )
         ),
+        pytest.param(" samtranslator.public.open_api", marks=thorough),
         pytest.param(" encodings.idna\n", marks=thorough),
     ],
 )
