@@ -1,8 +1,7 @@
 """Letting others in: capabilities to upload and drops, through the front door and the real handler."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,19 +16,6 @@ from tests.integration.test_api import problem
 
 UNKNOWN = "0" * 26
 Client = Callable[[str], httpx.Client]
-
-
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with client(stack.api, stack.token) as owner:
-        yield owner
-
-
-@pytest.fixture
-def holder(stack: Stack) -> Iterator[Client]:
-    """A client with this bearer token."""
-    with ExitStack() as clients:
-        yield lambda token: clients.enter_context(client(stack.api, token))
 
 
 def opened(api: httpx.Client, **changes: Any) -> dict[str, Any]:

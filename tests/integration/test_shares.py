@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,19 +23,6 @@ from tests.integration.test_api import problem
 
 UNKNOWN = "0" * 26
 Client = Callable[[str], httpx.Client]
-
-
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with client(stack.api, stack.token) as owner:
-        yield owner
-
-
-@pytest.fixture
-def holder(stack: Stack) -> Iterator[Client]:
-    """A client with this bearer token."""
-    with ExitStack() as clients:
-        yield lambda token: clients.enter_context(client(stack.api, token))
 
 
 @pytest.fixture
