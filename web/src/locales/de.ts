@@ -551,11 +551,6 @@ const de: Messages = {
   "door.again": "Neu anmelden",
   "door.again_help":
     "Dein Zugangsschlüssel gilt nicht mehr. Die Seite bleibt, wie sie ist, und Uploads gehen weiter, sobald du dich angemeldet hast.",
-  "leave.detail": {
-    one: "{count} Datei ist noch nicht ganz gesendet. Du kannst später weitermachen: melde dich an und wähle sie noch einmal aus.",
-    other:
-      "{count} Dateien sind noch nicht ganz gesendet. Du kannst später weitermachen: melde dich an und wähle sie noch einmal aus.",
-  },
   "live.on": "Live",
   "live.on_help": "Was andere senden, herunterladen oder löschen, erscheint hier von selbst.",
   "live.connecting": "Verbinden …",

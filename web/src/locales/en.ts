@@ -525,10 +525,6 @@ export const en = {
   "door.again": "Sign in again",
   "door.again_help":
     "Your access token is no longer valid. The page stays as it is, and uploads go on once you have signed in.",
-  "leave.detail": {
-    one: "{count} file has not been sent completely. You can go on with it later: sign in and choose it again.",
-    other: "{count} files have not been sent completely. You can go on with them later: sign in and choose them again.",
-  },
   "live.on": "Live",
   "live.on_help": "What others send, download or delete shows up here by itself.",
   "live.connecting": "Connecting …",
