@@ -601,9 +601,11 @@ def test_refusal_of_s3_is_explained_and_tried_again(by: str, signed_in: Page, st
 def test_file_that_changed_is_no_fault_of_the_network(size: int, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """What was written after it was chosen is said to have changed; choosing it again sends it as it is now."""
     original = sample("draft.txt", size)
+    before = [sample(f"before {number}.txt", 10) for number in range(6)]  # as many as are read at once
     with held(signed_in, stack, 1):
         signed_in.context.set_offline(True)
-        choose(signed_in, original)
+        choose(signed_in, *before, original)
+        expect(signed_in.locator("[data-row]")).to_have_count(7)
         original.write_bytes(b"another draft" + os.urandom(size))
         os.utime(original, (1_700_000_000, 1_700_000_000))
         signed_in.context.set_offline(False)
