@@ -174,7 +174,6 @@ export class Uploads {
     const doubles: Chosen[] = [];
     const added: Upload[] = [];
     batch(() => {
-      this.joinOrBegin();
       for (const one of chosen) {
         const earlier = this.byIdentity.get(identity(one));
         const stage = earlier?.stage.peek();
@@ -183,6 +182,8 @@ export class Uploads {
         else if (stage === "paused" || stage === "failed") this.resume(earlier);
         else doubles.push(one);
       }
+      if (added.length === 0) return;
+      this.joinOrBegin();
       this.list.value = [...this.list.value, ...added];
       this.current.value = [...this.current.value, ...added];
       for (const upload of added) {

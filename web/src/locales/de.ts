@@ -69,8 +69,8 @@ const de: Messages = {
   "sending.said_begin": { one: "1 Datei wird gesendet, {bytes}.", other: "{count} Dateien werden gesendet, {bytes}." },
   "sending.said_percent": "{percent} gesendet.",
   "sending.double": {
-    one: "{names} wurde zweimal gewählt und wird einmal gesendet.",
-    other: "{count} Dateien wurden zweimal gewählt und werden einmal gesendet: {names}.",
+    one: "{names} ist schon hier oder unterwegs und wird nicht noch einmal gesendet.",
+    other: "{count} Dateien sind schon hier oder unterwegs und werden nicht noch einmal gesendet: {names}.",
   },
   "sending.known": {
     one: "Eine Datei mit dem Namen {names} und derselben Größe ist schon hier. Sie wird noch einmal gesendet.",

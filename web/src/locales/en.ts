@@ -72,8 +72,8 @@ export const en = {
   "sending.said_begin": { one: "Sending 1 file, {bytes}.", other: "Sending {count} files, {bytes}." },
   "sending.said_percent": "{percent} sent.",
   "sending.double": {
-    one: "{names} was chosen twice and is sent once.",
-    other: "{count} files were chosen twice and are sent once: {names}.",
+    one: "{names} is here or on its way already. It is not sent again.",
+    other: "{count} files are here or on their way already. They are not sent again: {names}.",
   },
   "sending.known": {
     one: "A file named {names} with the same size is here already. It is sent again.",
