@@ -83,6 +83,8 @@ const de: Messages = {
   "drops.so_far": { one: "Bisher {count} Datei", other: "Bisher {count} Dateien" },
   "drops.so_far_of": "Bisher {count} von {most} Dateien",
   "drops.full": { one: "Voll: die eine Datei wurde begonnen", other: "Voll: alle {count} Dateien wurden begonnen" },
+  "drops.share": "Dateien daraus freigeben",
+  "drops.share_of": "Dateien freigeben: {name}",
   "drops.came": "Dateien daraus zeigen",
   "drops.end": "Ablage beenden",
   "drops.end_of": "Ablage beenden: {name}",

@@ -87,6 +87,8 @@ export const en = {
   "drops.so_far": { one: "{count} file so far", other: "{count} files so far" },
   "drops.so_far_of": "{count} of {most} files so far",
   "drops.full": { one: "Full: its one file was begun", other: "Full: all {count} files were begun" },
+  "drops.share": "Share its files",
+  "drops.share_of": "Share the files of {name}",
   "drops.came": "Show its files",
   "drops.end": "End drop",
   "drops.end_of": "End the drop {name}",
