@@ -77,7 +77,7 @@ export function Drops({ api }: { api: Api }) {
                   <button
                     type="button"
                     class="quiet"
-                    aria-label={t("drops.share_of", { name })}
+                    aria-label={t("link.of", { what: t("drops.share"), name })}
                     onClick={() => (sharing.value = drop)}
                   >
                     {t("drops.share")}
@@ -86,7 +86,7 @@ export function Drops({ api }: { api: Api }) {
                 <button
                   type="button"
                   class="plain ending"
-                  aria-label={t("drops.end_of", { name })}
+                  aria-label={t("link.of", { what: t("drops.end"), name })}
                   onClick={() => void end(drop)}
                 >
                   {t("drops.end")}
