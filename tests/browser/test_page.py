@@ -854,38 +854,6 @@ def test_cancelled_files_hide_no_others(signed_in: Page, stack: Stack) -> None:
     expect(signed_in.get_by_text("No files yet.")).to_be_hidden()
 
 
-def test_drop_page_only_sends(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
-    """A link with a capability lets a stranger send and resume: no list, no download, no deleting, no token."""
-    drop = httpx.post(
-        f"{stack.api}/drops", json={"max_files": 2, "expires_in": 3600}, headers=bearer(stack), **PATIENT
-    ).json()
-    traffic = Traffic(page)
-    page.goto(drop["links"]["page"])
-    expect(page.get_by_text("You were given a link to send files with.")).to_be_visible()
-    expect(page.get_by_role("button", name="Refresh")).to_have_count(0)
-    original = sample("letter.pdf", 2 * PART_BYTES)
-    with held(page, stack, 2):
-        send(page, original)
-        wait_for(page, lambda: 1 in traffic.parts)
-        page.reload()
-    send(page, original)
-    sent = row(page, original.name)
-    expect(sent).to_contain_text("Verified")
-    expect(sent.locator("code").first).to_have_text(sha256(original))
-    expect(page.get_by_role("button", name="Download")).to_have_count(0)
-    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
-    assert sorted(traffic.parts) == [1, 2]
-    assert accessible(page) == []
-    assert not any(drop["capability"] in url for url in traffic.urls)
-
-    page.get_by_role("button", name="Done").click()
-    send(page, sample("second.pdf", 10))
-    expect(row(page, "second.pdf")).to_contain_text("Verified")
-    page.get_by_role("button", name="Done").click()
-    send(page, sample("third.pdf", 10))
-    expect(page.get_by_role("alert").filter(has_text="third.pdf")).to_contain_text("As many files as this link takes")
-
-
 def test_drop_beside_the_dashboard_opens_nothing(
     signed_in: Page, context: BrowserContext, sample: Callable[[str, int], Path]
 ) -> None:
@@ -900,13 +868,6 @@ def test_drop_beside_the_dashboard_opens_nothing(
     signed_in.reload()  # a browser that opens it has begun to by now
     expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
     assert len(context.pages) == before
-
-
-def test_broken_link_is_explained(page: Page, stack: Stack) -> None:
-    """A drop link that is not whole says so, and asks for no token."""
-    page.goto(f"{stack.api}/#drop=nonsense")
-    expect(page.get_by_role("alert")).to_contain_text("Open it again just as you were given it.")
-    expect(page.get_by_label("Access token")).to_have_count(0)
 
 
 def test_keyboard_alone_is_enough(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
