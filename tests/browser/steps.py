@@ -193,10 +193,10 @@ def tab_to(page: Page, name: str) -> None:
 
 
 @contextmanager
-def on_a_phone(browser: Browser, scheme: str, locale: str = "en") -> Iterator[Page]:
+def on_a_phone(browser: Browser, scheme: Any, locale: str = "en") -> Iterator[Page]:
     """A page 360 pixels wide, by day or by night."""
     size: Any = {"width": 360, "height": 740}
-    context = browser.new_context(viewport=size, color_scheme=scheme, locale=locale)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=size, color_scheme=scheme, locale=locale)
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     try:
         yield context.new_page()

@@ -14,6 +14,7 @@ import { confirmed } from "./dialog";
 import { DropForm } from "./drop_form";
 import { HandOnButtons, LinkDialog } from "./link";
 import { Rest, usePages } from "./paged";
+import { ShareForm } from "./share_form";
 import { say } from "./status";
 
 const AS_MANY_AS_COME = 1_000_000; // of the API's limit nobody is told
@@ -21,6 +22,7 @@ const AS_MANY_AS_COME = 1_000_000; // of the API's limit nobody is told
 export function Drops({ api }: { api: Api }) {
   const list = usePages((cursor) => api.drops(cursor));
   const making = useSignal(false);
+  const sharing = useSignal<Drop | null>(null);
   const made = useSignal<CreatedDrop | null>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   const failed = (error: unknown) => (list.problem.value = refusal(error, "owner"));
@@ -71,10 +73,20 @@ export function Drops({ api }: { api: Api }) {
                 >
                   {t("drops.came")}
                 </button>
+                {drop.files > 0 && (
+                  <button
+                    type="button"
+                    class="quiet"
+                    aria-label={t("link.of", { what: t("drops.share"), name })}
+                    onClick={() => (sharing.value = drop)}
+                  >
+                    {t("drops.share")}
+                  </button>
+                )}
                 <button
                   type="button"
                   class="plain ending"
-                  aria-label={t("drops.end_of", { name })}
+                  aria-label={t("link.of", { what: t("drops.end"), name })}
                   onClick={() => void end(drop)}
                 >
                   {t("drops.end")}
@@ -85,6 +97,9 @@ export function Drops({ api }: { api: Api }) {
         })}
       </ul>
       <Rest list={list} />
+      {sharing.value && (
+        <ShareForm api={api} subject={{ drop: sharing.value.id }} onClose={() => (sharing.value = null)} />
+      )}
       {making.value && (
         <DropForm
           api={api}

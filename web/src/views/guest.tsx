@@ -416,14 +416,14 @@ function SentRow({ upload, file, uploads, unwatched }: Row) {
           <button
             type="button"
             class="quiet"
-            aria-label={t("guest.again_of", { name })}
+            aria-label={t("link.of", { what: t("link.again"), name })}
             onClick={() => uploads.resume(upload)}
           >
             {t("link.again")}
           </button>
         )}
         {failed && (
-          <button type="button" class="quiet" aria-label={t("guest.again_of", { name })} onClick={anew}>
+          <button type="button" class="quiet" aria-label={t("link.of", { what: t("link.again"), name })} onClick={anew}>
             {t("link.again")}
           </button>
         )}

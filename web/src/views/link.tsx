@@ -95,10 +95,20 @@ export function HandOnButtons({ name, fresh, onFail }: HandOn) {
   };
   return (
     <>
-      <button type="button" class="quiet" aria-label={t("link.copy_of", { name })} onClick={() => void copyIt()}>
+      <button
+        type="button"
+        class="quiet"
+        aria-label={t("link.of", { what: t(copied.value ? "link.copied" : "link.copy"), name })}
+        onClick={() => void copyIt()}
+      >
         {t(copied.value ? "link.copied" : "link.copy")}
       </button>
-      <button type="button" class="quiet" aria-label={t("link.qr_of", { name })} onClick={() => void show()}>
+      <button
+        type="button"
+        class="quiet"
+        aria-label={t("link.of", { what: t("link.show"), name })}
+        onClick={() => void show()}
+      >
         {t("link.show")}
       </button>
       {shown.value !== null && <LinkDialog title={name} url={shown.value} onClose={() => (shown.value = null)} />}

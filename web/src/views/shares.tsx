@@ -64,7 +64,7 @@ export function Shares({ api }: { api: Api }) {
                 <button
                   type="button"
                   class="plain ending"
-                  aria-label={t("shares.end_of", { name })}
+                  aria-label={t("link.of", { what: t("shares.end"), name })}
                   onClick={() => void end(share)}
                 >
                   {t("shares.end")}
