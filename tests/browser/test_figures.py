@@ -1,11 +1,12 @@
 """What the page costs. `make test-browser ARGS="-k figures -s"` prints it."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, Response, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.steps import choose, row, sign_in
 from tests.integration.conftest import Stack
@@ -13,6 +14,7 @@ from tests.integration.conftest import Stack
 KIB = 1024
 MOST_BYTES_BEFORE_SIGN_IN = 60 * KIB  # compressed, with the icon
 MANY_FILES = 10_000
+HUNDRED_MS = 180_000  # on a busy machine
 MOST_HEAP_BYTES = 80_000_000
 LONG_TASKS = """window.tasks = [];
 new PerformanceObserver(list => window.tasks.push(...list.getEntries().map(entry => entry.duration)))
@@ -20,17 +22,17 @@ new PerformanceObserver(list => window.tasks.push(...list.getEntries().map(entry
 
 
 def told(**figures: object) -> None:
-    print("\n" + json.dumps(figures))
+    sys.stdout.write(f"\n{json.dumps(figures)}\n")
 
 
 def test_figures_before_sign_in(page: Page, stack: Stack) -> None:
     """The sign-in costs at most 60 KiB, in few requests."""
-    answers: list[Response] = []
-    page.on("response", answers.append)
     page.goto(stack.api)
     expect(page.get_by_label("Access token")).to_be_visible()
     page.wait_for_load_state("networkidle")
-    sizes = [answer.request.sizes()["responseBodySize"] for answer in answers]
+    sizes = page.evaluate(
+        "performance.getEntries().filter(entry => entry.encodedBodySize).map(entry => entry.encodedBodySize)"
+    )
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     told(bytes=sum(sizes), requests=len(sizes), first_paint_ms=round(paint))
     assert sum(sizes) <= MOST_BYTES_BEFORE_SIGN_IN
@@ -91,6 +93,6 @@ def test_figures_while_100_files_go_up(page: Page, stack: Stack, sample: Callabl
     files = [sample(f"one of a hundred {number:03d}.bin", KIB) for number in range(100)]
     choose(page, *files)
     for file in (files[0], files[-1]):
-        expect(row(page, file.name)).to_have_attribute("data-verified", "true")
+        expect(row(page, file.name)).to_have_attribute("data-verified", "true", timeout=HUNDRED_MS)
     tasks = page.evaluate("window.tasks")
     told(files=100, long_tasks_ms=round(sum(tasks)), longest_task_ms=round(max(tasks, default=0)))

@@ -216,34 +216,6 @@ def accessible(page: Page) -> list[str]:
     return [f"{fault['id']}: {node['target']} {node['failureSummary']}" for fault in found for node in fault["nodes"]]
 
 
-def test_wrong_token_is_refused_in_words(page: Page, stack: Stack) -> None:
-    """A wrong token is said to be wrong, the field keeps the focus, and the right one then opens the page."""
-    page.goto(stack.api)
-    field = page.get_by_label("Access token")
-    expect(field).to_be_focused()
-    field.fill("not-the-token")
-    field.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("not, or no longer")
-    expect(field).to_be_focused()
-    assert accessible(page) == []
-    field.fill(stack.token)
-    field.press("Enter")
-    expect(page.get_by_role("heading", name="Send files")).to_be_visible()
-
-
-def test_the_token_stays_in_its_tab(traffic: Traffic, signed_in: Page, stack: Stack, context: BrowserContext) -> None:
-    """A reload goes on signed in, no URL ever has the token, another tab has to ask; signing out leaves nothing."""
-    signed_in.reload()
-    expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
-    other = context.new_page()
-    other.goto(stack.api)
-    expect(other.get_by_label("Access token")).to_be_visible()
-    signed_in.get_by_role("button", name="Sign out").click()
-    expect(signed_in.get_by_label("Access token")).to_be_visible()
-    assert not any(stack.token in url for url in traffic.urls)
-    assert signed_in.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [0, 0, ""]
-
-
 def test_file_is_sent_verified_and_taken_back(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
 ) -> None:
@@ -805,26 +777,6 @@ def test_refused_name_is_explained(signed_in: Page, sample: Callable[[str, int],
     expect(signed_in.get_by_role("alert").filter(has_text="reorder")).to_be_visible()
     signed_in.get_by_role("button", name="Dismiss").click()
     expect(signed_in.get_by_role("heading", name="Send files")).to_be_focused()
-
-
-def test_revoked_token_ends_the_watching(signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
-    """Who may not see a file's progress any more is told so, instead of being asked about for ever."""
-
-    def refuse(route: Route) -> None:
-        if route.request.method == "GET":
-            route.fulfill(status=401, json={"code": "unauthorized", "detail": "no"})
-        else:
-            route.continue_()
-
-    def still_hashing(route: Route) -> None:
-        file = httpx.post(route.request.url, headers=bearer(stack), **PATIENT).raise_for_status().json()
-        route.fulfill(status=202, json={**file, "status": "hashing"})
-
-    signed_in.route(f"{stack.api}/files/*/complete", still_hashing)
-    signed_in.route(f"{stack.stream}/**/events?*", lambda route: route.fulfill(status=403))
-    signed_in.route(f"{stack.api}/files/*", refuse)
-    send(signed_in, sample("watched.bin", 10))
-    expect(signed_in.get_by_role("alert").filter(has_text="Sign in with another")).to_be_visible()
 
 
 def test_list_has_pages(signed_in: Page, stack: Stack) -> None:
