@@ -218,8 +218,7 @@ def test_the_frame_on_a_phone(scheme: Literal["light", "dark"], page: Page, stac
     expect(page.get_by_label("Access token")).to_be_visible()
     states = [looks(page, 360)]
     sign_in(page, stack)
-    for width in (360, 768):
-        states.append(looks(page, width))
+    states += [looks(page, width) for width in (360, 768)]
     page.get_by_label("Language").select_option("de")
     page.evaluate("dispatchEvent(new Event('offline'))")
     expect(page.get_by_text("Keine Verbindung")).to_be_visible()
