@@ -103,6 +103,10 @@ web: $(PAGE) ## Check and build the page, which the API function serves (needs n
 test: $(DEV) ## Run the tests that need nothing but Python (ARGS for pytest; -n0 for one process)
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
+.PHONY: test-web
+test-web: $(WEB_ENV) ## Run the page's unit tests, and see that its contract is that of docs/openapi.json (needs npm)
+	cd web && npm test && npm run contract -- --check
+
 .PHONY: lint
 lint: $(DEV) ## Style, types, and that lock and layer requirements are fresh
 	$(BIN)/ruff check
@@ -153,7 +157,7 @@ test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and
 	.venv-browser/bin/python -m pytest tests/contract -v -rs $(ARGS)
 
 .PHONY: test-browser
-test-browser: $(BROWSER_ENV) ## Use the page, and real Uppy, in a real Chromium (says what is missing)
+test-browser: $(BROWSER_ENV) ## Use the page, and real Uppy, in Chromium, Firefox and WebKit (says what is missing)
 	.venv-browser/bin/python -m pytest tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
 
 .PHONY: test-clients
@@ -245,7 +249,7 @@ $(WEB_ENV): web/package-lock.json
 	@touch $@
 
 $(PAGE): $(WEB) $(WEB_ENV)
-	cd web && npm run check && npm run build
+	cd web && npm run check && npm test && npm run build
 
 # Where it cannot be built, the tests say that they leave it out.
 $(VERSITYGW):

@@ -214,34 +214,6 @@ def accessible(page: Page) -> list[str]:
     return [f"{fault['id']}: {node['target']} {node['failureSummary']}" for fault in found for node in fault["nodes"]]
 
 
-def test_wrong_token_is_refused_in_words(page: Page, stack: Stack) -> None:
-    """A wrong token is said to be wrong, the field keeps the focus, and the right one then opens the page."""
-    page.goto(stack.api)
-    field = page.get_by_label("Access token")
-    expect(field).to_be_focused()
-    field.fill("not-the-token")
-    field.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("not, or no longer")
-    expect(field).to_be_focused()
-    assert accessible(page) == []
-    field.fill(stack.token)
-    field.press("Enter")
-    expect(page.get_by_role("heading", name="Send files")).to_be_visible()
-
-
-def test_the_token_stays_in_its_tab(traffic: Traffic, signed_in: Page, stack: Stack, context: BrowserContext) -> None:
-    """A reload goes on signed in, no URL ever has the token, another tab has to ask; signing out leaves nothing."""
-    signed_in.reload()
-    expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
-    other = context.new_page()
-    other.goto(stack.api)
-    expect(other.get_by_label("Access token")).to_be_visible()
-    signed_in.get_by_role("button", name="Sign out").click()
-    expect(signed_in.get_by_label("Access token")).to_be_visible()
-    assert not any(stack.token in url for url in traffic.urls)
-    assert signed_in.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [0, 0, ""]
-
-
 def test_file_is_sent_verified_and_taken_back(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
 ) -> None:
@@ -403,26 +375,6 @@ def test_failed_file_says_why(signed_in: Page, stack: Stack) -> None:
     assert accessible(signed_in) == []
 
 
-def test_revoked_token_ends_the_watching(signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
-    """Who may not see a file's progress any more is told so, instead of being asked about for ever."""
-
-    def refuse(route: Route) -> None:
-        if route.request.method == "GET":
-            route.fulfill(status=401, json={"code": "unauthorized", "detail": "no"})
-        else:
-            route.continue_()
-
-    def still_hashing(route: Route) -> None:
-        file = httpx.post(route.request.url, headers=bearer(stack), **PATIENT).raise_for_status().json()
-        route.fulfill(status=202, json={**file, "status": "hashing"})
-
-    signed_in.route(f"{stack.api}/files/*/complete", still_hashing)
-    signed_in.route(f"{stack.stream}/**/events?*", lambda route: route.fulfill(status=403))
-    signed_in.route(f"{stack.api}/files/*", refuse)
-    send(signed_in, sample("watched.bin", 10))
-    expect(signed_in.get_by_role("alert").filter(has_text="Sign in with another")).to_be_visible()
-
-
 def test_list_has_pages(signed_in: Page, stack: Stack) -> None:
     """More than a page of files are shown page by page, each file once, and the focus goes to the first new one."""
     for number in range(25):
@@ -448,45 +400,6 @@ def test_cancelled_files_hide_no_others(signed_in: Page, stack: Stack) -> None:
     signed_in.get_by_role("button", name="Refresh").click()
     expect(row(signed_in, "beneath")).to_be_visible()
     expect(signed_in.get_by_text("No files yet.")).to_be_hidden()
-
-
-def test_drop_page_only_sends(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
-    """A link with a capability lets a stranger send and resume: no list, no download, no deleting, no token."""
-    drop = httpx.post(
-        f"{stack.api}/drops", json={"max_files": 2, "expires_in": 3600}, headers=bearer(stack), **PATIENT
-    ).json()
-    traffic = Traffic(page)
-    page.goto(drop["links"]["page"])
-    expect(page.get_by_text("You were given a link to send files with.")).to_be_visible()
-    expect(page.get_by_role("button", name="Refresh")).to_have_count(0)
-    original = sample("letter.pdf", 2 * PART_BYTES)
-    with held(page, stack, 2):
-        send(page, original)
-        wait_for(page, lambda: 1 in traffic.parts)
-        page.reload()
-    send(page, original)
-    sent = row(page, original.name)
-    expect(sent).to_contain_text("Verified")
-    expect(sent.locator("code").first).to_have_text(sha256(original))
-    expect(page.get_by_role("button", name="Download")).to_have_count(0)
-    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
-    assert sorted(traffic.parts) == [1, 2]
-    assert accessible(page) == []
-    assert not any(drop["capability"] in url for url in traffic.urls)
-
-    page.get_by_role("button", name="Done").click()
-    send(page, sample("second.pdf", 10))
-    expect(row(page, "second.pdf")).to_contain_text("Verified")
-    page.get_by_role("button", name="Done").click()
-    send(page, sample("third.pdf", 10))
-    expect(page.get_by_role("alert").filter(has_text="third.pdf")).to_contain_text("As many files as this link takes")
-
-
-def test_broken_link_is_explained(page: Page, stack: Stack) -> None:
-    """A drop link that is not whole says so, and asks for no token."""
-    page.goto(f"{stack.api}/#drop=nonsense")
-    expect(page.get_by_role("alert")).to_contain_text("Open it again just as you were given it.")
-    expect(page.get_by_label("Access token")).to_have_count(0)
 
 
 def test_keyboard_alone_is_enough(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:

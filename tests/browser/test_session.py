@@ -2,11 +2,25 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import httpx
+import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.steps import PART_BYTES, PATIENT, Traffic, accessible, bearer, choose, held, row, sign_in, wait_for
+from tests.browser.steps import (
+    PART_BYTES,
+    PATIENT,
+    Traffic,
+    accessible,
+    bearer,
+    choose,
+    held,
+    looks,
+    row,
+    sign_in,
+    wait_for,
+)
 from tests.integration.conftest import Stack
 
 UNAUTHORIZED = {"code": "unauthorized", "detail": "no"}
@@ -194,3 +208,34 @@ def test_the_language_is_kept(page: Page, stack: Stack) -> None:
     page.get_by_role("button", name="Anmelden").click()
     expect(page).to_have_title("Dateien · Sluice")
     assert accessible(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_frame_on_a_phone(scheme: Literal["light", "dark"], page: Page, stack: Stack) -> None:
+    """In light and dark, in both languages, nothing is wider than a phone, and everything has enough contrast."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto(stack.api)
+    expect(page.get_by_label("Access token")).to_be_visible()
+    states = [looks(page, 360)]
+    sign_in(page, stack)
+    states += [looks(page, width) for width in (360, 768)]
+    page.get_by_label("Language").select_option("de")
+    page.evaluate("dispatchEvent(new Event('offline'))")
+    expect(page.get_by_text("Keine Verbindung")).to_be_visible()
+    states.append(looks(page, 360))
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert states == [[]] * 4
+
+
+def test_the_keyboard_skips_to_the_content(signed_in: Page) -> None:
+    """The first stop of the keyboard leads past the header, and changes nothing about where one is."""
+    signed_in.reload()
+    inside(signed_in)
+    signed_in.keyboard.press("Tab")
+    link = signed_in.get_by_role("link", name="Skip to the content")
+    expect(link).to_be_focused()
+    expect(link).to_be_in_viewport()
+    signed_in.keyboard.press("Enter")
+    expect(signed_in.get_by_role("main")).to_be_focused()
+    assert signed_in.url.partition("#")[2] == ""

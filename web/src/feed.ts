@@ -19,7 +19,7 @@ export type Connection = "connecting" | "live" | "gone" | "hidden";
 /** What befalls the stream. `broken`: it ended, and the browser opens it again. `refused`: the browser does not. */
 type Incident = "hide" | "open" | "opened" | "broken" | "refused" | "late" | "offline";
 
-const LATE_MS = 5_000; // to come back in, before it is said that the connection is gone
+const LATE_MS = 10_000; // to come back in, with a cold start of the function, before it is said that the connection is gone
 const SILENT_MS = 90_000; // a stream is quiet for a minute at most; then the server ends it
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
