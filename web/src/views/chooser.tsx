@@ -3,7 +3,13 @@
 import { t } from "../i18n";
 import type { Chosen } from "../uploads";
 
-export function Chooser({ onChosen }: { onChosen: (chosen: Chosen[]) => void }) {
+interface Props {
+  onChosen: (chosen: Chosen[]) => void;
+  /** What the browser offers first. */
+  accept?: string[];
+}
+
+export function Chooser({ onChosen, accept }: Props) {
   return (
     <label class="button">
       {t("chooser.files")}
@@ -11,6 +17,7 @@ export function Chooser({ onChosen }: { onChosen: (chosen: Chosen[]) => void }) 
         class="unseen"
         type="file"
         multiple
+        {...(accept ? { accept: accept.join(",") } : {})}
         onChange={(event) => {
           onChosen([...(event.currentTarget.files ?? [])].map((file) => ({ file, path: file.webkitRelativePath })));
           event.currentTarget.value = ""; // the same file may be chosen again
