@@ -213,7 +213,7 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
           </p>
         )}
         {choosing && (
-          <div class="choosing" ref={more} tabIndex={-1}>
+          <div class={staged.value.length > 0 ? "choosing second" : "choosing"} ref={more} tabIndex={-1}>
             {again.value && <h2>{t("guest.more")}</h2>}
             <Chooser onChosen={choose} {...(ranges === null ? {} : { accept: ranges })} />
           </div>
