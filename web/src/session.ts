@@ -17,8 +17,8 @@ export function capability(name: "drop" | "share"): string | null {
 }
 
 /** The id of the share or the drop that a capability (a JWT, RFC 7519) is for, or null where it is none. The server checks it. */
-export function recordOf(capability: string, claim: "record" | "drop" = "record"): string | null {
-  const record = claimsOf(capability)[claim];
+export function recordOf(capability: string): string | null {
+  const { drop, record = drop } = claimsOf(capability);
   return typeof record === "string" && /^[0-9a-z]{26}$/.test(record) ? record : null;
 }
 

@@ -28,7 +28,7 @@ type State = DropRules | "asking" | { refused: unknown };
 export function Guest({ capability }: { capability: string }) {
   const state = useSignal<State>("asking");
   const api = useMemo(() => new Api(capability), [capability]);
-  const id = recordOf(capability, "drop");
+  const id = recordOf(capability);
   const ask = async () => {
     try {
       if (id === null) throw new Problem(401, "unauthorized", "");
@@ -143,6 +143,7 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
   const known = memory
     .unfinished(id)
     .filter((one) => !sent.some(({ upload }) => memory.same(one, identity(upload.chosen))));
+  const { content_types: ranges } = rules.value;
   const takes = left > 0 || known.length > 0;
 
   const fresh = async () => {
@@ -212,9 +213,9 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
           </p>
         )}
         {choosing && (
-          <div class="choosing" ref={more} tabIndex={-1}>
+          <div class={staged.value.length > 0 ? "choosing second" : "choosing"} ref={more} tabIndex={-1}>
             {again.value && <h2>{t("guest.more")}</h2>}
-            <Chooser onChosen={choose} />
+            <Chooser onChosen={choose} {...(ranges === null ? {} : { accept: ranges })} />
           </div>
         )}
         <p role="alert" class="problem">
