@@ -64,6 +64,7 @@ function Frame(props: FrameProps) {
     if (!wantsFocus) return;
     listing.wantsFocus.value = false;
     element.current?.focus({ preventScroll: true });
+    reveal(element.current);
   });
   return (
     <div
@@ -265,4 +266,15 @@ function Folder(props: Props & { row: FolderRow }) {
       onName={() => go({ folder: path, file: null })}
     />
   );
+}
+
+/** Scrolls no further than is needed to see a row. What sticks to the bottom covers none of it. */
+function reveal(row: HTMLElement | null): void {
+  if (!row) return;
+  const { top, bottom, height } = row.getBoundingClientRect();
+  const bar = document.querySelector(".bulk")?.getBoundingClientRect().height ?? 0;
+  const above = top - height;
+  const below = bottom + bar - innerHeight;
+  if (above < 0) scrollBy({ top: above, behavior: "instant" });
+  else if (below > 0) scrollBy({ top: below, behavior: "instant" });
 }
