@@ -765,7 +765,7 @@ def test_height_of_the_list(count: int, page: Page, stack: Stack, store: Store) 
     """A file takes 56 px, so that hundreds of them can be looked through."""
     template = store.put("template")
     items = [{**template, "id": f"{template['id'][:-3]}{number:03}"} for number in range(count)]
-    answered = {"items": items, "next": None, "links": {}}
+    answered: dict[str, Any] = {"items": items, "next": None, "links": {}}
     page.route(re.compile(r"/files\?limit=100"), lambda route: route.fulfill(json=answered))
     opened(page, stack)
     expect(page.get_by_role("treegrid")).to_have_attribute("aria-rowcount", str(count))

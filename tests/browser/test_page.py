@@ -343,80 +343,6 @@ def test_pause_after_the_last_part_sends_nothing_twice(
     assert sorted(traffic.parts) == [1, 2]
 
 
-@pytest.mark.parametrize("by", ["choosing it anew", "the button beside it"])
-def test_closed_tab_is_picked_up_again(
-    by: str, traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
-    """A new tab lists what is unfinished and says what to do; only what is missing is sent, and it is the same file."""
-    original = sample(f"closed by {by}.bin", 5 * PART_BYTES)
-    with held(signed_in, stack, 2, 4):
-        send(signed_in, original)
-        wait_for(signed_in, lambda: {1, 3, 5} <= {*traffic.parts})
-        identity = row(signed_in, original.name).get_attribute("data-id")
-        signed_in.close()
-
-    page = signed_in.context.new_page()
-    later = Traffic(page)
-    sign_in(page, stack)
-    unfinished = page.locator(f"[data-id='{identity}']")
-    expect(unfinished).to_contain_text(
-        "Not finished: choose or drop the same file again, in the browser that began it, to go on. What has arrived"
-    )
-    assert accessible(page) == []
-    if by == "choosing it anew":
-        send(page, original)
-    else:
-        with page.expect_file_chooser() as chooser:
-            unfinished.get_by_role("button", name="Choose it again").click()
-        chooser.value.set_files(original)
-    expect(unfinished).to_contain_text("Verified")
-    expect(unfinished.locator("code").first).to_have_text(sha256(original))
-    assert sorted(traffic.parts) == [1, 3, 5]
-    # What was held back when the tab was closed may still arrive: the browser lets go of it.
-    assert {*later.parts} <= {2, 4}
-    assert len(later.parts) == len({*later.parts})
-
-
-def test_another_file_does_not_go_on(
-    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
-    """Whoever chooses another file to go on with is told, and nothing of it is sent."""
-    original, other = sample("original.bin", 2 * PART_BYTES), sample("other.bin", 2 * PART_BYTES)
-    with held(signed_in, stack, 2):
-        send(signed_in, original)
-        wait_for(signed_in, lambda: 1 in traffic.parts)
-        signed_in.reload()
-    with signed_in.expect_file_chooser() as chooser:
-        row(signed_in, original.name).get_by_role("button", name="Choose it again").click()
-    chooser.value.set_files(other)
-    expect(signed_in.get_by_role("alert")).to_contain_text("not the file that the upload began with")
-    assert traffic.parts == [1]
-    row(signed_in, original.name).get_by_role("button", name="Cancel upload").click()
-    signed_in.get_by_role("dialog").get_by_role("button", name="Cancel upload").click()
-    expect(row(signed_in, original.name)).to_have_count(0)
-    assert stored(stack, original.name)["status"] == "aborted"
-
-
-def test_cancelled_upload_is_gone(
-    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
-    """Cancelling in the middle is asked about, gives the upload up on the server too, and takes it off the list."""
-    original = sample("cancelled.bin", 3 * PART_BYTES)
-    with held(signed_in, stack, 3):
-        send(signed_in, original)
-        wait_for(signed_in, lambda: {1, 2} <= {*traffic.parts})
-        cancel = signed_in.locator(".uppy-StatusBar").get_by_role("button", name="Cancel")
-        cancel.click()
-        signed_in.get_by_role("dialog").get_by_role("button", name="Keep it").click()
-        expect(cancel).to_be_focused()
-        cancel.click()
-        with signed_in.expect_response(lambda response: response.request.method == "DELETE") as deleted:
-            signed_in.get_by_role("dialog").get_by_role("button", name="Cancel upload").click()
-        assert deleted.value.status == 204
-        expect(row(signed_in, original.name)).to_have_count(0)
-    assert stored(stack, original.name)["status"] == "aborted"
-
-
 def test_expired_url_is_replaced(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
 ) -> None:
@@ -695,49 +621,6 @@ def test_file_of_more_than_6_mb_comes_from_s3(
     assert any("direct=1" in url for url in traffic.urls)
 
 
-@pytest.mark.parametrize("by", ["Try again", "Choose it again…"])
-def test_refusal_of_s3_is_explained_and_tried_again(
-    by: str, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
-    """What S3 goes on refusing is told with its code; trying again, or choosing the file again, sends the rest."""
-    original = sample("refused.bin", 2 * PART_BYTES)
-
-    def refuse(route: Route) -> None:
-        if route.request.method == "PUT" and part_number(route.request.url) == 2:
-            answer(route, stack, 403, "AccessDenied")
-        else:
-            route.continue_()
-
-    signed_in.route(f"{stack.aws}/**", refuse)
-    send(signed_in, original)
-    told = signed_in.get_by_role("alert").filter(has_text=original.name)
-    expect(told).to_contain_text("S3 refused the bytes (403 AccessDenied).")
-    expect(row(signed_in, original.name)).to_contain_text("Not finished")
-    assert accessible(signed_in) == []
-    signed_in.unroute(f"{stack.aws}/**", refuse)
-    if by == "Try again":
-        told.get_by_role("button", name=by).click()
-    else:
-        with signed_in.expect_file_chooser() as chooser:
-            row(signed_in, original.name).get_by_role("button", name=by).click()
-        chooser.value.set_files(original)
-    expect(row(signed_in, original.name)).to_contain_text("Verified")
-    expect(told).to_have_count(0)
-
-
-def test_failed_download_leaves_the_page(signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
-    """A download that the stream host refuses is explained, and the page with its uploads stays."""
-    original = sample("refused download.txt", 10)
-    send(signed_in, original)
-    sent = row(signed_in, original.name)
-    expect(sent).to_contain_text("Verified")
-    said = {"code": "file_not_found", "detail": "gone"}
-    signed_in.route(f"{stack.stream}/**/content?*", lambda route: route.fulfill(status=404, json=said, headers=CORS))
-    sent.get_by_role("button", name="Download", exact=True).click()
-    expect(signed_in.get_by_role("alert").filter(has_text="This file is not there any more")).to_be_visible()
-    expect(sent).to_be_visible()
-
-
 def test_time_without_a_network_is_waited_for(
     traffic: Traffic, signed_in: Page, stack: Stack, context: BrowserContext, sample: Callable[[str, int], Path]
 ) -> None:
@@ -752,26 +635,6 @@ def test_time_without_a_network_is_waited_for(
     expect(row(signed_in, original.name)).to_contain_text("Verified")
     expect(signed_in.get_by_text("You are offline")).to_be_hidden()
     assert sorted(traffic.parts) == [1, 2, 3]
-
-
-def test_failed_file_says_why(signed_in: Page, stack: Stack) -> None:
-    """A file whose bytes are not those that were declared says so, with both values, and has no download."""
-    headers = bearer(stack)
-    promise = {"filename": "promised.bin", "size": 3}
-    file = httpx.post(f"{stack.api}/files", json=promise, headers=headers, **PATIENT).json()
-    signed_in.get_by_role("button", name="Refresh").click()
-    expect(row(signed_in, "promised.bin")).to_contain_text("begun by another program")
-    (part,) = file["parts"]
-    sent = httpx.put(part["url"], content=b"abc", headers=part["headers"], **PATIENT)
-    assert sent.is_success
-    declared = {"digests": {"sha-256": "0" * 64}}
-    httpx.post(f"{stack.api}/files/{file['id']}/complete", json=declared, headers=headers, **PATIENT)
-    signed_in.get_by_role("button", name="Refresh").click()
-    failed = row(signed_in, "promised.bin")
-    expect(failed).to_contain_text("The bytes that arrived are not those that were declared. Send the file again.")
-    expect(failed).to_contain_text(f"should be {'0' * 64} and is {hashlib.sha256(b'abc').hexdigest()}")
-    expect(failed.get_by_role("button", name="Download")).to_be_hidden()
-    assert accessible(signed_in) == []
 
 
 def test_one_reason_is_told_once(signed_in: Page, sample: Callable[[str, int], Path]) -> None:
@@ -794,17 +657,6 @@ def test_one_reason_is_told_once(signed_in: Page, sample: Callable[[str, int], P
     for original in originals:
         expect(row(signed_in, original.name)).to_contain_text("Verified")
     expect(signed_in.get_by_role("button", name="Dismiss")).to_have_count(0)
-
-
-def test_refused_name_is_explained(signed_in: Page, sample: Callable[[str, int], Path]) -> None:
-    """What the API refuses is told in the API's own words, beside the file's name; dismissed, the focus stays near."""
-    original = sample("invoice\u202egpj.exe", 10)
-    choose(signed_in, original)
-    expect(signed_in.get_by_role("button", name=f"Take out {original.name}")).to_be_visible()
-    signed_in.get_by_role("button", name="Upload 1 file").click()
-    expect(signed_in.get_by_role("alert").filter(has_text="reorder")).to_be_visible()
-    signed_in.get_by_role("button", name="Dismiss").click()
-    expect(signed_in.get_by_role("heading", name="Send files")).to_be_focused()
 
 
 def test_revoked_token_ends_the_watching(signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:

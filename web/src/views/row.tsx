@@ -110,7 +110,7 @@ function Frame(props: FrameProps) {
         )}
         <Icon name={icon} size={24} />
         <span class="words">
-          <button type="button" class="name" tabIndex={tabIndex} title={name} onClick={onName}>
+          <button type="button" class="name" tabIndex={tabIndex} aria-label={name} title={name} onClick={onName}>
             <bdi class="begin">{begin}</bdi>
             <bdi class="end">{end}</bdi>
           </button>
