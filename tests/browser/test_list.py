@@ -320,11 +320,11 @@ def test_large_file_comes_from_s3(page: Page, traffic: Traffic, stack: Stack, st
 
 def test_refused_download_leaves_the_page(page: Page, stack: Stack, store: Store) -> None:
     """A download that the stream host refuses is explained at its row, and the page stays."""
-    store.put("refused download.txt")
-    opened(page, stack, "refused download.txt")
+    store.put("refused.txt")
+    opened(page, stack, "refused.txt")
     said = {"code": "object_missing", "detail": "The object is gone from the bucket."}
     page.route(f"{stack.stream}/**/content?*", lambda route: route.fulfill(status=410, json=said, headers=CORS))
-    refused = row(page, "refused download.txt")
+    refused = row(page, "refused.txt")
     refused.get_by_role("button", name="Download").click()
     expect(refused.get_by_role("alert")).to_be_visible()
     assert page.url.startswith(stack.api)
@@ -765,7 +765,7 @@ def test_height_of_the_list(count: int, page: Page, stack: Stack, store: Store) 
     """A file takes 56 px, so that hundreds of them can be looked through."""
     template = store.put("template")
     items = [{**template, "id": f"{template['id'][:-3]}{number:03}"} for number in range(count)]
-    answered = {"items": items, "next": None, "links": {}}
+    answered: dict[str, Any] = {"items": items, "next": None, "links": {}}
     page.route(re.compile(r"/files\?limit=100"), lambda route: route.fulfill(json=answered))
     opened(page, stack)
     expect(page.get_by_role("treegrid")).to_have_attribute("aria-rowcount", str(count))

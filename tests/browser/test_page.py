@@ -247,59 +247,6 @@ def test_file_is_sent_verified_and_taken_back(
 
 
 @pytest.mark.parametrize("by", ["choosing it anew", "the button beside it"])
-def test_closed_tab_is_picked_up_again(
-    by: str, traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
-    """A new tab lists what is unfinished and says what to do; only what is missing is sent, and it is the same file."""
-    original = sample(f"closed by {by}.bin", 5 * PART_BYTES)
-    with held(signed_in, stack, 2, 4):
-        send(signed_in, original)
-        wait_for(signed_in, lambda: {1, 3, 5} <= {*traffic.parts})
-        identity = row(signed_in, original.name).get_attribute("data-id")
-        signed_in.close()
-
-    page = signed_in.context.new_page()
-    later = Traffic(page)
-    sign_in(page, stack)
-    unfinished = page.locator(f"[data-id='{identity}']")
-    expect(unfinished).to_contain_text(
-        "Not finished: choose or drop the same file again, in the browser that began it, to go on. What has arrived"
-    )
-    assert accessible(page) == []
-    if by == "choosing it anew":
-        send(page, original)
-    else:
-        with page.expect_file_chooser() as chooser:
-            unfinished.get_by_role("button", name="Choose it again").click()
-        chooser.value.set_files(original)
-    expect(unfinished).to_contain_text("Verified")
-    expect(unfinished.locator("code").first).to_have_text(sha256(original))
-    assert sorted(traffic.parts) == [1, 3, 5]
-    # What was held back when the tab was closed may still arrive: the browser lets go of it.
-    assert {*later.parts} <= {2, 4}
-    assert len(later.parts) == len({*later.parts})
-
-
-def test_another_file_does_not_go_on(
-    traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
-    """Whoever chooses another file to go on with is told, and nothing of it is sent."""
-    original, other = sample("original.bin", 2 * PART_BYTES), sample("other.bin", 2 * PART_BYTES)
-    with held(signed_in, stack, 2):
-        send(signed_in, original)
-        wait_for(signed_in, lambda: 1 in traffic.parts)
-        signed_in.reload()
-    with signed_in.expect_file_chooser() as chooser:
-        row(signed_in, original.name).get_by_role("button", name="Choose it again").click()
-    chooser.value.set_files(other)
-    expect(signed_in.get_by_role("alert")).to_contain_text("not the file that the upload began with")
-    assert traffic.parts == [1]
-    row(signed_in, original.name).get_by_role("button", name="Cancel upload").click()
-    signed_in.get_by_role("dialog").get_by_role("button", name="Cancel upload").click()
-    expect(row(signed_in, original.name)).to_have_count(0)
-    assert stored(stack, original.name)["status"] == "aborted"
-
-
 def test_parts_too_large_for_memory_go_without_digests(signed_in: Page, stack: Stack, tmp_path: Path) -> None:
     """A file of more than 4.9 TiB has parts that no page holds: it says so, and asks for no digests of them."""
     original = tmp_path / "enormous.bin"
@@ -340,66 +287,6 @@ def test_file_of_more_than_6_mb_comes_from_s3(
     assert download.value.suggested_filename == original.name
     assert Path(download.value.path()).read_bytes() == original.read_bytes()
     assert any("direct=1" in url for url in traffic.urls)
-
-
-def test_failed_download_leaves_the_page(signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
-    """A download that the stream host refuses is explained, and the page with its uploads stays."""
-    original = sample("refused download.txt", 10)
-    send(signed_in, original)
-    sent = row(signed_in, original.name)
-    expect(sent).to_contain_text("Verified")
-    said = {"code": "file_not_found", "detail": "gone"}
-    signed_in.route(f"{stack.stream}/**/content?*", lambda route: route.fulfill(status=404, json=said, headers=CORS))
-    sent.get_by_role("button", name="Download", exact=True).click()
-    expect(signed_in.get_by_role("alert").filter(has_text="This file is not there any more")).to_be_visible()
-    expect(sent).to_be_visible()
-
-
-def test_failed_file_says_why(signed_in: Page, stack: Stack) -> None:
-    """A file whose bytes are not those that were declared says so, with both values, and has no download."""
-    headers = bearer(stack)
-    promise = {"filename": "promised.bin", "size": 3}
-    file = httpx.post(f"{stack.api}/files", json=promise, headers=headers, **PATIENT).json()
-    signed_in.get_by_role("button", name="Refresh").click()
-    expect(row(signed_in, "promised.bin")).to_contain_text("begun by another program")
-    (part,) = file["parts"]
-    sent = httpx.put(part["url"], content=b"abc", headers=part["headers"], **PATIENT)
-    assert sent.is_success
-    declared = {"digests": {"sha-256": "0" * 64}}
-    httpx.post(f"{stack.api}/files/{file['id']}/complete", json=declared, headers=headers, **PATIENT)
-    signed_in.get_by_role("button", name="Refresh").click()
-    failed = row(signed_in, "promised.bin")
-    expect(failed).to_contain_text("The bytes that arrived are not those that were declared. Send the file again.")
-    expect(failed).to_contain_text(f"should be {'0' * 64} and is {hashlib.sha256(b'abc').hexdigest()}")
-    expect(failed.get_by_role("button", name="Download")).to_be_hidden()
-    assert accessible(signed_in) == []
-
-
-def test_list_has_pages(signed_in: Page, stack: Stack) -> None:
-    """More than a page of files are shown page by page, each file once, and the focus goes to the first new one."""
-    for number in range(25):
-        promise = {"filename": f"listed {number}", "size": 1}
-        assert httpx.post(f"{stack.api}/files", json=promise, headers=bearer(stack), **PATIENT).is_success
-    signed_in.get_by_role("button", name="Refresh").click()
-    expect(row(signed_in, "listed 24")).to_be_visible()
-    expect(row(signed_in, "listed 0")).to_have_count(0)
-    signed_in.get_by_role("button", name="Show more").click()
-    expect(row(signed_in, "listed 0")).to_be_visible()
-    expect(signed_in.locator("h3:focus")).to_have_count(1)
-    headings = signed_in.locator(".files h3").all_text_contents()
-    assert len([name for name in headings if name.startswith("listed")]) == 25
-
-
-def test_cancelled_files_hide_no_others(signed_in: Page, stack: Stack) -> None:
-    """However many uploads were cancelled last, what is older is shown at once."""
-    with httpx.Client(headers=bearer(stack), **PATIENT) as api:
-        for name in ["beneath", *["cancelled"] * 20]:
-            file = api.post(f"{stack.api}/files", json={"filename": name, "size": 1}).raise_for_status().json()
-            if name == "cancelled":
-                api.delete(file["links"]["self"]).raise_for_status()
-    signed_in.get_by_role("button", name="Refresh").click()
-    expect(row(signed_in, "beneath")).to_be_visible()
-    expect(signed_in.get_by_text("No files yet.")).to_be_hidden()
 
 
 def test_keyboard_alone_is_enough(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
@@ -447,39 +334,6 @@ def tab_to(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1100])
-def test_phone_and_dark(
-    width: int, scheme: Literal["light", "dark"], browser: Browser, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
-    """On a phone and a desk, light and dark: nothing to scroll sideways, and enough contrast in every state."""
-    context = browser.new_context(viewport={"width": width, "height": 740}, color_scheme=scheme)
-    page = context.new_page()
-    traffic = Traffic(page)
-    name = "a name without a single space that is longer than any phone is wide ".replace(" ", "_") + ".bin"
-    try:
-        page.goto(stack.api)
-        expect(page.get_by_label("Access token")).to_be_visible()
-        states = [looks(page, width)]
-        sign_in(page, stack)
-        choose(page, sample(name, 2 * PART_BYTES))
-        expect(page.get_by_role("button", name="Upload 1 file")).to_be_visible()
-        states.append(looks(page, width))
-        with held(page, stack, 2):
-            page.get_by_role("button", name="Upload 1 file").click()
-            wait_for(page, lambda: 1 in traffic.parts)
-            states.append(looks(page, width))
-            page.locator(".uppy-StatusBar").get_by_role("button", name="Cancel").click()
-            page.get_by_role("dialog").get_by_role("button", name="Cancel upload").click()
-            expect(row(page, name)).to_have_count(0)
-        send(page, sample("short", 10))
-        expect(row(page, "short")).to_contain_text("Verified")
-        states.append(looks(page, width))
-        row(page, "short").get_by_role("button", name="Delete").click()
-        states.append(looks(page, width))
-    finally:
-        context.close()
-    assert states == [[]] * 5
-
-
 def looks(page: Page, width: int) -> list[str]:
     widest = page.evaluate("document.documentElement.scrollWidth")
     return [*accessible(page), *([f"{widest} pixels wide"] if widest > width else [])]

@@ -160,13 +160,9 @@ function Rows({ listing, actions, drops, downloads }: RowsProps) {
       if (document.activeElement === document.body) listing.wantsFocus.value = true;
     }
     last.current = Math.max(0, active);
-    if (!listing.wantsFocus.value) return;
-    if (all.length === 0) {
-      listing.wantsFocus.value = false;
-      document.getElementById("files-heading")?.focus();
-    } else {
-      reveal(element.current, starts[active] ?? 0, starts[active + 1] ?? 0);
-    }
+    if (!listing.wantsFocus.value || all.length > 0) return; // else the row itself takes it
+    listing.wantsFocus.value = false;
+    document.getElementById("files-heading")?.focus();
   });
 
   if (all.length === 0) return null;
@@ -341,15 +337,4 @@ function onClick(event: MouseEvent, listing: Listing): void {
   else if (row.kind === "folder") listing.open(row.path, !row.open);
   else if (row.entry.id !== null) go({ file: row.entry.id });
   listing.active.value = row.key;
-}
-
-/** Scrolls no further than is needed to see a row. What sticks to the top and the bottom covers none of it. */
-function reveal(list: HTMLElement | null, start: number, end: number): void {
-  if (!list) return;
-  const top = list.getBoundingClientRect().top;
-  const bar = document.querySelector(".bulk")?.getBoundingClientRect().height ?? 0;
-  const above = top + start - ROW_PX;
-  const below = top + end + bar - innerHeight;
-  if (above < 0) scrollBy({ top: above, behavior: "instant" });
-  else if (below > 0) scrollBy({ top: below, behavior: "instant" });
 }

@@ -66,6 +66,7 @@ function Frame(props: FrameProps) {
     if (!wantsFocus) return;
     listing.wantsFocus.value = false;
     element.current?.focus({ preventScroll: true });
+    reveal(element.current);
   });
   return (
     <div
@@ -111,7 +112,7 @@ function Frame(props: FrameProps) {
         )}
         <Icon name={icon} size={24} />
         <span class="words">
-          <button type="button" class="name" tabIndex={tabIndex} title={name} onClick={onName}>
+          <button type="button" class="name" tabIndex={tabIndex} aria-label={name} title={name} onClick={onName}>
             <bdi class="begin">{begin}</bdi>
             <bdi class="end">{end}</bdi>
           </button>
@@ -274,4 +275,15 @@ function downloading(download: Download | null): string | null {
   if (!download) return null;
   const { ended, sent_bytes, size } = download;
   return ended === null ? t("download.going", { percent: percent(sent_bytes, size) }) : t(`download.${ended}`);
+}
+
+/** Scrolls no further than is needed to see a row. What sticks to the bottom covers none of it. */
+function reveal(row: HTMLElement | null): void {
+  if (!row) return;
+  const { top, bottom, height } = row.getBoundingClientRect();
+  const bar = document.querySelector(".bulk")?.getBoundingClientRect().height ?? 0;
+  const above = top - height;
+  const below = bottom + bar - innerHeight;
+  if (above < 0) scrollBy({ top: above, behavior: "instant" });
+  else if (below > 0) scrollBy({ top: below, behavior: "instant" });
 }
