@@ -51,7 +51,9 @@ FILE ?=
 # The folder in which `make up` keeps its data over a restart; empty for none.
 DATA ?=
 # A module's tests in one process: its stack starts once. Each waits often, so that three keep two cores busy; more need much memory.
-PARALLEL := --numprocesses 3 --dist loadfile
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# Tests one by one, wherever a process is idle: a module of 2,000 would be the last for minutes.
+SHARED := --numprocesses 3 --dist worksteal
 # The ports of `make up`; 0 is any that is free.
 API_PORT ?= 8080
 STREAM_PORT ?= 8081
@@ -60,6 +62,8 @@ AWS_PORT ?= 5000
 AWS_HOST ?=
 # Not empty: `make test-places` runs `make test` as well.
 WHOLE ?=
+# Which places `make test-places` goes to, as pytest's -k says it; empty for all.
+PLACES ?=
 # Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
 ARGS ?=
 
@@ -162,17 +166,12 @@ test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, 
 
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at every byte, more seeds
-	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 --numprocesses 2 --dist loadfile \
-	  tests/endurance tests/integration/test_runtime_conformance.py \
-	  tests/integration/test_reader_faults.py tests/integration/test_resuming.py tests/integration/test_upload_states.py \
-	  tests/integration/test_senders.py tests/integration/test_bounds.py $(ARGS) || \
-	  test $$? = 5 # pytest's word for none, by ARGS
-	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 $(PARALLEL) tests/unit tests/integration -m thorough $(ARGS) || \
-	  test $$? = 5
+	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 $(SHARED) -m "thorough or more" \
+	  tests/endurance tests/integration tests/unit $(ARGS)
 
 .PHONY: test-places
 test-places: $(DEV) ## Run the demo where it is hard: other users, odd paths and shells, no network, little memory (WHOLE=1: the tests as well)
-	$(BIN)/python -m pytest tests/places -v -rs -o faulthandler_timeout=4000 $(ARGS)
+	$(BIN)/python -m pytest tests/places -v -rs -o faulthandler_timeout=4000 $(if $(PLACES),-k "$(PLACES)") $(ARGS)
 
 .PHONY: bench
 bench: $(BENCH_ENV) $(if $(shell command -v cargo),$(LWA)) ## Measure, side by side with what else there is (ARGS="--help" says how)

@@ -9,7 +9,18 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from playwright.sync_api import ConsoleMessage, JSHandle, Locator, Page, Request, Response, Route, Worker, expect
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    JSHandle,
+    Locator,
+    Page,
+    Request,
+    Response,
+    Route,
+    Worker,
+    expect,
+)
 
 from tests.integration import proxy
 from tests.integration.conftest import ROOT, Stack
@@ -164,3 +175,30 @@ def looks(page: Page, width: int) -> list[str]:
     page.set_viewport_size({"width": width, "height": 800})
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return accessible(page) + ([f"{wide} px too wide at {width}"] if wide > 0 else [])
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what is focused has this name; visibly so, every time."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        if not focused.count():
+            continue  # the browser's own controls have it
+        label = focused.get_attribute("aria-label") or focused.text_content() or ""
+        if label.strip() == name:
+            style = focused.evaluate("e => { const s = getComputedStyle(e); return s.outlineStyle + s.boxShadow }")
+            assert style != "nonenone", f"nobody sees that {name} has the focus"
+            return
+    raise AssertionError(f"Tab does not lead to {name}")
+
+
+@contextmanager
+def on_a_phone(browser: Browser, scheme: Any, locale: str = "en") -> Iterator[Page]:
+    """A page 360 pixels wide, by day or by night."""
+    size: Any = {"width": 360, "height": 740}
+    context = browser.new_context(viewport=size, color_scheme=scheme, locale=locale)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()

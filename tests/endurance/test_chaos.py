@@ -32,9 +32,11 @@ from sluice.limits import KIB
 from sluice.objects import bare_etag
 from tests.endurance.test_kills import NOWHERE, Queue, connection, open_files
 from tests.integration import journey
-from tests.integration.conftest import ROOT, Running, options, running
+from tests.integration.conftest import ROOT, Running, options, running, thorough
 from tests.integration.proxy import HOP_BY_HOP, Answer, Exchange, pass_on, serving, throttled
 from tests.integration.test_local_endings import alive, descendants
+
+pytestmark = thorough
 
 SEED = int(os.environ.get("CHAOS_SEED", "120"))
 FILES, DROPPED = 120, 24  # in all, and of those through a drop

@@ -21,7 +21,7 @@ from urllib.parse import quote_plus, unquote, urlsplit
 from local import aws
 from sluice.limits import KIB
 from sluice.queue import DELAY_SECONDS
-from tests.integration.conftest import ROOT, Running, options, running
+from tests.integration.conftest import ROOT, Running, options, running, thorough
 from tests.integration.journey import PATIENCE_SECONDS, random_bytes
 from tests.integration.proxy import HOP_BY_HOP, Answer, Exchange, serving
 from tests.integration.test_local_endings import alive, descendants
@@ -29,6 +29,8 @@ from tests.integration.world import digests
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
+
+pytestmark = thorough
 
 SIZE = 300_000_000
 KILLS = 10

@@ -12,9 +12,11 @@ import pytest
 
 from sluice.limits import KIB, MIB
 from tests.integration import journey
-from tests.integration.conftest import ROOT, Running, options, running
+from tests.integration.conftest import ROOT, Running, options, running, thorough
 from tests.integration.test_local_endings import alive, descendants
 from tests.integration.world import digests
+
+pytestmark = thorough
 
 UPLOADS, PARTS, WAVES = 50, 20, 2  # the first wave warms up
 PART_BYTES = 64 * KIB

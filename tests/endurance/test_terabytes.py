@@ -17,9 +17,12 @@ from sluice.files import ENDED, File, Status
 from sluice.hashing import Options
 from sluice.limits import MAX_OBJECT_BYTES, MAX_PART_BYTES, MAX_PARTS
 from sluice.objects import Version
+from tests.integration.conftest import thorough
 from tests.integration.proxy import Answer, Exchange
 from tests.integration.world import OPTIONS, World, run, world
 from tests.unit.core.records import a_file
+
+pytestmark = thorough
 
 JOBS = 300
 PART = 128  # bytes of a buffer

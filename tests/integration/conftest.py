@@ -7,21 +7,24 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from local.template import REGION
+from tests.integration.journey import client
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "unit" / "local" / "tiny" / "template.yaml"
 TINY_ARGUMENTS = ("--template", str(TINY), "--door", "api=Api", "--door", "stream=StreamingUrl")
 
 thorough = pytest.mark.thorough
+more = pytest.mark.more
 
 # A machine that is busy with other things imports moto, boto3 and FastAPI several times over.
 START_SECONDS = 120
@@ -123,6 +126,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests that use it. Streamed answers without a body do not end in it: the product has none."""
     with standing(tmp_path_factory.mktemp("stack"), LOCAL_STREAM_LINGER_S="900") as up:
         yield up
+
+
+@pytest.fixture
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    """The API, with the token of the owner `default`."""
+    with client(stack.api, stack.token) as owner:
+        yield owner
+
+
+@pytest.fixture
+def holder(stack: Stack) -> Iterator[Callable[[str], httpx.Client]]:
+    """The API, with this bearer token."""
+    with ExitStack() as clients:
+        yield lambda token: clients.enter_context(client(stack.api, token))
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,6 @@ UNKNOWN = "0" * 26
 
 
 @pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with journey.client(stack.api, stack.token) as client:
-        yield client
-
-
-@pytest.fixture
 def other(stack: Stack) -> Iterator[httpx.Client]:
     """The API as another owner sees it."""
     with journey.client(stack.api, stack.other_token) as client:

@@ -18,6 +18,7 @@ from sluice.limits import (
     MAX_JSON_BYTES,
     MIB,
 )
+from tests.integration.conftest import more
 from tests.integration.test_companion import ALICE, deployed, issued
 from tests.integration.world import World, world
 
@@ -117,6 +118,7 @@ def answered(answer: Any) -> dict[str, Any]:
     return document
 
 
+@more
 @pytest.mark.parametrize("path", RIGHT)
 @often
 @given(data=st.data())
@@ -153,6 +155,7 @@ PATHS = [
 PARAMETERS = ["limit", "cursor", "status", "numbers", "key", "partNumbers", "filename", "type", "metadata[size]"]
 
 
+@more
 @often
 @given(
     name=TEXTS,
@@ -171,6 +174,7 @@ def test_any_address_is_answered(
     answered(api.get(address + ("&" if "?" in address else "?") + asked, headers=ALICE))
 
 
+@more
 @often
 @given(
     st.sampled_from(

@@ -133,12 +133,6 @@ def test_a_table_that_throttles_loses_nothing(here: World) -> None:
 # ---------------------------------------------------------------- through the stack
 
 
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with journey.client(stack.api, stack.token) as client:
-        yield client
-
-
 @contextmanager
 def heard(link: str, **headers: str) -> Iterator[Iterator[journey.Event]]:
     """The events of the link; whoever has heard enough hangs up."""

@@ -1,6 +1,5 @@
 """Folders, names and metadata of files over HTTP: begun with, changed, and looked for."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
@@ -16,12 +15,6 @@ from tests.integration.test_drops import opened
 from tests.integration.world import digests
 
 NOTES = {"project": "Übung 雪", "note": "two\nlines"}
-
-
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with client(stack.api, stack.token) as owner:
-        yield owner
 
 
 def changed(api: httpx.Client, file: dict[str, Any], **changes: Any) -> dict[str, Any]:

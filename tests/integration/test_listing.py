@@ -10,6 +10,7 @@ from sluice import listing, pages
 from sluice.errors import InvalidCursor
 from sluice.files import PLACE_BYTES, File, Mode, Status, place
 from sluice.listing import Filter, Listing
+from tests.integration.conftest import thorough
 from tests.integration.world import World, world
 
 FOLDERS = (None, "a", "a/b", "a/b/c", "ab", "b", "\N{GRINNING FACE}/x")
@@ -60,7 +61,7 @@ def walked(here: World, limit: int, wanted: Filter) -> list[File]:
     raise AssertionError("the pages do not end")
 
 
-@pytest.mark.parametrize("limit", [2, 7, 100])
+@pytest.mark.parametrize("limit", [2, pytest.param(7, marks=thorough), 100])
 @pytest.mark.parametrize(
     "wanted",
     [

@@ -23,6 +23,7 @@ from sluice.limits import KIB
 from sluice.objects import Version
 from sluice.reader import Patience
 from tests.integration import proxy as network
+from tests.integration.conftest import more, thorough
 from tests.integration.world import (
     BUCKET,
     KEYS,
@@ -204,8 +205,16 @@ OWNERS = (
 )
 
 
-@pytest.mark.parametrize("write", range(8))
-@pytest.mark.parametrize("changes", OWNERS, ids=str)
+@pytest.mark.parametrize(
+    ("write", "changes"),
+    # Each write and each change without the rest of their pairs.
+    [
+        pytest.param(write, changes, marks=[] if write % len(OWNERS) == number else thorough)
+        for write in range(8)
+        for number, changes in enumerate(OWNERS)
+    ],
+    ids=str,
+)
 def test_a_change_of_the_owners_disturbs_no_job(here: World, changes: dict[str, Any], write: int) -> None:
     """Before any of its writes, the first and the verdict among them: each byte is read once, and both stay."""
     file, version = here.arrived(DATA)
@@ -484,8 +493,15 @@ def test_more_digests_than_there_are_states(here: World) -> None:
 # ---------------------------------------------------------------- killed
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("write", range(8))
+@pytest.mark.parametrize(
+    ("write", "before"),
+    # What is there after a write is there before the next one: each of the two at every other write, and all of them.
+    [
+        pytest.param(write, before, marks=[] if before is (write % 2 == 0) else thorough)
+        for write in range(8)
+        for before in (True, False)
+    ],
+)
 def test_a_job_is_killed_at_any_write(here: World, clock: Clock, write: int, before: bool) -> None:
     """While its lease counts nobody else begins; then the next job goes on from the last checkpoint."""
     file, version = here.arrived(DATA)
@@ -652,6 +668,7 @@ STEPS = st.one_of(
 )
 
 
+@more
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, min_size=1, max_size=ATTEMPTS - 1), order=st.randoms(use_true_random=False))
 def test_whatever_happens_there_is_one_right_verdict(

@@ -37,7 +37,7 @@ from sluice.hashing import Reason
 from sluice.listing import Listing
 from sluice.objects import ObjectMissing, Version
 from tests.integration import proxy as network
-from tests.integration.conftest import thorough
+from tests.integration.conftest import more, thorough
 from tests.integration.world import World, content, digests, put, ready, run, small_parts, world
 
 PART = 512  # bytes
@@ -189,6 +189,7 @@ class Senders(RuleBasedStateMachine):
         return (SMALL if self.file(upload).size < PART else SENDERS)[upload[1]]
 
 
+@more
 def test_no_mixture_of_two_senders_is_ever_ready(here: World) -> None:
     """Whatever they declare, send, complete and hash, in whichever order."""
     Senders.here = here

@@ -21,12 +21,6 @@ MAX_BODY_BYTES = 4 * MIB
 CONFUSED = base64.b64encode(hashlib.sha256(b"another").digest()).decode()
 
 
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with journey.client(stack.api, stack.token) as client:
-        yield client
-
-
 def promise(data: bytes, algorithm: str = "sha256") -> str:
     return base64.b64encode(hashlib.new(algorithm, data).digest()).decode()
 

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,12 +19,6 @@ from tests.integration.journey import MIB
 from tests.integration.test_api import problem
 
 KEYS: Any = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-
-
-@pytest.fixture
-def api(stack: Stack) -> Iterator[httpx.Client]:
-    with journey.client(stack.api, stack.token) as client:
-        yield client
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from sluice.files import File, Status
 from sluice.hashing import Reason
 from sluice.limits import GIB, MIB, MIN_PART_BYTES
+from tests.integration.conftest import thorough
 from tests.integration.test_companion import ALICE, deployed
 from tests.integration.world import World, content, digests, failed, put, ready, run, world
 
@@ -94,7 +95,7 @@ def test_what_nobody_knows_is_null(api: TestClient) -> None:
 
 
 @pytest.mark.parametrize("pieces", [EVEN, UNEVEN, EVEN[2:]], ids=["even", "uneven", "one"])
-@pytest.mark.parametrize("told", ["size", "parts", "both"])
+@pytest.mark.parametrize("told", ["size", "parts", pytest.param("both", marks=thorough)])
 def test_a_pipe_becomes_a_file(here: World, api: TestClient, pieces: list[bytes], told: str) -> None:
     """With its size or the list of its parts, and verified by the digest that its sender knows at the end."""
     data = b"".join(pieces)

@@ -39,6 +39,7 @@ from sluice.files import KEY_PREFIX, File, Status, owner_and_id
 from sluice.limits import UNFINISHED_DAYS
 from sluice.listing import Listing
 from tests.integration import proxy as network
+from tests.integration.conftest import more
 from tests.integration.test_permissions import fresh
 from tests.integration.world import (
     BUCKET,
@@ -541,6 +542,7 @@ def announcement(version: dict[str, Any]) -> dict[str, Any]:
     return {"Records": [record]}
 
 
+@more
 def test_nothing_is_lost_and_nothing_is_left(deployed: Deployed) -> None:
     """In whichever order clients, crashes and S3's events come."""
     Clients.deployed = deployed

@@ -6,7 +6,8 @@ Each test is a real table, bucket and queue behind a network that fails on purpo
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ from sluice.listing import Filter, Listing
 from sluice.objects import ObjectMissing, Undecided, Version
 from sluice.queue import upload_to_complete
 from tests.integration import proxy as network
+from tests.integration.journey import PATIENCE_SECONDS
 from tests.integration.world import (
     BUCKET,
     TABLE,
@@ -596,6 +598,65 @@ def test_a_record_is_forgotten_some_days_after_its_end(here: World) -> None:
     assert (left.status, left.reason, left.expires_at) == (Status.ABORTED, "aborted", None)
     assert left.forget_at
     assert 0 <= left.forget_at - time.time() - (limits.REMEMBERED_DAYS - 1) * DAY <= DAY
+
+
+# ---------------------------------------------------------------- small files
+
+
+@pytest.fixture
+def reading(here: World) -> Iterator[Callable[[File], Callable[[], None]]]:
+    """A hasher that took a file, and reads it until what is returned is called."""
+    until = threading.Event()
+    with ThreadPoolExecutor() as hashers:
+
+        def begin(file: File) -> Callable[[], None]:
+            reached = threading.Event()
+
+            def held(exchange: network.Exchange) -> None:
+                reached.set()
+                until.wait()
+                network.pass_on(exchange)
+
+            here.proxy.fail("GetObject", held)
+            done = hashers.submit(run, here.job(), file, here.near_objects.head(file.key).version)
+            assert reached.wait(PATIENCE_SECONDS)
+
+            def end() -> None:
+                until.set()
+                assert ready(done.result(), SMALL)
+
+            return end
+
+        try:
+            yield begin
+        finally:
+            until.set()
+
+
+@pytest.mark.parametrize("patience", [PATIENCE_SECONDS, 0])
+def test_a_small_file_that_the_hasher_took_first_is_waited_for(
+    here: World, reading: Callable[[File], Callable[[], None]], monkeypatch: pytest.MonkeyPatch, patience: int
+) -> None:
+    """It is ready in the answer to its PUT where the hasher ends soon; otherwise the answer says that it is hashed."""
+    file = begun(here, len(SMALL))
+    ends: list[Callable[[], None]] = []
+    looks: list[float] = []
+
+    def look(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            ends[0]()
+
+    monkeypatch.setattr(uploads_module, "READY_SECONDS", patience)
+    monkeypatch.setattr(uploads_module, "sleep", look)
+    here.proxy.fail("HeadObject", network.before(lambda: ends.append(reading(file))))
+    stored = here.uploads.put(file, SMALL, digests(SMALL)["sha-256"])
+    if patience:
+        assert ready(stored, SMALL)
+        assert len(looks) == 2
+    else:
+        assert (stored.status, looks) == (Status.HASHING, [])
+        ends[0]()
 
 
 # ---------------------------------------------------------------- giving up and deleting

@@ -11,17 +11,17 @@ import type {
   CreatedShare,
   CreateFile,
   CreateShare,
-  Drop,
   DropList,
   DropRules,
   FileInfo,
   FileLinks,
   FileList,
+  LinkedDrop,
+  LinkedShare,
   OpenedShare,
   OpenShare,
   PartList,
   PartToSign,
-  Share,
   ShareList,
 } from "./contract";
 import { patiently, Unreachable } from "./patience";
@@ -109,20 +109,33 @@ export class Api {
     return this.ask(`files/${id}/complete`, { method: "POST", body: completion, attempts: UPLOAD_ATTEMPTS, signal });
   }
 
-  /** How a request of the file's whole body is made (`PUT /files/{filename}`): nothing but the body is missing. */
-  smallFile(name: string, folder: string | null, headers: Record<string, string>): [string, RequestInit] {
+  /**
+   * Stores all of a small file in one request. `send` carries the body, wherever it is. A key that was answered for before,
+   * within a day, means the same file.
+   */
+  async putFile(
+    { name, folder, headers }: { name: string; folder: string | null; headers: Record<string, string> },
+    send: (url: string, headers: Record<string, string>) => Promise<{ status: number; body: string }>,
+    signal: AbortSignal,
+  ): Promise<FileInfo> {
     const query = folder === null ? "" : `?${new URLSearchParams({ folder })}`;
-    return [
-      `files/${encodeURIComponent(name)}${query}`,
-      { method: "PUT", headers: { Authorization: `Bearer ${this.bearer}`, ...headers }, cache: "no-store" },
-    ];
+    const url = new URL(`files/${encodeURIComponent(name)}${query}`, document.baseURI).href; // a worker has another base
+    return this.authorized((bearer) => {
+      const once = async () => {
+        const { status, body } = await send(url, { Authorization: `Bearer ${bearer}`, ...headers });
+        if (status >= 300) throw await problem(new Response(body, { status }));
+        return JSON.parse(body) as FileInfo;
+      };
+      return patiently(once, passes, UPLOAD_ATTEMPTS, signal);
+    }, signal);
   }
 
   drops(cursor: string | null = null): Promise<DropList> {
     return this.ask(`drops?${page(cursor)}`);
   }
 
-  drop(id: string): Promise<Drop> {
+  /** With its link. */
+  drop(id: string): Promise<LinkedDrop> {
     return this.ask(`drops/${id}`);
   }
 
@@ -143,7 +156,13 @@ export class Api {
     return this.ask(`shares?${page(cursor)}`);
   }
 
-  share(id: string): Promise<Share> {
+  /** Those that hold the file; a page may be empty and still have a next one. */
+  sharesOf(file: string, cursor: string | null = null): Promise<ShareList> {
+    return this.ask(`shares?${page(cursor)}&file=${file}`);
+  }
+
+  /** With its link. */
+  share(id: string): Promise<LinkedShare> {
     return this.ask(`shares/${id}`);
   }
 
@@ -183,23 +202,26 @@ export class Api {
     await patiently(() => answer(link, request), passes, ATTEMPTS);
   }
 
-  private async ask<T>(path: string, { method = "GET", body, attempts = ATTEMPTS, signal }: Call = {}): Promise<T> {
-    let used = this.bearer;
-    const once = async () => {
-      used = this.bearer;
+  private ask<T>(path: string, { method = "GET", body, attempts = ATTEMPTS, signal }: Call = {}): Promise<T> {
+    return this.authorized(async (bearer) => {
       const request: RequestInit = {
         method,
-        headers: { Authorization: `Bearer ${used}`, ...(body ? { "Content-Type": "application/json" } : {}) },
+        headers: { Authorization: `Bearer ${bearer}`, ...(body ? { "Content-Type": "application/json" } : {}) },
         ...(body ? { body: JSON.stringify(body) } : {}),
         ...(signal ? { signal } : {}),
         cache: "no-store",
       };
-      const response = await answer(path, request);
+      const response = await patiently(() => answer(path, request), passes, attempts, signal);
       return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
-    };
+    }, signal);
+  }
+
+  /** Asks once more with another bearer, where somebody signs in again because this one is not valid any more. */
+  private async authorized<T>(ask: (bearer: string) => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (;;) {
+      const used = this.bearer;
       try {
-        return await patiently(once, passes, attempts, signal);
+        return await ask(used);
       } catch (error) {
         if (!(error instanceof Problem && error.code === "unauthorized" && this.onUnauthorized)) throw error;
         await this.renewed(used, signal);

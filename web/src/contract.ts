@@ -256,7 +256,7 @@ export interface paths {
         };
         /**
          * Get drop
-         * @description The drop, without its capability, which was told once; to whoever holds that, what a guest may know.
+         * @description The drop with its links; to whoever holds its capability, what a guest may know.
          */
         get: operations["getDrop"];
         put?: never;
@@ -280,7 +280,7 @@ export interface paths {
         };
         /**
          * List shares
-         * @description The owner's shares, newest first, without their capabilities, which were told once.
+         * @description The owner's shares, newest first; with `file`, those that hold it. `GET /shares/{id}` has the link of one.
          */
         get: operations["listShares"];
         put?: never;
@@ -304,7 +304,7 @@ export interface paths {
         };
         /**
          * Get share
-         * @description The share and how often it was downloaded, without its capability, which was told once.
+         * @description The share with its link, and how often it was downloaded.
          */
         get: operations["getShare"];
         put?: never;
@@ -726,6 +726,8 @@ export interface components {
             title?: string | null;
             /** Message */
             message?: string | null;
+            /** Owner Name */
+            owner_name?: string | null;
             /** Expires In */
             expires_in: number;
         };
@@ -777,6 +779,8 @@ export interface components {
             title?: string | null;
             /** Message */
             message?: string | null;
+            /** Owner Name */
+            owner_name?: string | null;
             /** Expires In */
             expires_in: number;
             /** Max Downloads */
@@ -795,6 +799,11 @@ export interface components {
             title: string | null;
             /** Message */
             message: string | null;
+            /**
+             * Owner Name
+             * @description Whose it is, as the owner has typed it.
+             */
+            owner_name: string | null;
             /** Max Files */
             max_files: number;
             /** Max File Bytes */
@@ -953,6 +962,11 @@ export interface components {
             /** Message */
             message: string | null;
             /**
+             * Owner Name
+             * @description Whose it is, as the owner has typed it.
+             */
+            owner_name: string | null;
+            /**
              * Count
              * @description Files, when it was made.
              */
@@ -981,19 +995,9 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
-            links: components["schemas"]["CreatedShareLinks"];
+            links: components["schemas"]["SharePageLinks"];
             /** Capability */
             capability: string;
-        };
-        /** CreatedShareLinks */
-        CreatedShareLinks: {
-            /** Self */
-            self: string;
-            /**
-             * Page
-             * @description What to give to people: a page for downloading, and nothing else.
-             */
-            page: string;
         };
         /**
          * Drop
@@ -1009,6 +1013,11 @@ export interface components {
             title: string | null;
             /** Message */
             message: string | null;
+            /**
+             * Owner Name
+             * @description Whose it is, as the owner has typed it.
+             */
+            owner_name: string | null;
             /** Max Files */
             max_files: number;
             /** Max File Bytes */
@@ -1071,6 +1080,11 @@ export interface components {
             title: string | null;
             /** Message */
             message: string | null;
+            /**
+             * Owner Name
+             * @description Whose it is, as the owner has typed it.
+             */
+            owner_name: string | null;
             /** Max File Bytes */
             max_file_bytes: number | null;
             /** Content Types */
@@ -1241,6 +1255,92 @@ export interface components {
              */
             status: string;
         };
+        /** LinkedDrop */
+        LinkedDrop: {
+            /**
+             * Id
+             * @example 01m7z2a3z8163h38qzq6y7y8bz
+             */
+            id: string;
+            /** Title */
+            title: string | null;
+            /** Message */
+            message: string | null;
+            /**
+             * Owner Name
+             * @description Whose it is, as the owner has typed it.
+             */
+            owner_name: string | null;
+            /** Max Files */
+            max_files: number;
+            /** Max File Bytes */
+            max_file_bytes: number | null;
+            /** Content Types */
+            content_types: string[] | null;
+            /**
+             * Files
+             * @description That were ever begun, whatever became of them.
+             */
+            files: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            links: components["schemas"]["DropLinks"];
+        };
+        /** LinkedShare */
+        LinkedShare: {
+            /**
+             * Id
+             * @example 01m7z2a3z8163h38qzq6y7y8bz
+             */
+            id: string;
+            /** Title */
+            title: string | null;
+            /** Message */
+            message: string | null;
+            /**
+             * Owner Name
+             * @description Whose it is, as the owner has typed it.
+             */
+            owner_name: string | null;
+            /**
+             * Count
+             * @description Files, when it was made.
+             */
+            count: number;
+            /**
+             * Size
+             * @description Of all of them, when it was made.
+             */
+            size: number;
+            /**
+             * Downloads
+             * @description That were made: of a file, or of the archive.
+             */
+            downloads: number;
+            /** Max Downloads */
+            max_downloads: number | null;
+            /** Has Password */
+            has_password: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            links: components["schemas"]["SharePageLinks"];
+        };
         /**
          * ListLinks
          * @description Absolute URLs with capabilities of six hours; the exports have the files that the list was asked for.
@@ -1297,6 +1397,11 @@ export interface components {
             title: string | null;
             /** Message */
             message: string | null;
+            /**
+             * Owner Name
+             * @description Whose it is, as the owner has typed it.
+             */
+            owner_name: string | null;
             /** Files */
             files: components["schemas"]["SharedFile"][];
             /** Next */
@@ -1382,6 +1487,11 @@ export interface components {
             /** Message */
             message: string | null;
             /**
+             * Owner Name
+             * @description Whose it is, as the owner has typed it.
+             */
+            owner_name: string | null;
+            /**
              * Count
              * @description Files, when it was made.
              */
@@ -1426,6 +1536,16 @@ export interface components {
             items: components["schemas"]["Share"][];
             /** Next */
             next: string | null;
+        };
+        /** SharePageLinks */
+        SharePageLinks: {
+            /** Self */
+            self: string;
+            /**
+             * Page
+             * @description What to give to people: a page for downloading, and nothing else.
+             */
+            page: string;
         };
         /**
          * SharedFile
@@ -1520,7 +1640,6 @@ export type CreateShare = components['schemas']['CreateShare'];
 export type CreatedDrop = components['schemas']['CreatedDrop'];
 export type CreatedFile = components['schemas']['CreatedFile'];
 export type CreatedShare = components['schemas']['CreatedShare'];
-export type CreatedShareLinks = components['schemas']['CreatedShareLinks'];
 export type Drop = components['schemas']['Drop'];
 export type DropLink = components['schemas']['DropLink'];
 export type DropLinks = components['schemas']['DropLinks'];
@@ -1530,6 +1649,8 @@ export type FileInfo = components['schemas']['FileInfo'];
 export type FileLinks = components['schemas']['FileLinks'];
 export type FileList = components['schemas']['FileList'];
 export type Health = components['schemas']['Health'];
+export type LinkedDrop = components['schemas']['LinkedDrop'];
+export type LinkedShare = components['schemas']['LinkedShare'];
 export type ListLinks = components['schemas']['ListLinks'];
 export type Mismatch = components['schemas']['Mismatch'];
 export type Mode = components['schemas']['Mode'];
@@ -1543,6 +1664,7 @@ export type ReceivedPart = components['schemas']['ReceivedPart'];
 export type Share = components['schemas']['Share'];
 export type ShareLinks = components['schemas']['ShareLinks'];
 export type ShareList = components['schemas']['ShareList'];
+export type SharePageLinks = components['schemas']['SharePageLinks'];
 export type SharedFile = components['schemas']['SharedFile'];
 export type SharedFileLinks = components['schemas']['SharedFileLinks'];
 export type SignParts = components['schemas']['SignParts'];
@@ -2954,13 +3076,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A letter box through which people without an account upload to an owner. What a guest of a drop may know. */
+            /** @description What a guest of a drop may know. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Drop"] | components["schemas"]["DropRules"];
+                    "application/json": components["schemas"]["LinkedDrop"] | components["schemas"]["DropRules"];
                 };
             };
             /** @description `unauthorized` */
@@ -3062,6 +3184,7 @@ export interface operations {
             query?: {
                 limit?: number;
                 cursor?: string | null;
+                file?: string | null;
             };
             header?: never;
             path?: never;
@@ -3234,13 +3357,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A link through which people without an account take files out. Which files is fixed when it is made. */
+            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Share"];
+                    "application/json": components["schemas"]["LinkedShare"];
                 };
             };
             /** @description `unauthorized` */

@@ -27,4 +27,12 @@ async function start(): Promise<void> {
 addEventListener("hashchange", () => {
   if (capability("share") !== null || capability("drop") !== null) location.reload();
 });
+// A file that is dropped where nothing takes it would be opened by the browser in the page's place.
+for (const name of ["dragover", "drop"] as const) {
+  addEventListener(name, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
+}
 void start();

@@ -16,26 +16,31 @@ export function capability(name: "drop" | "share"): string | null {
   return new URLSearchParams(location.hash.slice(1)).get(name);
 }
 
-/** A claim of a capability (a JWT, RFC 7519), or null where it has none. The server checks it, this page does not. */
-export function claim(capability: string, name: "record" | "sub"): string | null {
-  try {
-    const claims = atob((capability.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));
-    const value = (JSON.parse(claims) as Record<string, unknown>)[name];
-    return typeof value === "string" ? value : null;
-  } catch {
-    return null;
-  }
+/** The id of the share or the drop that a capability (a JWT, RFC 7519) is for, or null where it is none. The server checks it. */
+export function recordOf(capability: string, claim: "record" | "drop" = "record"): string | null {
+  const record = claimsOf(capability)[claim];
+  return typeof record === "string" && /^[0-9a-z]{26}$/.test(record) ? record : null;
 }
 
-/** The id of the record that a capability is for, or null where it is none. */
-export function recordOf(capability: string): string | null {
-  const record = claim(capability, "record");
-  return record !== null && /^[0-9a-z]{26}$/.test(record) ? record : null;
+/** When a capability ends, as RFC 3339 has it; null where it does not say. */
+export function endOf(capability: string): string | null {
+  const { exp } = claimsOf(capability);
+  return typeof exp === "number" ? new Date(exp * 1000).toISOString() : null;
+}
+
+function claimsOf(capability: string): Record<string, unknown> {
+  try {
+    const claims = atob((capability.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(claims) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
 }
 
 /** In whose name a link works: two links of one owner say the same. */
 export function ownerOf(link: string): string | null {
-  return claim(new URL(link).searchParams.get("capability") ?? "", "sub");
+  const { sub } = claimsOf(new URL(link).searchParams.get("capability") ?? "");
+  return typeof sub === "string" ? sub : null;
 }
 
 export function token(): string | null {

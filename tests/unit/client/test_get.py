@@ -92,6 +92,7 @@ def test_a_run_that_ends_early_is_gone_on_with(deployment: Deployment, tmp_path:
         deadline = time.monotonic() + 60
         while not (partial.exists() and partial.stat().st_size > MIB):
             assert time.monotonic() < deadline
+            time.sleep(0.01)
         get.send_signal(number)
         get.communicate(timeout=30)
     assert get.returncode == (-9 if number == signal.SIGKILL else 130)

@@ -334,6 +334,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(value[key])
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("template", [SLUICE, TINY], ids=["sluice", "tiny"])
 def test_broken_templates_are_told(template: Path, tmp_path: Path) -> None:
     """A key that is gone, or a value of another type, is a `TemplateError` or does no harm, wherever it is."""

@@ -1,5 +1,6 @@
 /** An owner's page: files, drops and shares, and what this tab sends. */
 
+import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Api } from "../api";
 import type { FileList as Listed } from "../contract";
@@ -12,12 +13,14 @@ import { go, route, type View } from "../route";
 import { lend } from "../session";
 import { Uploads } from "../uploads";
 import { ConnectionState } from "./connection";
-import { confirmed, Questions } from "./dialog";
+import { Questions } from "./dialog";
 import { Drops } from "./drops";
 import { Languages } from "./languages";
+import { mayLeave } from "./leaving";
 import { FileList } from "./list";
 import { Mark } from "./mark";
 import { Sending } from "./sending";
+import { ShareForm, type Subject } from "./share_form";
 import { Shares } from "./shares";
 import { Status } from "./status";
 import "../style/owner.css";
@@ -36,6 +39,7 @@ interface Props {
 
 export function Owner({ api, first, onLeave, onExpired }: Props) {
   const main = useRef<HTMLElement>(null);
+  const shared = useSignal<Subject | null>(null); // what a share is being made of
   const { files, uploads, downloads, loading, feed } = useMemo(() => known(api), [api]);
   useEffect(() => {
     void loading.run(first);
@@ -62,14 +66,6 @@ export function Owner({ api, first, onLeave, onExpired }: Props) {
   useEffect(() => {
     document.title = `${title} · Sluice`;
   }, [title]);
-  const leave = async () => {
-    const count = uploads.unfinished.peek().length;
-    if (
-      count === 0 ||
-      (await confirmed(t("leave.title"), t("leave.detail", { count }), t("app.sign_out"), t("leave.stay")))
-    )
-      onLeave();
-  };
   return (
     <>
       <a
@@ -100,20 +96,28 @@ export function Owner({ api, first, onLeave, onExpired }: Props) {
         <ConnectionState state={feed.state} />
         <div class="frame">
           <Languages />
-          <button type="button" class="quiet" onClick={() => void leave()}>
+          <button
+            type="button"
+            class="quiet"
+            onClick={() => void mayLeave(uploads).then((agreed) => agreed && onLeave())}
+          >
             {t("app.sign_out")}
           </button>
         </div>
       </header>
       <main id="content" ref={main} tabIndex={-1}>
-        {view === "files" && <h1>{title}</h1>}
-        <Sending uploads={uploads} />
+        <Sending uploads={uploads} files={files} />
         {view === "files" && (
-          <FileList api={api} files={files} uploads={uploads} downloads={downloads} loaded={loading.loaded} />
+          <FileList
+            {...{ api, files, uploads, downloads }}
+            loaded={loading.loaded}
+            onShare={(ids) => (shared.value = { files: ids })}
+          />
         )}
         {view === "drops" && <Drops api={api} />}
         {view === "shares" && <Shares api={api} />}
       </main>
+      {shared.value && <ShareForm api={api} subject={shared.value} onClose={() => (shared.value = null)} />}
       <Status />
       <Questions />
     </>
