@@ -51,6 +51,13 @@ class Tab:
     def click(self, css: str) -> None:
         self._command("ElementClick", {"id": self._find(css)})
 
+    def press(self, words: str) -> None:
+        """The button that begins with these words."""
+        script = "return [...document.querySelectorAll('button')].some(one => one.textContent.startsWith(arguments[0]))"
+        self.wait(script, words)
+        found = self._command("FindElement", {"using": "xpath", "value": f"//button[starts-with(., '{words}')]"})
+        self._command("ElementClick", {"id": found[ELEMENT]})
+
     def type(self, css: str, text: str) -> None:
         """Of a field for files: their paths, one a line."""
         self._command("ElementSendKeys", {"id": self._find(css), "text": text})

@@ -46,3 +46,21 @@ def test_an_owner_sends_a_file_and_others_appear(tab: Tab, stack: Stack, sample:
     elsewhere = "sent elsewhere.txt"
     httpx.put(f"{stack.api}/files/{elsewhere}", content=b"1", headers=bearer(stack), **PATIENT).raise_for_status()
     tab.wait(f"{ROW} return row?.dataset.state === 'ready'", elsewhere)
+
+
+def test_a_guest_sends_and_a_recipient_sees(tab: Tab, stack: Stack, sample: Callable[[str, int], Path]) -> None:
+    """By a drop's link a file comes in and is verified; by a share's link it is there, with a button to take it."""
+    original = sample("by a link.bin", 1000)
+    with httpx.Client(base_url=stack.api, headers=bearer(stack), **PATIENT) as api:
+        drop = api.post("/drops", json={"max_files": 1, "expires_in": 3600}).raise_for_status().json()
+        tab.go(drop["links"]["page"])
+        tab.type("input[type=file]", str(original))
+        tab.press("Send")
+        tab.wait("return document.body.innerText.includes('Thank')")
+        file = stored(stack, original.name)
+        assert file["verified"]
+        share = api.post("/shares", json={"files": [file["id"]], "expires_in": 3600}).raise_for_status().json()
+    tab.go("about:blank")
+    tab.go(share["links"]["page"])
+    tab.wait("return document.body.innerText.includes(arguments[0])", original.name)
+    tab.wait("return [...document.querySelectorAll('button')].some(one => one.textContent.includes('Download'))")

@@ -13,7 +13,8 @@ const de: Messages = {
   "door.help": "Frag deine Administration nach einem Zugangsschlüssel. Er bleibt in diesem Tab, bis du ihn schließt.",
   "door.enter": "Anmelden",
   "problem.unauthorized": "Dieser Zugangsschlüssel gilt nicht oder nicht mehr. Melde dich mit einem anderen an.",
-  "problem.server": "Der Server ist gescheitert ({status}). Versuche es noch einmal; der Fehler wurde protokolliert.",
+  "problem.server":
+    "Auf dem Server ist ein Fehler aufgetreten ({status}). Versuche es noch einmal; der Fehler ist protokolliert.",
   "problem.unreachable":
     "Der Server ist nicht erreichbar. Prüfe deine Verbindung und versuche es noch einmal; was angekommen ist, bleibt.",
   "problem.offline": "Du bist offline. Versuche es wieder, wenn du zurück bist; was angekommen ist, bleibt.",
@@ -542,7 +543,7 @@ const de: Messages = {
   "recipient.selected": "{name} markiert: kopiere mit der Tastatur",
   "app.skip": "Zum Inhalt springen",
   "app.views": "Bereiche der Seite",
-  "door.welcome": "Schick Dateien jeder Größe, und sieh zu, wie jede beim Eintreffen geprüft wird.",
+  "door.welcome": "Sende Dateien jeder Größe. Jede wird beim Ankommen geprüft.",
   "door.opening": "Deine Dateien werden geöffnet …",
   "door.retry": "Noch einmal versuchen",
   "door.again": "Neu anmelden",
@@ -550,11 +551,11 @@ const de: Messages = {
     "Dein Zugangsschlüssel gilt nicht mehr. Die Seite bleibt, wie sie ist, und Uploads gehen weiter, sobald du dich angemeldet hast.",
   "live.on": "Live",
   "live.on_help": "Was andere senden, herunterladen oder löschen, erscheint hier von selbst.",
-  "live.connecting": "Verbinden …",
+  "live.connecting": "Verbinde …",
   "live.connecting_help": "Neues erscheint hier, sobald die Verbindung steht.",
   "live.gone": "Keine Verbindung",
   "live.gone_help":
-    "Die Verbindung ist unterbrochen, die Liste ist vielleicht nicht aktuell. Die Seite versucht weiter, sie wiederherzustellen.",
+    "Die Verbindung ist unterbrochen. Die Liste ist vielleicht nicht auf dem neuesten Stand, bis die Seite wieder verbunden ist.",
   "live.back": "Die Verbindung ist wieder da.",
   "download.going": "Wird heruntergeladen, {percent}",
   "download.complete": "Gerade heruntergeladen",
