@@ -869,7 +869,7 @@ def test_screen_stays_on_while_files_are_sent(
     page.wait_for_function("window.locks.at(-1).released")
 
 
-@pytest.mark.parametrize("count", [int(number) for number in os.environ.get("SLUICE_MANY_FILES", "100").split(",")])
+@pytest.mark.parametrize("count", [int(number) for number in os.environ.get("MANY_FILES", "100").split(",")])
 def test_many_small_files_hold_nothing_up(
     count: int, page: Page, stack: Stack, context: BrowserContext, tmp_path: Path
 ) -> None:
