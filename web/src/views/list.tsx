@@ -17,12 +17,13 @@ export function FileList({ api, files, uploads }: Props) {
   useEffect(() => {
     void api.list(100).then(({ items }) => files.put(...items));
   }, [api, files]);
+  const changes = files.changes.value;
   const open = uploads.all.value.filter(({ stage }) => stage.value !== "sent" && stage.value !== "cancelled");
   const sending = new Set(open.map(({ id }) => id.value));
   return (
     <>
       <h1>Files</h1>
-      <ul data-changes={files.changes}>
+      <ul data-changes={changes}>
         {open.map((upload) => (
           <Sent key={upload.key} upload={upload} uploads={uploads} />
         ))}
