@@ -605,7 +605,7 @@ def test_file_that_changed_is_no_fault_of_the_network(size: int, signed_in: Page
     with held(signed_in, stack, 1):
         signed_in.context.set_offline(True)
         choose(signed_in, *before, original)
-        expect(signed_in.locator("[data-row]")).to_have_count(7)
+        expect(row(signed_in, original.name)).to_be_visible()
         original.write_bytes(b"another draft" + os.urandom(size))
         os.utime(original, (1_700_000_000, 1_700_000_000))
         signed_in.context.set_offline(False)
@@ -869,7 +869,7 @@ def test_screen_stays_on_while_files_are_sent(
     page.wait_for_function("window.locks.at(-1).released")
 
 
-@pytest.mark.parametrize("count", [int(number) for number in os.environ.get("SLUICE_MANY_FILES", "100").split(",")])
+@pytest.mark.parametrize("count", [int(number) for number in os.environ.get("MANY_FILES", "100").split(",")])
 def test_many_small_files_hold_nothing_up(
     count: int, page: Page, stack: Stack, context: BrowserContext, tmp_path: Path
 ) -> None:

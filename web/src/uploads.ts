@@ -418,17 +418,18 @@ export class Uploads {
       });
     } catch (error) {
       if (stops.cancel.aborted || stops.pause.aborted) return;
-      await this.settle(upload, error);
+      await this.settle(upload, error, stops);
     }
   }
 
   /** What failed may have been given up elsewhere, or be gone, or have arrived all the same: the server knows. */
-  private async settle(upload: Upload, error: unknown): Promise<void> {
+  private async settle(upload: Upload, error: unknown, { pause, cancel }: Stops): Promise<void> {
     const id = upload.id.peek();
     let cause = error;
     if (id !== null && isDoubtful(error)) {
       try {
         const file = await this.stored(id);
+        if (cancel.aborted) return;
         if (file === null) cause = new Gone();
         else if (isWithdrawn(file)) cause = new Withdrawn();
         else if (file.status === "aborted" && file.reason === "drop_ended")
@@ -443,7 +444,10 @@ export class Uploads {
         // Nobody can say, so what happened first is what is told.
       }
     }
+    if (cancel.aborted) return;
     if (cause instanceof Withdrawn) this.withdraw(upload);
+    else if (pause.aborted)
+      return; // who resumes it meets the same again, if it is still there
     else if (cause instanceof Gone && upload.lives === 0) {
       this.forget(upload);
       this.become(upload, "waiting");

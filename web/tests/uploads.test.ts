@@ -301,6 +301,30 @@ test("who cancels while a small file is on its way has nothing stored", async ()
   expect(server.removed).toEqual([upload.id.peek()]);
 });
 
+test.each(["cancelled", "paused"] as const)(
+  "what is %s while the server is asked why it failed stays so",
+  async (stage) => {
+    const server = new Server();
+    const courier = new FakeCourier(() => Promise.reject(new Refused(403, "AccessDenied")));
+    const { uploads } = sending(server, courier);
+    const api = server.api();
+    let answer: (() => void) | undefined;
+    api.file = (id) => new Promise((resolve) => (answer = () => resolve(server.put(id, {}))));
+    const asking = new Uploads(api, vi.fn(), vi.fn(), courier);
+    asking.add([chosen("a", 2 * MIB)]);
+    await vi.waitUntil(() => answer !== undefined);
+    const upload = only(asking);
+    let ended = Promise.resolve();
+    if (stage === "paused") asking.pause(upload);
+    else ended = asking.cancel(upload);
+    answer?.();
+    await ended;
+    await upload.attempt;
+    expect(stages(asking)).toEqual([stage]);
+    expect(uploads.all.peek()).toEqual([]);
+  },
+);
+
 test("a batch counts what was chosen since nothing was left, what arrived before counts for nothing", async () => {
   const server = new Server();
   const { uploads, told } = sending(server);
