@@ -39,11 +39,11 @@ def shared(api: httpx.Client, *files: dict[str, Any], **more: Any) -> dict[str, 
 
 def open_page(page: Page, share: dict[str, Any]) -> None:
     page.goto(share["links"]["page"])
-    expect(page.locator(".files > li").first).to_be_visible()
+    expect(page.locator(".given > li").first).to_be_visible()
 
 
 def row(page: Page, name: str) -> Locator:
-    return page.locator(".files > li", has=page.get_by_text(name, exact=True))
+    return page.locator(".given > li", has=page.get_by_text(name, exact=True))
 
 
 def download(page: Page, name: str) -> bytes:

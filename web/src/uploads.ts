@@ -128,7 +128,7 @@ export class Uploads {
     private readonly onGone: (id: string) => void,
     private readonly courier: Pick<Courier, "hold"> = new Courier(),
   ) {
-    this.byLink = recordOf(api.bearer, "drop") !== null;
+    this.byLink = recordOf(api.bearer) !== null;
   }
 
   /** In the order of choosing. */

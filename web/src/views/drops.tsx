@@ -49,7 +49,7 @@ export function Drops({ api }: { api: Api }) {
           {t("drops.new")}
         </button>
       </header>
-      {items?.length === 0 && <p class="empty muted">{t("drops.none")}</p>}
+      {items?.length === 0 && <p class="none-yet muted">{t("drops.none")}</p>}
       <ul>
         {items?.map((drop) => {
           const name = drop.title ?? t("link.untitled");
@@ -57,11 +57,11 @@ export function Drops({ api }: { api: Api }) {
             <li key={drop.id} class="card" data-id={drop.id}>
               <h2>{name}</h2>
               {drop.message !== null && <p class="lines clamp">{drop.message}</p>}
-              <p class="facts muted">
+              <p class="about muted">
                 <span>{accepted(drop)}</span>
                 <span>{t("link.until", { moment: moment(drop.expires_at) })}</span>
               </p>
-              <p class="facts">
+              <p class="about">
                 <span>{taken(drop)}</span>
               </p>
               <div class="actions">

@@ -223,7 +223,7 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
         </p>
         {staged.value.length > 0 && (
           <>
-            <ul class="files" aria-label={t("guest.chosen")}>
+            <ul class="given" aria-label={t("guest.chosen")}>
               {staged.value.map((one, index) => (
                 <StagedRow
                   key={`${one.chosen.path}/${one.chosen.file.name}/${index}`}
@@ -274,7 +274,7 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
           ) : (
             <h2 id="sent">{t("guest.sending", { count: moving.length })}</h2>
           )}
-          <ul class="files" data-changes={files.changes.value}>
+          <ul class="given" data-changes={files.changes.value}>
             {sent.map(({ upload, file }) => (
               <SentRow
                 key={upload.key}
@@ -350,7 +350,7 @@ function StagedRow({ staged, reason, onRemove }: { staged: Staged; reason: strin
     <li data-staged={reason === null ? "good" : "bad"}>
       <div class="what">
         <h3 title={place(staged.chosen)}>{file.name}</h3>
-        <p class="facts muted">
+        <p class="about muted">
           <span>{bytes(file.size)}</span>
           {staged.resumes && <span>{t("guest.goes_on")}</span>}
         </p>
@@ -388,7 +388,7 @@ function SentRow({ upload, file, uploads, unwatched }: Row) {
     <li data-row data-state={state} data-verified={String(file?.verified ?? false)}>
       <div class="what">
         <h3 title={place(upload.chosen)}>{name}</h3>
-        <p class="facts muted">
+        <p class="about muted">
           <span>{bytes(upload.size)}</span>
         </p>
       </div>

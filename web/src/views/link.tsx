@@ -28,7 +28,7 @@ export function LinkDialog({ title, url, password = null, onClose }: Props) {
   };
   return (
     <Dialog title={title} onClose={onClose}>
-      <div class="link">
+      <div class="handed">
         <Qr text={url} />
         <div class="field">
           <label for={id}>{t("link.label")}</label>

@@ -149,7 +149,7 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
       {files.length === 0 ? (
         <p>{t("recipient.empty")}</p>
       ) : (
-        <p class="facts muted">
+        <p class="about muted">
           <span>{t(whole ? "link.files" : "recipient.first", { count: files.length })}</span>
           {whole && <span title={t("link.bytes", { count: share.size.value })}>{bytes(share.size.value)}</span>}
           {ends !== null && <span>{t("recipient.until", { day: day(ends) })}</span>}
@@ -175,7 +175,7 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
       <p role="alert" class="problem">
         {problem}
       </p>
-      <ul class="files">
+      <ul class="given">
         {files.map((file) => (
           <Row
             key={file.id}
@@ -210,7 +210,7 @@ function Row({ file, only, onDownload }: { file: SharedFile; only: boolean; onDo
         <h2 id={name} tabIndex={-1}>
           {file.filename}
         </h2>
-        <p class="facts muted">
+        <p class="about muted">
           <span title={t("link.bytes", { count: number(file.size) })}>{bytes(file.size)}</span>
           {file.folder !== null && <span>{file.folder}/</span>}
         </p>

@@ -50,13 +50,13 @@ export function Shares({ api }: { api: Api }) {
             <li key={share.id} class="card" data-id={share.id}>
               <h2>{name}</h2>
               {share.message !== null && <p class="lines clamp">{share.message}</p>}
-              <p class="facts muted">
+              <p class="about muted">
                 <span>{t("link.files", { count: share.count })}</span>
                 <span>{bytes(share.size)}</span>
                 <span>{t(share.has_password ? "shares.with_password" : "shares.without_password")}</span>
                 <span>{t("link.until", { moment: moment(share.expires_at) })}</span>
               </p>
-              <p class="facts">
+              <p class="about">
                 <span>{downloads(share)}</span>
               </p>
               <div class="actions">

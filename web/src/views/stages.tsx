@@ -6,6 +6,7 @@ import { begunByAPage } from "../fingerprint";
 import { fraction, percent } from "../format";
 import { t } from "../i18n";
 import type { Upload } from "../uploads";
+import "../style/stages.css";
 import { Icon } from "./icon";
 import { Tick } from "./tick";
 
@@ -49,7 +50,7 @@ export function Stages({ upload, file, focusable = true }: Props) {
         {words}
       </span>
       <span
-        class={`bar ${state}`}
+        class={`bar is-${state}`}
         role="progressbar"
         aria-label={arrived ? t("stage.verifying_bar") : t("stage.sending_bar")}
         aria-valuenow={size === null ? undefined : Math.round(100 * fraction(arrived ? hashed : received, size))}
