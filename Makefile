@@ -157,8 +157,8 @@ test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and
 	.venv-browser/bin/python -m pytest tests/contract -v -rs $(ARGS)
 
 .PHONY: test-browser
-test-browser: $(BROWSER_ENV) ## Use the page, and real Uppy, in Chromium, Firefox and WebKit (says what is missing)
-	.venv-browser/bin/python -m pytest tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
+test-browser: $(BROWSER_ENV) $(PAGE_IF_NPM) ## Use the page, and real Uppy, in Chromium, Firefox and WebKit (says what is missing)
+	.venv-browser/bin/python -m pytest $(PARALLEL) tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
 
 .PHONY: test-clients
 test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, ffprobe and pandas (says what is missing)
