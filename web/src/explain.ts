@@ -7,21 +7,17 @@ import { language, t } from "./i18n";
 import type { MessageName } from "./locales/en";
 import { Unreachable } from "./patience";
 
-/** A sentence, and what it is to somebody who was given a link, where that is another one. */
-type Said = MessageName | [owner: MessageName, guest: MessageName];
+/** Who reads it: the owner, a guest of a drop, or the recipient of a share. */
+export type Reader = "owner" | "guest" | "recipient";
 
 /** Problems (docs/api.md) that need no more than their code. What is not here a visitor of the page does not cause. */
-const CODES: Record<string, Said> = {
-  unauthorized: ["problem.unauthorized", "problem.link_broken"],
-  invalid_capability: ["problem.page_stale", "problem.link_broken"],
-  expired_capability: ["problem.page_stale", "problem.link_expired"],
-  owner_only: ["problem.unauthorized", "problem.owner_only"],
-  wrong_password: "problem.wrong_password",
-  too_many_tries: "problem.too_many_tries",
-  share_used_up: "problem.share_used_up",
-  share_not_found: ["problem.share_gone", "problem.link_ended"],
-  drop_not_found: ["problem.drop_gone", "problem.link_ended"],
-  drop_full: "problem.drop_full",
+const CODES: Record<string, MessageName> = {
+  unauthorized: "problem.unauthorized",
+  invalid_capability: "problem.page_stale",
+  expired_capability: "problem.page_stale",
+  owner_only: "problem.unauthorized",
+  share_not_found: "shares.gone",
+  drop_not_found: "drops.gone",
   archive_not_found: "problem.archive_gone",
   archive_not_ready: "problem.archive_not_ready",
   archive_empty: "problem.nothing_ready",
@@ -50,21 +46,50 @@ const CODES: Record<string, Said> = {
   not_ready: "problem.not_ready",
   wrong_state: "problem.wrong_state",
   conflict: "problem.conflict",
-  object_missing: ["problem.object_missing", "problem.object_missing_guest"],
-  object_changed: ["problem.object_missing", "problem.object_missing_guest"],
-  object_forbidden: ["problem.object_forbidden", "problem.object_missing_guest"],
+  object_missing: "problem.object_missing",
+  object_changed: "problem.object_missing",
+  object_forbidden: "problem.object_forbidden",
   invalid_filename: "problem.invalid_filename",
   invalid_folder: "problem.invalid_folder",
   busy: "problem.busy",
 };
 
+/** What else a problem means to somebody who was given a link, and who can ask whoever gave it. */
+const BY_LINK: Record<string, MessageName> = {
+  unauthorized: "link.not_whole",
+  invalid_capability: "link.not_whole",
+  owner_only: "problem.owner_only",
+};
+const GUEST: Record<string, MessageName> = {
+  ...BY_LINK,
+  expired_capability: "guest.ended",
+  drop_not_found: "guest.ended",
+  drop_full: "guest.full",
+  quota_exceeded: "guest.quota",
+  file_not_found: "guest.file_gone",
+};
+const RECIPIENT: Record<string, MessageName> = {
+  ...BY_LINK,
+  expired_capability: "recipient.ended",
+  share_not_found: "recipient.ended",
+  share_used_up: "recipient.used_up",
+  wrong_password: "recipient.wrong_password",
+  too_many_tries: "recipient.too_many_tries",
+  file_not_found: "recipient.file_gone",
+  object_missing: "recipient.file_gone",
+  object_changed: "recipient.file_gone",
+  object_forbidden: "recipient.file_gone",
+  archive_not_found: "recipient.file_gone",
+  archive_not_ready: "recipient.archive_failed",
+};
+const FOR: Record<Reader, Record<string, MessageName>> = { owner: CODES, guest: GUEST, recipient: RECIPIENT };
+
 /** What "Try again" cannot help, though it may pass for other reasons. */
 const HELPED_BY_TRYING = ["quota_exceeded", "parts_missing", "parts_differ", "incomplete_body", "digest_mismatch"];
-const HELPED_LATER = ["not_ready", "archive_not_ready", "unauthorized"];
+const HELPED_LATER = ["not_ready", "archive_not_ready"];
 
-/** `byLink`: to somebody who has a link and no token. */
-export function explain(error: unknown, byLink = false): string {
-  if (error instanceof Problem) return problem(error, byLink);
+export function explain(error: unknown, reader: Reader = "owner"): string {
+  if (error instanceof Problem) return problem(error, reader);
   if (error instanceof Unreachable) return t(navigator.onLine ? "problem.unreachable" : "problem.offline");
   if (error instanceof Altered) return t("problem.altered", { times: error.times });
   if (error instanceof Refused)
@@ -83,7 +108,7 @@ export function canRetry(error: unknown): boolean {
   return !(error instanceof Changed || error instanceof Withdrawn || error instanceof Broken);
 }
 
-function problem(error: Problem, byLink: boolean): string {
+function problem(error: Problem, reader: Reader): string {
   const { limit, used, size, quota, allowed, content_type } = error.members;
   if (error.code === "file_too_large" && typeof limit === "number") {
     const most = bytes(limit);
@@ -95,14 +120,13 @@ function problem(error: Problem, byLink: boolean): string {
     return t("problem.content_type", { allowed: kinds(allowed.map(String)), type: kinds([String(content_type)]) });
   }
   if (error.code === "quota_exceeded") {
-    if (typeof limit !== "number" || typeof used !== "number") return t("problem.quota_guest");
+    if (typeof limit !== "number" || typeof used !== "number") return t("guest.quota"); // strangers learn no numbers
     return quota === "bytes"
       ? t("problem.quota_bytes", { limit: bytes(limit), used: bytes(used) })
       : t("problem.quota_uploads", { limit, used });
   }
-  if (error.code === "drop_full" && typeof limit === "number") return t("problem.drop_full_of", { count: limit });
-  const said = CODES[error.code];
-  if (said !== undefined) return t(typeof said === "string" ? said : said[byLink ? 1 : 0]);
+  const { [error.code]: said = CODES[error.code] ?? GUEST[error.code] ?? RECIPIENT[error.code] } = FOR[reader];
+  if (said !== undefined) return t(said);
   if (error.status === 413) return t("problem.too_large");
   if (error.status === 429 || error.status === 503) return t("problem.busy"); // of a gateway, which knows no codes
   if (error.status >= 500) return t("problem.server", { status: number(error.status) });

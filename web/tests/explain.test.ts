@@ -24,14 +24,14 @@ test("the document lists the problems", () => {
 });
 
 test.each(toPeople)(
-  "%s is told in the page's own words, in each language, to owners and guests",
+  "%s is told in the page's own words, in each language, to owners, guests and recipients",
   async (code, status) => {
     const members = { limit: 1_000_000, size: 3_200_000, used: 5, allowed: ["image/*"], content_type: "text/plain" };
     const error = new Problem(status, code, "words of the server", members);
     for (const language of ["en", "de"]) {
       await speak(language);
-      for (const byLink of [false, true]) {
-        const said = explain(error, byLink);
+      for (const reader of ["owner", "guest", "recipient"] as const) {
+        const said = explain(error, reader);
         expect(said).not.toContain("words of the server");
         expect(said).not.toMatch(/[{}]|undefined/);
         expect(said).toMatch(/\.$/);
@@ -47,18 +47,18 @@ test("limits are told with both numbers", async () => {
   expect(explain(large)).toBe("Dateien dürfen höchstens 1 MB groß sein; diese hat 3,2 MB.");
   await speak("en");
   const type = { allowed: ["image/*", "application/pdf", ".heic"], content_type: "text/plain; charset=utf-8" };
-  expect(explain(new Problem(415, "content_type_refused", "", type), true)).toBe(
+  expect(explain(new Problem(415, "content_type_refused", "", type), "guest")).toBe(
     "Only these are accepted: images, PDF, and .heic. This file is: plain text.",
   );
   const full = { quota: "bytes", limit: 5e9, used: 4.9e9 };
   expect(explain(new Problem(403, "quota_exceeded", "", full))).toContain("4.9 GB of 5 GB are used");
-  expect(explain(new Problem(403, "quota_exceeded", "", {}), true)).toContain("no storage left");
+  expect(explain(new Problem(403, "quota_exceeded", "", {}), "guest")).toContain("no storage left");
 });
 
 test("who has a link is sent to whoever gave it, and an owner to sign in", () => {
   expect(explain(new Problem(401, "unauthorized", ""))).toContain("Sign in");
-  expect(explain(new Problem(401, "unauthorized", ""), true)).toContain("Open it again");
-  expect(explain(new Problem(403, "expired_capability", ""), true)).toContain("Ask the person who gave it to you");
+  expect(explain(new Problem(401, "unauthorized", ""), "guest")).toContain("Open it again");
+  expect(explain(new Problem(403, "expired_capability", ""), "guest")).toContain("Ask the person who gave it to you");
 });
 
 test("a file that changed is no fault of the network, and neither is a device that is offline one of the server", () => {

@@ -96,23 +96,7 @@ const de: Messages = {
   "sending.leave_no": "Bleiben",
   "problem.busy": "Der Server ist ausgelastet. Versuche es gleich noch einmal.",
   "problem.page_stale": "Diese Seite ist veraltet. Lade sie neu; was angekommen ist, bleibt.",
-  "problem.link_broken": "Dieser Link ist nicht vollständig. Öffne ihn genau so, wie du ihn bekommen hast.",
-  "problem.link_expired": "Dieser Link ist abgelaufen. Bitte die Person, von der du ihn hast, um einen neuen.",
-  "problem.link_ended": "Dieser Link ist beendet. Bitte die Person, von der du ihn hast, um einen neuen.",
   "problem.owner_only": "Dieser Link erlaubt das nicht.",
-  "problem.wrong_password": "Das ist nicht das Passwort dieses Links. Frag die Person, von der du ihn hast.",
-  "problem.too_many_tries": "Zu viele falsche Passwörter. Versuche es in einer Viertelstunde wieder.",
-  "problem.share_used_up":
-    "Die Dateien dieses Links wurden so oft heruntergeladen, wie er es erlaubt. Bitte die Person, von der du ihn hast, um einen neuen.",
-  "problem.share_gone": "Diese Freigabe ist beendet.",
-  "problem.drop_gone": "Diese Ablage ist beendet.",
-  "problem.drop_full":
-    "Dieser Link nimmt keine Dateien mehr an. Bitte die Person, von der du ihn hast, um einen neuen.",
-  "problem.drop_full_of": {
-    one: "Dieser Link nimmt 1 Datei an, und die ist da. Bitte die Person, von der du ihn hast, um einen neuen.",
-    other:
-      "Dieser Link nimmt {count} Dateien an, und die sind da. Bitte die Person, von der du ihn hast, um einen neuen.",
-  },
   "problem.archive_gone": "Dieses Archiv gibt es nicht mehr. Fordere es noch einmal an.",
   "problem.archive_not_ready":
     "Das Archiv ist noch nicht fertig. Versuche es gleich noch einmal, oder lade die Dateien einzeln herunter.",
@@ -128,8 +112,6 @@ const de: Messages = {
     "Der Zustand dieser Datei hat sich inzwischen geändert. Lade die Seite neu, um zu sehen, was aus ihr geworden ist.",
   "problem.conflict": "Jemand anders hat das im selben Moment geändert. Versuche es noch einmal.",
   "problem.object_missing": "S3 hat die Bytes dieser Datei nicht mehr. Lösche sie und sende sie noch einmal.",
-  "problem.object_missing_guest":
-    "Der Server kann diese Datei nicht mehr lesen. Sag es der Person, von der du den Link hast.",
   "problem.object_forbidden": "S3 lässt den Server diese Datei nicht lesen. Frag deine Administration.",
   "problem.invalid_filename":
     "Dieser Name geht nicht: Er ist zu lang oder enthält Zeichen, die nicht erlaubt sind. Benenne die Datei um und wähle sie noch einmal.",
@@ -138,8 +120,6 @@ const de: Messages = {
   "problem.file_too_large_unknown": "Dateien dürfen höchstens {limit} groß sein; diese ist größer.",
   "problem.too_large": "Das ist mehr, als der Server auf einmal annimmt.",
   "problem.content_type": "Angenommen werden nur: {allowed}. Diese Datei ist: {type}.",
-  "problem.quota_guest":
-    "Die Person, von der du den Link hast, hat keinen Speicherplatz mehr. Sag ihr Bescheid und versuche es dann noch einmal.",
   "problem.quota_bytes":
     "Dein Speicherplatz ist voll: {used} von {limit} sind belegt. Lösche Dateien und versuche es dann noch einmal.",
   "problem.quota_uploads":
@@ -449,8 +429,6 @@ const de: Messages = {
   "shares.end_detail": "Ihr Link gilt sofort nicht mehr, für niemanden. Deine Dateien bleiben.",
   "shares.ended": "{name} ist beendet",
   "shares.gone": "Diese Freigabe ist beendet.",
-  "shares.nothing": "Noch keine dieser Dateien ist fertig. Warte, bis sie geprüft sind.",
-  "shares.too_many": "Das sind mehr Dateien, als in eine Freigabe passen (100.000). Gib weniger frei.",
   "held.title": "Freigaben, in denen sie ist",
   "held.none": "In keiner Freigabe.",
   "guest.opening": "Link wird geöffnet",
@@ -467,7 +445,6 @@ const de: Messages = {
     "Dieser Link ist beendet: Es kann nichts mehr geschickt werden. Bitte um einen neuen, wo du ihn bekommen hast.",
   "guest.quota":
     "Wem du etwas schickst, hat keinen Speicherplatz mehr. Sag Bescheid und versuche es später noch einmal.",
-  "guest.type_refused": "Dieser Link nimmt keine Dateien dieser Art an.",
   "guest.file_gone": "Diesen Upload gibt es nicht mehr. Entferne ihn hier und wähle die Datei noch einmal aus.",
   "guest.unfinished": {
     one: "{names} ist nicht ganz angekommen. Wähle die Datei noch einmal aus, dann geht es dort weiter, wo es aufgehört hat.",

@@ -97,21 +97,7 @@ export const en = {
   "sending.leave_no": "Stay",
   "problem.busy": "The server is busy. Try again in a moment.",
   "problem.page_stale": "This page is out of date. Load it again; what has arrived is kept.",
-  "problem.link_broken": "This link is not complete. Open it again exactly as it was given to you.",
-  "problem.link_expired": "This link has expired. Ask the person who gave it to you for a new one.",
-  "problem.link_ended": "This link has ended. Ask the person who gave it to you for a new one.",
   "problem.owner_only": "This link does not allow that.",
-  "problem.wrong_password": "That is not the password of this link. Ask the person who gave it to you.",
-  "problem.too_many_tries": "Too many wrong passwords. Try again in a quarter of an hour.",
-  "problem.share_used_up":
-    "The files of this link were downloaded as often as it allows. Ask the person who gave it to you for a new one.",
-  "problem.share_gone": "This share has ended.",
-  "problem.drop_gone": "This drop has ended.",
-  "problem.drop_full": "This link takes no more files. Ask the person who gave it to you for a new one.",
-  "problem.drop_full_of": {
-    one: "This link takes 1 file, and it has been sent. Ask the person who gave it to you for a new one.",
-    other: "This link takes {count} files, and they have been sent. Ask the person who gave it to you for a new one.",
-  },
   "problem.archive_gone": "This archive is not there any more. Ask for it again.",
   "problem.archive_not_ready": "The archive is not ready. Try again in a moment, or download the files one by one.",
   "problem.nothing_ready": "No file here is ready yet. Wait until they are verified.",
@@ -123,7 +109,6 @@ export const en = {
   "problem.wrong_state": "This file has changed its state meanwhile. Load the page again to see what became of it.",
   "problem.conflict": "Somebody else changed this at the same moment. Try again.",
   "problem.object_missing": "S3 does not have the bytes of this file any more. Delete it, and send it again.",
-  "problem.object_missing_guest": "The server cannot read this file any more. Tell the person who gave you the link.",
   "problem.object_forbidden": "S3 does not let the server read this file. Ask your administrator.",
   "problem.invalid_filename":
     "This name cannot be kept: it is too long, or has characters that are not allowed. Rename the file and choose it again.",
@@ -132,7 +117,6 @@ export const en = {
   "problem.file_too_large_unknown": "Files may be at most {limit}; this one is larger.",
   "problem.too_large": "This is more than the server takes at once.",
   "problem.content_type": "Only these are accepted: {allowed}. This file is: {type}.",
-  "problem.quota_guest": "The person who gave you this link has no storage left. Tell them, then try again.",
   "problem.quota_bytes": "Your storage is full: {used} of {limit} are used. Delete files, then try again.",
   "problem.quota_uploads":
     "You have {used} unfinished uploads, and {limit} are allowed. Finish or cancel some, then try again.",
@@ -425,8 +409,6 @@ export const en = {
   "shares.end_detail": "Its link stops working at once, for everybody. Your files stay.",
   "shares.ended": "{name} has ended",
   "shares.gone": "This share has ended.",
-  "shares.nothing": "None of these files is ready yet. Wait until they are verified.",
-  "shares.too_many": "These are more files than one share can have (100,000). Share fewer of them.",
   "held.title": "Shares that hold it",
   "held.none": "In no share.",
   "guest.opening": "Opening the link",
@@ -442,7 +424,6 @@ export const en = {
   "guest.ended":
     "This link has ended: nothing can be sent through it any more. Ask the person who gave it to you for a new one.",
   "guest.quota": "The person you are sending to has no storage left. Tell them, and try again later.",
-  "guest.type_refused": "This link does not accept files of this type.",
   "guest.file_gone": "This upload is not there any more. Remove it here, and choose the file again.",
   "guest.unfinished": {
     one: "You began to send {names} and did not finish. Choose the file again to continue where it stopped.",

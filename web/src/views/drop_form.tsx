@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { Api } from "../api";
 import type { CreatedDrop } from "../contract";
 import { t } from "../i18n";
-import { refusal } from "../refusal";
+import { explain } from "../explain";
 import { Dialog } from "./dialog";
 import { End, Field, integer, text, Texts, told } from "./fields";
 
@@ -38,7 +38,7 @@ export function DropForm({ api, onClose, onMade }: Props) {
         }),
       );
     } catch (error) {
-      problem.value = refusal(error, "owner");
+      problem.value = explain(error);
     } finally {
       busy.value = false;
     }

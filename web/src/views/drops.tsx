@@ -6,7 +6,7 @@ import type { Api } from "../api";
 import type { CreatedDrop, Drop } from "../contract";
 import { bytes, moment } from "../format";
 import { t } from "../i18n";
-import { refusal } from "../refusal";
+import { explain } from "../explain";
 import { go } from "../route";
 import { capitalized, inWords } from "../rules";
 import "../style/links.css";
@@ -25,7 +25,7 @@ export function Drops({ api }: { api: Api }) {
   const sharing = useSignal<Drop | null>(null);
   const made = useSignal<CreatedDrop | null>(null);
   const heading = useRef<HTMLHeadingElement>(null);
-  const failed = (error: unknown) => (list.problem.value = refusal(error, "owner"));
+  const failed = (error: unknown) => (list.problem.value = explain(error));
   const end = async (drop: Drop) => {
     const name = drop.title ?? t("link.untitled");
     if (!(await confirmed(t("drops.end_title", { name }), t("drops.end_detail"), t("drops.end")))) return;

@@ -7,7 +7,7 @@ import type { DropRules } from "../contract";
 import { Files } from "../files";
 import { bytes, day, moment } from "../format";
 import { t } from "../i18n";
-import { mayPass, refusal } from "../refusal";
+import { canRetry, explain } from "../explain";
 import { broken, capitalized, inWords } from "../rules";
 import { recordOf } from "../session";
 import "../style/links.css";
@@ -46,7 +46,7 @@ export function Guest({ capability }: { capability: string }) {
         <section class="card">
           <h1>{t("guest.title")}</h1>
           <p role="alert" class="problem">
-            {refusal(value.refused, "guest")}
+            {explain(value.refused, "guest")}
           </p>
           {passes(value.refused) && (
             <div class="actions">
@@ -152,7 +152,7 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
       rules.value = now;
       taking.value = 0;
     } catch (error) {
-      problem.value = refusal(error, "guest");
+      problem.value = explain(error, "guest");
     }
   };
   useEffect(() => {
@@ -413,7 +413,7 @@ function SentRow({ upload, file, uploads, unwatched }: Row) {
             {t("guest.resume")}
           </button>
         )}
-        {stage === "failed" && mayPass(upload.error.value) && (
+        {stage === "failed" && canRetry(upload.error.value) && (
           <button
             type="button"
             class="quiet"
@@ -449,7 +449,7 @@ function SentRow({ upload, file, uploads, unwatched }: Row) {
       </div>
       {stage === "failed" && (
         <p role="alert" class="problem">
-          {refusal(upload.error.value, "guest")}
+          {explain(upload.error.value, "guest")}
         </p>
       )}
       {failed && (

@@ -3,7 +3,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { t } from "../i18n";
-import { refusal } from "../refusal";
+import { explain } from "../explain";
 
 interface Page<T> {
   items: T[];
@@ -36,7 +36,7 @@ export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>): P
       } while (cursor !== null);
       return { found, next: cursor };
     } catch (error) {
-      problem.value = refusal(error, "owner");
+      problem.value = explain(error);
       return null;
     }
   };

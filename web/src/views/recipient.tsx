@@ -8,7 +8,7 @@ import type { SharedFile } from "../contract";
 import { bytes, day, number, percent } from "../format";
 import { t } from "../i18n";
 import { Opened } from "../opened_share";
-import { refusal } from "../refusal";
+import { explain } from "../explain";
 import { endOf, recordOf } from "../session";
 import "../style/links.css";
 import { Frame } from "./frame";
@@ -43,7 +43,7 @@ export function Recipient({ capability }: { capability: string }) {
         <section class="card">
           <h1>{t("recipient.title")}</h1>
           <p role="alert" class="problem">
-            {refusal(value.refused, "recipient")}
+            {explain(value.refused, "recipient")}
           </p>
           {passes(value.refused) && (
             <div class="actions">
@@ -69,7 +69,7 @@ function Password({ api, id, state }: { api: Api; id: string; state: Signal<Stat
     try {
       state.value = await Opened.open(api, id, field.current?.value ?? "");
     } catch (error) {
-      problem.value = refusal(error, "recipient");
+      problem.value = explain(error, "recipient");
       field.current?.focus();
       field.current?.select();
     } finally {
@@ -130,7 +130,7 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
       await work();
       say(done);
     } catch (error) {
-      problem.value = refusal(error, "recipient");
+      problem.value = explain(error, "recipient");
     } finally {
       busy.value = false;
     }

@@ -5,7 +5,7 @@ import type { Api } from "../api";
 import type { CreatedShare } from "../contract";
 import { t } from "../i18n";
 import { suggest } from "../password";
-import { refusal } from "../refusal";
+import { explain } from "../explain";
 import { Dialog } from "./dialog";
 import { End, Field, integer, text, Texts, told } from "./fields";
 import { LinkDialog } from "./link";
@@ -43,7 +43,7 @@ export function ShareForm({ api, subject, onClose, onMade }: Props) {
       password.value = wanted.password ?? "";
       onMade?.(made.value);
     } catch (error) {
-      problem.value = refusal(error, "owner");
+      problem.value = explain(error);
     } finally {
       busy.value = false;
     }

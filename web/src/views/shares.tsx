@@ -5,7 +5,7 @@ import type { Api } from "../api";
 import type { Share } from "../contract";
 import { bytes, moment } from "../format";
 import { t } from "../i18n";
-import { refusal } from "../refusal";
+import { explain } from "../explain";
 import { go } from "../route";
 import "../style/links.css";
 import { confirmed } from "./dialog";
@@ -16,7 +16,7 @@ import { say } from "./status";
 export function Shares({ api }: { api: Api }) {
   const list = usePages((cursor) => api.shares(cursor));
   const heading = useRef<HTMLHeadingElement>(null);
-  const failed = (error: unknown) => (list.problem.value = refusal(error, "owner"));
+  const failed = (error: unknown) => (list.problem.value = explain(error));
   const end = async (share: Share) => {
     const name = share.title ?? t("link.untitled");
     if (!(await confirmed(t("shares.end_title", { name }), t("shares.end_detail"), t("shares.end")))) return;
