@@ -62,6 +62,8 @@ AWS_PORT ?= 5000
 AWS_HOST ?=
 # Not empty: `make test-places` runs `make test` as well.
 WHOLE ?=
+# How much `make test-endurance` tries: `more` than `make test`, or `most`.
+ENDURANCE ?= most
 # Which places `make test-places` goes to, as pytest's -k says it; empty for all.
 PLACES ?=
 # Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
@@ -166,7 +168,7 @@ test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, 
 
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at every byte, more seeds
-	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 $(SHARED) -m "thorough or more" \
+	ENDURANCE=$(ENDURANCE) $(BIN)/python -m pytest -o faulthandler_timeout=600 $(SHARED) -m "thorough or more" \
 	  tests/endurance tests/integration tests/unit $(ARGS)
 
 .PHONY: test-places
