@@ -22,12 +22,10 @@ from tests.browser.steps import (
     PATIENT,
     Traffic,
     accessible,
-    answer,
     bearer,
     choose,
     held,
     looks,
-    part_number,
     row,
     sha256,
     sign_in,
@@ -218,56 +216,6 @@ def test_another_file_does_not_go_on(
     page.get_by_role("dialog").get_by_role("button", name="Cancel upload").click()
     expect(row(page, original.name)).to_have_count(0)
     assert stored(stack, original.name)["status"] == "aborted"
-
-
-@pytest.mark.usefixtures("store")
-def test_cancelled_upload_is_gone(
-    page: Page, traffic: Traffic, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
-    """Cancelling in the middle is asked about, gives the upload up on the server too, and takes it off the list."""
-    opened(page, stack)
-    original = sample("cancelled.bin", 3 * PART_BYTES)
-    with held(page, stack, 3):
-        choose(page, original)
-        wait_for(page, lambda: {1, 2} <= {*traffic.parts})
-        cancel = row(page, original.name).get_by_role("button", name="Cancel the upload")
-        cancel.click()
-        page.get_by_role("dialog").get_by_role("button", name="Keep it").click()
-        expect(cancel).to_be_focused()
-        cancel.click()
-        with page.expect_response(lambda response: response.request.method == "DELETE") as deleted:
-            page.get_by_role("dialog").get_by_role("button", name="Cancel upload").click()
-        assert deleted.value.status == 204
-        expect(row(page, original.name)).to_have_count(0)
-        expect(page.get_by_role("heading", name="Files", exact=True)).to_be_focused()
-    assert stored(stack, original.name)["status"] == "aborted"
-
-
-@pytest.mark.usefixtures("store")
-def test_refusal_stands_at_its_file_and_is_tried_again(
-    page: Page, stack: Stack, sample: Callable[[str, int], Path]
-) -> None:
-    """What S3 goes on refusing is told once, at the file; trying again sends the rest."""
-    opened(page, stack)
-    original = sample("refused.bin", 2 * PART_BYTES)
-
-    def refuse(route: Route) -> None:
-        if route.request.method == "PUT" and part_number(route.request.url) == 2:
-            answer(route, stack, 403, "AccessDenied")
-        else:
-            route.continue_()
-
-    page.route(f"{stack.aws}/**", refuse)
-    choose(page, original)
-    refused = row(page, original.name)
-    expect(refused).to_have_attribute("data-state", "failed")
-    expect(refused.get_by_role("alert")).to_contain_text("AccessDenied")
-    expect(page.get_by_role("alert").filter(has_text="AccessDenied")).to_have_count(1)
-    assert accessible(page) == []
-    page.unroute(f"{stack.aws}/**", refuse)
-    refused.get_by_role("button", name="Try again").click()
-    expect(refused).to_have_attribute("data-verified", "true")
-    expect(page.get_by_role("alert").filter(has_text="AccessDenied")).to_have_count(0)
 
 
 @pytest.mark.usefixtures("store")

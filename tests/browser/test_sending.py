@@ -457,27 +457,6 @@ def test_all_are_paused_and_resumed(traffic: Traffic, signed_in: Page, stack: St
     expect(batch(signed_in)).to_contain_text("4 files received and verified")
 
 
-def test_closed_tab_is_picked_up_again(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
-    """The same file chosen in a new tab goes on with the upload: only what is missing is sent."""
-    original = sample("closed.bin", 5 * PART_BYTES)
-    with held(signed_in, stack, 2, 4):
-        choose(signed_in, original)
-        wait_for(signed_in, lambda: {1, 3, 5} <= {*traffic.parts})
-        identity = stored(stack, original.name)["id"]
-        signed_in.close()
-    page = signed_in.context.new_page()
-    later = Traffic(page)
-    sign_in(page, stack)
-    choose(page, original)
-    verified(page, original.name)
-    file = stored(stack, original.name)
-    assert (file["id"], file["digests"]["sha-256"]) == (identity, sha256(original))
-    assert sorted(traffic.parts) == [1, 3, 5]
-    # What was held back when the tab was closed may still arrive: the browser lets go of it.
-    assert {*later.parts} <= {2, 4}
-    assert len(later.parts) == len({*later.parts})
-
-
 def test_parts_of_an_earlier_run_are_compared(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """After a reload each part that S3 has is read once and compared: what is another part there is sent again."""
     original = sample("compared.bin", 4 * PART_BYTES)

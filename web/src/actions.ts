@@ -5,13 +5,13 @@ import { type Api, Problem, type StoredFile } from "./api";
 import type { Archive } from "./contract";
 import type { Entry } from "./entries";
 import type { Files } from "./files";
-import { fingerprint } from "./fingerprint";
 import { t } from "./i18n";
 import type { Listing } from "./listing";
 import { pause } from "./patience";
 import { hasSum, sums } from "./sums";
 import type { Upload, Uploads } from "./uploads";
 import { confirmed } from "./views/dialog";
+import { cancelled } from "./views/leaving";
 import { say } from "./views/status";
 
 // A streamed answer of Lambda is slowed down to 2 MB/s after 6 MB; S3 itself is not.
@@ -107,29 +107,14 @@ export class Actions {
 
   /** Takes an upload back. What has arrived of it is asked about. */
   async cancel(upload: Upload): Promise<void> {
-    const asks = upload.sent.value > 0;
-    const title = t("remove.cancel_one", { name: upload.name });
-    if (!asks || (await confirmed(title, t("remove.cancel_detail"), t("remove.cancel")))) {
-      await this.uploads.cancel(upload);
-      say(t("remove.cancelled", { name: upload.name }));
-    }
+    if (await cancelled(this.uploads, [upload])) say(t("remove.cancelled", { name: upload.name }));
   }
 
   /** Goes on with an upload of an earlier visit, when it is the file that was chosen then. */
   async goOn({ key, file: unfinished }: Entry, chosen: File): Promise<void> {
     if (!unfinished) return;
-    // A file that came in a folder is known by its place in it, and a chooser tells no place.
-    const places = [
-      chosen.webkitRelativePath,
-      ...(unfinished.folder === null ? [] : [`${unfinished.folder}/${chosen.name}`]),
-    ];
-    for (const path of places) {
-      if ((await fingerprint(chosen, path)) !== unfinished.fingerprint) continue;
-      this.listing.trouble(key, null);
-      this.uploads.add([{ file: chosen, path }]);
-      return;
-    }
-    this.listing.trouble(key, new Error(t("row.another_file", { name: chosen.name })));
+    if (await this.uploads.goOn(unfinished, chosen)) this.listing.trouble(key, null);
+    else this.listing.trouble(key, new Error(t("row.another_file", { name: chosen.name })));
   }
 
   /** All of them as one ZIP, which is put together first where it is large. Throws why it cannot be. */

@@ -30,9 +30,10 @@ export async function mayLeave(uploads: Uploads): Promise<boolean> {
 export async function cancelled(uploads: Uploads, which: readonly Upload[]): Promise<boolean> {
   const sent = which.reduce((sum, upload) => sum + upload.sent.peek(), 0);
   const count = which.length;
-  if (sent > 0) {
+  const [only] = which;
+  if (sent > 0 && only) {
     const agrees = await confirmed(
-      t("sending.cancel_title", { count }),
+      count === 1 ? t("remove.cancel_one", { name: only.name }) : t("sending.cancel_title", { count }),
       t("sending.cancel_detail", { sent: bytes(sent) }),
       t("sending.cancel_yes", { count }),
       t("sending.cancel_no"),
