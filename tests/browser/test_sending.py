@@ -594,7 +594,7 @@ def test_file_that_changed_is_no_fault_of_the_network(size: int, signed_in: Page
     choose(signed_in, original)
     verified(signed_in, original.name)
     assert stored(stack, original.name)["digests"]["sha-256"] == sha256(original)
-    expect(batch(signed_in)).to_contain_text("1 file received and verified")
+    expect(batch(signed_in)).to_contain_text("7 files received and verified")
 
 
 def test_time_without_a_network_is_waited_for(
