@@ -109,7 +109,7 @@ def test_empty_list_says_what_to_do(page: Page, stack: Stack) -> None:
     """Who has no files yet is told how to send some."""
     opened(page, stack)
     expect(page.get_by_role("heading", name="No files yet")).to_be_visible()
-    expect(page.get_by_text("Drop files anywhere on this page")).to_be_visible()
+    expect(page.get_by_text("Drop files anywhere on this page, or choose them")).to_be_visible()
     assert accessible(page) == []
 
 
@@ -224,7 +224,7 @@ def test_what_cannot_succeed_is_not_tried_again(page: Page, stack: Stack, sample
     opened(page, stack)
     choose(page, sample("invoice\u202egpj.exe", 10))
     refused = page.locator("[data-row][data-state=failed]")
-    expect(refused.get_by_role("alert")).to_contain_text("reorder")
+    expect(refused.get_by_role("alert")).to_contain_text("Rename the file and choose it again.")
     expect(refused.get_by_role("button", name="Try again")).to_have_count(0)
     refused.get_by_role("button", name="Cancel the upload").click()
     expect(refused).to_have_count(0)

@@ -633,15 +633,6 @@ def test_what_stops_many_files_is_tried_again_at_once(signed_in: Page, sample: S
     expect(batch(signed_in)).to_contain_text("5 files received and verified")
 
 
-def test_refused_name_is_explained(signed_in: Page, sample: Sample) -> None:
-    """A name that cannot be kept is told with what to do, and trying again is not offered."""
-    original = sample("invoice\u202egpj.exe", 10)
-    choose(signed_in, original)
-    failed = state(signed_in, original.name, "failed")
-    expect(failed).to_contain_text("Rename the file and choose it again.")
-    expect(signed_in.get_by_role("button", name=re.compile("^Try again"))).to_have_count(0)
-
-
 # ---------------------------------------------------------------- choosing
 
 
