@@ -263,7 +263,8 @@ def test_an_upload_is_paused_and_cancelled(page: Page, stack: Stack, api: httpx.
     with held(page, stack, 2):
         send(page, sample("unwanted.bin", 2 * PART_BYTES))
         page.get_by_role("button", name="Cancel unwanted.bin").click()
-        page.get_by_role("dialog").get_by_role("button", name="Cancel", exact=True).click()
+        with page.expect_response(lambda response: response.request.method == "DELETE"):
+            page.get_by_role("dialog").get_by_role("button", name="Cancel", exact=True).click()
         expect(row(page, "unwanted.bin")).to_have_count(0)
     expect(page.get_by_text("You can close this page.")).to_be_visible()
     statuses = {file["filename"]: file["status"] for file in api.get(f"/files?drop={drop['id']}").json()["items"]}

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import re
 import subprocess
 import zipfile
@@ -410,15 +411,19 @@ def test_keyboard_moves_selects_and_opens(page: Page, stack: Stack, store: Store
 def test_10_000_files_scroll(page: Page, stack: Stack, store: Store) -> None:
     """Only what is seen is in the document; the focus stays where it is, however far the list is scrolled away."""
     template = store.put("template")
+    store.api.delete(f"/files/{template['id']}").raise_for_status()
     ids = [f"{template['id'][:-5]}{number:05}" for number in range(10_000)]
     items = [{**template, "id": identity, "filename": f"file {identity[-5:]}"} for identity in reversed(ids)]
 
     def listed(route: Route) -> None:
-        start = int((re.search(r"cursor=(\d+)", route.request.url) or ["", "0"])[1])
-        rest = str(start + 1_000) if start + 1_000 < len(items) else None
-        route.fulfill(json={"items": items[start : start + 1_000], "next": rest, "links": {}})
+        links = route.fetch().json()["links"]
+        route.fulfill(json={"items": items[:100], "next": "those behind", "links": links})
+
+    def exported(route: Route) -> None:
+        route.fulfill(body="".join(f"{json.dumps(item)}\n" for item in items[100:]), headers=CORS)
 
     page.route(re.compile(r"/files\?limit=100"), listed)
+    page.route(re.compile(r"/files\.jsonl\?"), exported)
     opened(page, stack, "file 09999")
     expect(page.get_by_role("treegrid")).to_have_attribute("aria-rowcount", "10000")
     assert page.locator("[data-row]").count() < 60

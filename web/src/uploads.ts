@@ -521,6 +521,7 @@ export class Uploads {
         AbortSignal.any([pause, cancel]),
       )
       .catch((error: unknown) => {
+        this.progress(upload, 0, 0); // of a request that was refused nothing is kept
         // The key stands for what was deleted since.
         if (error instanceof Problem && error.code === "file_not_found" && upload.lives === 0) return null;
         throw error;
