@@ -51,7 +51,7 @@ export class Upload {
   readonly digests = new Map<number, string>();
   /** Stops the current attempt; what was given up for good is not begun again. */
   pause = new AbortController();
-  readonly cancel = new AbortController();
+  cancel = new AbortController();
   /** The attempt that runs, if one does. A pause lets it finish what is nearly done. */
   attempt: Promise<void> = Promise.resolve();
   /** How often it began anew, because the server had lost or deleted it. */
@@ -179,8 +179,10 @@ export class Uploads {
         const stage = earlier?.stage.peek();
         const deleted = stage === "sent" && !isThere(earlier?.id.peek() ?? "");
         if (!earlier || stage === "cancelled" || deleted) added.push(this.begun(one));
-        else if (stage === "paused" || stage === "failed") this.resume(earlier);
-        else doubles.push(one);
+        else if (stage === "paused" || stage === "failed") {
+          if (earlier.cancel.signal.aborted) earlier.cancel = new AbortController(); // who chooses it again wants it sent
+          this.resume(earlier);
+        } else doubles.push(one);
       }
       if (added.length === 0) return;
       this.joinOrBegin();
@@ -254,10 +256,18 @@ export class Uploads {
       this.onGone(id);
     } catch (error) {
       if (error instanceof Problem && error.code === "file_not_found") this.onGone(id);
-      else if (error instanceof Problem && error.code === "wrong_state")
-        this.become(upload, "sent"); // it had arrived
+      else if (error instanceof Problem && error.code === "wrong_state") await this.toldArrived(upload, id);
       else this.fail(upload, error);
     }
+  }
+
+  /** It had arrived before it could be cancelled. */
+  private async toldArrived(upload: Upload, id: string): Promise<void> {
+    const file = await this.stored(id).catch(() => null); // then nobody knows more of it than that
+    batch(() => {
+      if (file) this.onFile(file);
+      this.become(upload, "sent");
+    });
   }
 
   /** Cancels these, or all that are not at their end. */
@@ -319,6 +329,10 @@ export class Uploads {
   private again(upload: Upload): boolean {
     const stage = upload.stage.peek();
     if (stage !== "paused" && stage !== "failed") return false;
+    if (upload.cancel.signal.aborted) {
+      void this.cancel(upload); // that is what has failed
+      return false;
+    }
     if (upload.batch !== this.batches) {
       this.joinOrBegin();
       upload.batch = this.batches;

@@ -3,6 +3,7 @@ import { type Api, Problem, type StoredFile } from "../src/api";
 import type { Chosen } from "../src/chosen";
 import type { CreatedFile, CreateFile, FileInfo } from "../src/contract";
 import { Changed, Refused, Withdrawn } from "../src/failures";
+import { Unreachable } from "../src/patience";
 import { tally } from "../src/tally";
 import { type Upload, Uploads } from "../src/uploads";
 import { FakeCourier, type Put, stopped } from "./fakes";
@@ -366,4 +367,53 @@ test("what is paused counts for no time that is left, and what failed neither", 
   expect(tally(uploads.batch.peek(), fileOf)).toMatchObject({ active: 2, left: 2 * MIB });
   uploads.pause(only(uploads));
   expect(tally(uploads.batch.peek(), fileOf)).toMatchObject({ active: 1, paused: 1, left: MIB });
+});
+
+test("what cannot be cancelled for now is cancelled when that is tried again, and sent when it is chosen again", async () => {
+  for (const how of ["again", "all", "chosen"] as const) {
+    const server = new Server();
+    let begun = false;
+    let stops = true;
+    const courier = new FakeCourier(({ signal }: Put) => {
+      begun = true;
+      return stops ? stopped(signal) : Promise.resolve();
+    });
+    const api = server.api();
+    const remove = api.remove.bind(api);
+    api.remove = () => Promise.reject(new Unreachable("The server"));
+    const uploads = new Uploads(api, vi.fn(), vi.fn(), courier);
+    uploads.add([chosen("a", 2 * MIB)]);
+    await vi.waitUntil(() => begun);
+    await uploads.cancel(only(uploads));
+    expect(stages(uploads)).toEqual(["failed"]);
+    api.remove = remove;
+    stops = false;
+    if (how === "again") uploads.resume(only(uploads));
+    else if (how === "all") uploads.retryAll();
+    else uploads.add([chosen("a", 2 * MIB)]);
+    const end = how === "chosen" ? "sent" : "cancelled";
+    await vi.waitUntil(() => stages(uploads)[0] === end);
+    expect(server.removed).toEqual(how === "chosen" ? [] : ["file-1"]);
+  }
+});
+
+test("what had arrived when it was cancelled is told as the server has it", async () => {
+  const server = new Server();
+  let begun = false;
+  const courier = new FakeCourier(({ signal }: Put) => {
+    begun = true;
+    return stopped(signal);
+  });
+  const api = server.api();
+  api.remove = () => {
+    server.put("file-1", { status: "hashing", revision: 2 });
+    return Promise.reject(new Problem(409, "wrong_state", ""));
+  };
+  const told: StoredFile[] = [];
+  const uploads = new Uploads(api, (file) => told.push(file), vi.fn(), courier);
+  uploads.add([chosen("a", 2 * MIB)]);
+  await vi.waitUntil(() => begun);
+  await uploads.cancel(only(uploads));
+  expect(stages(uploads)).toEqual(["sent"]);
+  expect(told.at(-1)?.status).toBe("hashing");
 });
