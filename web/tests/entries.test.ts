@@ -132,3 +132,18 @@ test("10,000 files in 1,000 folders are listed in a moment", () => {
   expect(found.length).toBe(1_001);
   expect(performance.now() - began).toBeLessThan(1_000);
 });
+
+test("what is being cancelled here asks nobody to go on with it while the server has not answered", () => {
+  const known = [file("a", "a", { status: "uploading" }), file("b", "b", { status: "uploading" }), file("c", "c")];
+  const cancelled = { stage: "cancelled" } as const;
+  const uploads = [
+    going("1", { id: "a", ...cancelled }),
+    going("2", { id: "b", ...cancelled }),
+    going("3", { id: "b", stage: "sending" }), // chosen again meanwhile
+    going("4", { id: "c", ...cancelled }), // it had arrived
+  ];
+  expect(entries(uploads, known, new Map()).map(({ id, state }) => [id, state])).toEqual([
+    ["b", "sending"],
+    ["c", "ready"],
+  ]);
+});
