@@ -8,8 +8,9 @@ import { Files } from "../files";
 import { bytes, day, moment } from "../format";
 import { t } from "../i18n";
 import { canRetry, explain } from "../explain";
-import { broken, capitalized, inWords } from "../rules";
+import { type Broken, capitalized, inWords } from "../rules";
 import { recordOf } from "../session";
+import { refusals, type Staged } from "../staged";
 import "../style/links.css";
 import * as memory from "../unfinished";
 import { type Chosen, type Upload, Uploads } from "../uploads";
@@ -60,13 +61,6 @@ export function Guest({ capability }: { capability: string }) {
       {typeof value === "object" && "files_left" in value && id !== null && <Open api={api} id={id} first={value} />}
     </Frame>
   );
-}
-
-/** What is known of a chosen file before it is sent. */
-interface Staged {
-  chosen: Chosen;
-  /** It was begun before, so it has its place in the drop. */
-  resumes: boolean;
 }
 
 class Sending {
@@ -187,15 +181,15 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
     staged.value = staged.value.filter((other) => other !== one);
     more.current?.focus();
   };
+  const refused = refusals(staged.value, rules.value, left);
+  const good = staged.value.filter((_, index) => refused[index] === null);
   const send = () => {
-    const good = sendable(staged.value, rules.value, left);
     taking.value += good.filter(({ resumes }) => !resumes).length;
     staged.value = [];
     problem.value = "";
     uploads.add(good.map(({ chosen }) => chosen));
   };
   const choosing = takes && (sent.length === 0 || !finished || again.value || staged.value.length > 0);
-  const good = sendable(staged.value, rules.value, left);
   return (
     <>
       <section class="card asking" aria-labelledby="wanted">
@@ -228,7 +222,7 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
                 <StagedRow
                   key={`${one.chosen.path}/${one.chosen.file.name}/${index}`}
                   staged={one}
-                  reason={reasonOf(one, staged.value, rules.value, left)}
+                  reason={reason(refused[index] ?? null, one, rules.value)}
                   onRemove={() => remove(one)}
                 />
               ))}
@@ -308,24 +302,18 @@ function sentences(rules: DropRules, left: number): string {
   return said.map(capitalized).join(" ");
 }
 
-/** Those that can be sent: they break no rule, and there is room for them. */
-function sendable(staged: readonly Staged[], rules: DropRules, left: number): Staged[] {
-  return staged.filter((one) => reasonOf(one, staged, rules, left) === null);
-}
-
 /** Why this one cannot be sent; null where nothing is known against it. */
-function reasonOf(one: Staged, staged: readonly Staged[], rules: DropRules, left: number): string | null {
-  const { file } = one.chosen;
-  const broke = broken(rules, file);
-  if (broke === "size") {
-    return t("guest.too_large", { size: bytes(file.size), most: bytes(rules.max_file_bytes ?? 0) });
+function reason(refused: Broken | "place" | null, { chosen }: Staged, rules: DropRules): string | null {
+  switch (refused) {
+    case "size":
+      return t("guest.too_large", { size: bytes(chosen.file.size), most: bytes(rules.max_file_bytes ?? 0) });
+    case "type":
+      return t("guest.other_type", { types: inWords(rules.content_types ?? []) });
+    case "place":
+      return t("guest.no_place");
+    case null:
+      return null;
   }
-  if (broke === "type") return t("guest.other_type", { types: inWords(rules.content_types ?? []) });
-  if (one.resumes) return null;
-  const before = staged.slice(0, staged.indexOf(one)).filter((other) => {
-    return !other.resumes && broken(rules, other.chosen.file) === null;
-  });
-  return before.length >= left ? t("guest.no_place") : null;
 }
 
 function isAtEnd(upload: Upload, file: StoredFile | undefined, unwatched: ReadonlySet<string>): boolean {
