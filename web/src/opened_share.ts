@@ -39,6 +39,7 @@ export class Opened {
     const cursor = this.next.value;
     if (cursor === null) return undefined;
     const page = await this.ask(cursor);
+    if (this.next.value !== cursor) return undefined; // asked for twice
     this.put(page);
     return page.files[0];
   }

@@ -47,8 +47,9 @@ export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>): P
     next.value = page.next;
   };
   const more = async () => {
-    const page = await load(next.value);
-    if (!page) return;
+    const cursor = next.value;
+    const page = await load(cursor);
+    if (!page || next.value !== cursor) return; // asked for twice, or all of it anew
     items.value = [...(items.value ?? []), ...page.found];
     next.value = page.next;
   };
