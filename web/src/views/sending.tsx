@@ -9,6 +9,7 @@ import { subtle } from "../fingerprint";
 import { bytes, duration, fraction, number, percent } from "../format";
 import { t } from "../i18n";
 import { tally, type Tally } from "../tally";
+import { going } from "../title";
 import type { Uploads } from "../uploads";
 import { Chooser, Notices, told } from "./chooser";
 import { cancelled, guard } from "./leaving";
@@ -75,7 +76,9 @@ export function Strip({ uploads, files }: Props) {
   if (!isOpen) follow(files.changes); // what becomes of them after that
   const sum = tally(uploads.batch.value, (id) => files.get(id)?.peek());
   const isSending = sum.active > 0;
-  useTitle(isOpen && sum.bytes > 0 ? percent(sum.sent, sum.bytes) : null);
+  const progress = isOpen && sum.bytes > 0 ? percent(sum.sent, sum.bytes) : null;
+  useEffect(() => going(progress), [progress]);
+  useEffect(() => () => going(null), []);
   useEffect(() => (isSending ? keepAwake() : undefined), [isSending]);
   useEffect(() => {
     if (!isOpen) return;
@@ -122,13 +125,15 @@ export function Strip({ uploads, files }: Props) {
       </>
     );
   }
-  if (sum.files === 0 || dismissed.value === uploads.batch.value) return gone;
+  const said = sentences(sum);
+  // All of it may have been deleted since.
+  if (said.length === 0 || dismissed.value === uploads.batch.value) return gone;
   return (
     <>
       {gone}
       <div class="strip" data-batch={sum.verifying > 0 ? "verifying" : "over"}>
         <div data-trouble={sum.spoilt + sum.failed > 0 || undefined}>
-          {sentences(sum).map((sentence) => (
+          {said.map((sentence) => (
             <p key={sentence}>{sentence}</p>
           ))}
         </div>
@@ -182,26 +187,6 @@ export function sentences(sum: Tally): string[] {
   if (sum.spoilt > 0) said.push(t("sending.spoilt", { count: sum.spoilt }));
   if (sum.failed > 0) said.push(t("sending.failed", { count: sum.failed }));
   return said;
-}
-
-/** `43 % · Sluice`, and at the end what it was before. */
-function useTitle(progress: string | null): void {
-  const before = useRef<string | null>(null);
-  useEffect(() => {
-    if (progress !== null) {
-      before.current ??= document.title;
-      document.title = `${progress} · ${before.current}`;
-    } else if (before.current !== null) {
-      document.title = before.current;
-      before.current = null;
-    }
-  }, [progress]);
-  useEffect(
-    () => () => {
-      if (before.current !== null) document.title = before.current;
-    },
-    [],
-  );
 }
 
 /** Tells a screen reader the beginning, each quarter, and the end. */
