@@ -23,6 +23,7 @@ from tests.browser.steps import (
     answer,
     bearer,
     choose,
+    count_locks,
     flip_a_bit,
     held,
     looks,
@@ -874,17 +875,7 @@ def test_screen_stays_on_while_files_are_sent(
     page: Page, stack: Stack, context: BrowserContext, traffic: Traffic, sample: Sample
 ) -> None:
     """The screen is kept on from the first file to the last, also after the tab was out of sight."""
-    context.add_init_script(
-        """(() => {
-            window.locks = [];
-            const request = () => {
-                const lock = { released: false, release() { this.released = true; return Promise.resolve(); } };
-                window.locks.push(lock);
-                return Promise.resolve(lock);
-            };
-            Object.defineProperty(navigator, 'wakeLock', { value: { request } });
-        })()"""
-    )
+    count_locks(context)
     sign_in(page, stack)
     assert page.evaluate("window.locks.length") == 0
     original = sample("awake.bin", 2 * PART_BYTES)

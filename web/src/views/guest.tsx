@@ -3,6 +3,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Api, passes, Problem, type StoredFile } from "../api";
+import { keepAwake } from "../awake";
 import type { DropRules } from "../contract";
 import { Files } from "../files";
 import { bytes, day, moment } from "../format";
@@ -20,6 +21,7 @@ import { confirmed } from "./dialog";
 import { Frame } from "./frame";
 import { Stages } from "./stages";
 import { say } from "./status";
+import { Withdrawn } from "./withdrawn";
 
 const DAY_MS = 86_400_000;
 const MANY = 1_000; // beyond it nobody has to count
@@ -164,6 +166,9 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
     return () => removeEventListener("beforeunload", stay);
   }, [moving.length, rules.value]);
 
+  const isSending = moving.some(({ upload }) => ["waiting", "sending"].includes(upload.stage.value));
+  useEffect(() => (isSending ? keepAwake() : undefined), [isSending]);
+
   const choose = (chosen: Chosen[]) => {
     const news = chosen.filter((one) => {
       const is = (other: Chosen) => memory.same(identity(one), identity(other));
@@ -215,6 +220,7 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
         <p role="alert" class="problem">
           {problem}
         </p>
+        <Withdrawn uploads={uploads} />
         {staged.value.length > 0 && (
           <>
             <ul class="given" aria-label={t("guest.chosen")}>

@@ -14,6 +14,7 @@ import type { Uploads } from "../uploads";
 import { Chooser, Notices, told } from "./chooser";
 import { cancelled, guard } from "./leaving";
 import { say } from "./status";
+import { Withdrawn } from "./withdrawn";
 import "../style/sending.css";
 
 const SAID_EVERY = 0.25; // of a batch: a screen reader that says each percent says nothing else
@@ -53,7 +54,6 @@ export function Sending({ uploads, files }: Props) {
 export function Strip({ uploads, files }: Props) {
   const offline = useSignal(!navigator.onLine);
   const dismissed = useSignal<unknown>(null);
-  const heard = useSignal(0);
   useEffect(() => {
     const look = () => {
       offline.value = !navigator.onLine;
@@ -87,16 +87,7 @@ export function Strip({ uploads, files }: Props) {
   }, [isOpen]);
   useSaid(sum, isOpen);
 
-  const withdrawn = uploads.withdrawn.value.slice(heard.value);
-  const gone = (
-    <Notices
-      notices={told(
-        "sending.withdrawn",
-        withdrawn.map(({ name }) => name),
-      )}
-      onDismiss={() => (heard.value = uploads.withdrawn.peek().length)}
-    />
-  );
+  const gone = <Withdrawn uploads={uploads} />;
   if (isOpen) {
     return (
       <>
