@@ -104,6 +104,7 @@ export class Uploads {
   private readonly list = signal<readonly Upload[]>([]);
   private readonly current = signal<readonly Upload[]>([]);
   private readonly ticks = signal(0);
+  private readonly moved = signal(0);
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly open = new Set<Upload>();
   private readonly opened = signal(0);
@@ -154,6 +155,11 @@ export class Uploads {
   /** Rises while something goes on, four times a second: often enough to add up how far all of it is. */
   get changes(): ReadonlySignal<number> {
     return this.ticks;
+  }
+
+  /** Counts the changes of stages and of ids: who follows all uploads need not follow each. */
+  get moves(): ReadonlySignal<number> {
+    return this.moved;
   }
 
   /** Of what was sent since this page began to send, without a break. */
@@ -351,6 +357,7 @@ export class Uploads {
   private become(upload: Upload, stage: Stage): void {
     batch(() => {
       upload.stage.value = stage;
+      this.moved.value = this.moved.peek() + 1;
       const { queue } = this.laneOf(upload);
       if (stage === "waiting") queue.add(upload);
       else queue.delete(upload);
@@ -478,6 +485,7 @@ export class Uploads {
     this.atServer.delete(upload);
     upload.lives++;
     upload.id.value = null;
+    this.moved.value = this.moved.peek() + 1;
     upload.sent.value = 0;
     upload.digests.clear();
   }
@@ -558,6 +566,7 @@ export class Uploads {
   private identify(upload: Upload, id: string): void {
     batch(() => {
       upload.id.value = id;
+      this.moved.value = this.moved.peek() + 1;
       this.entry(id).value = upload;
       if (this.open.has(upload)) this.atServer.add(upload);
     });

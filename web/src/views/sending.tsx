@@ -1,6 +1,6 @@
 /** What an owner sends: the chooser, and how far all of it is. */
 
-import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
+import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Chosen } from "../chosen";
 import { keepAwake } from "../awake";
@@ -71,7 +71,7 @@ export function Strip({ uploads, files }: Props) {
     uploads.check((id) => files.get(id) !== undefined);
   });
 
-  const isOpen = uploads.unfinished.value.length > 0;
+  const isOpen = useComputed(() => uploads.unfinished.value.length > 0).value; // not redrawn by each that ends
   follow(uploads.changes); // while files are sent, four times a second
   if (!isOpen) follow(files.changes); // what becomes of them after that
   const sum = tally(uploads.batch.value, (id) => files.get(id)?.peek());
