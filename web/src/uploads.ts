@@ -292,6 +292,7 @@ export class Uploads {
   check(isThere: (id: string) => boolean): void {
     for (const upload of this.atServer) {
       const id = upload.id.peek() ?? "";
+      if (isThere(id)) this.checked.delete(id);
       if (isThere(id) || this.checked.has(id)) continue;
       this.checked.add(id);
       void this.stopIfWithdrawn(upload, id);
@@ -429,6 +430,7 @@ export class Uploads {
   }
 
   private async run(upload: Upload, stops: Stops): Promise<void> {
+    if (upload.stage.peek() === "sent") return; // by the attempt before, which a pause let finish
     try {
       const file = await this.send(upload, stops);
       if (stops.cancel.aborted) return;

@@ -417,3 +417,41 @@ test("what had arrived when it was cancelled is told as the server has it", asyn
   expect(stages(uploads)).toEqual(["sent"]);
   expect(told.at(-1)?.status).toBe("hashing");
 });
+
+test("what was away for a moment is looked for again when it vanishes once more", async () => {
+  const server = new Server();
+  let begun = false;
+  const courier = new FakeCourier(({ signal }: Put) => {
+    begun = true;
+    return stopped(signal);
+  });
+  const { uploads } = sending(server, courier);
+  uploads.add([chosen("a", 2 * MIB)]);
+  await vi.waitUntil(() => begun);
+  uploads.check(() => false); // the list is read anew
+  uploads.check(() => true);
+  server.put("file-1", { status: "aborted", reason: "aborted" });
+  uploads.check(() => false);
+  await over(uploads);
+  expect(stages(uploads)).toEqual(["cancelled"]);
+});
+
+test("what was paused and resumed while its answer was under way has arrived, and is not asked about", async () => {
+  const server = new Server();
+  let arrive: (() => void) | undefined;
+  const courier = new FakeCourier(
+    arrived,
+    () => new Promise((resolve) => (arrive = () => resolve({ status: 201, body: "" }))),
+  );
+  const api = server.api();
+  api.file = () => Promise.reject(new Unreachable("The server"));
+  const uploads = new Uploads(api, vi.fn(), vi.fn(), courier);
+  uploads.add([chosen("a")]);
+  await vi.waitUntil(() => arrive !== undefined);
+  uploads.pause(only(uploads));
+  uploads.resume(only(uploads));
+  arrive?.();
+  await over(uploads);
+  await only(uploads).attempt;
+  expect(stages(uploads)).toEqual(["sent"]);
+});
