@@ -111,7 +111,7 @@ export class Actions {
     const title = t("remove.cancel_one", { name: upload.name });
     if (!asks || (await confirmed(title, t("remove.cancel_detail"), t("remove.cancel")))) {
       await this.uploads.cancel(upload);
-      say(t("remove.cancelled", { name: upload.name }));
+      if (upload.stage.peek() === "cancelled") say(t("remove.cancelled", { name: upload.name }));
     }
   }
 

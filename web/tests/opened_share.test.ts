@@ -14,3 +14,20 @@ test("who asks twice for more gets it once", async () => {
   expect(opened.files.value.map(({ id }) => id)).toEqual(["a", "b"]);
   expect(opened.size.value).toBe(20);
 });
+
+test("pages whose files were all deleted since are passed over", async () => {
+  const pages: Record<string, OpenedShare> = {
+    "": { files: [], next: "1" } as unknown as OpenedShare,
+    "1": { files: [{ id: "a", size: 1 }], next: "2" } as unknown as OpenedShare,
+    "2": { files: [], next: "3" } as unknown as OpenedShare,
+    "3": { files: [{ id: "b", size: 1 }], next: null } as unknown as OpenedShare,
+  };
+  const answer = ({ cursor }: OpenShare) => ({
+    ...pages[cursor ?? ""],
+    links: { archive: "https://stream.example/a" },
+  });
+  const api = { openShare: (_: string, body: OpenShare) => Promise.resolve(answer(body)) } as unknown as Api;
+  const opened = await Opened.open(api, "share");
+  expect(opened.files.value.map(({ id }) => id)).toEqual(["a"]);
+  expect((await opened.more())?.id).toBe("b");
+});
