@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from playwright.sync_api import (
     Browser,
+    BrowserContext,
     ConsoleMessage,
     JSHandle,
     Locator,
@@ -202,3 +203,18 @@ def on_a_phone(browser: Browser, scheme: Any, locale: str = "en") -> Iterator[Pa
         yield context.new_page()
     finally:
         context.close()
+
+
+def count_locks(context: BrowserContext) -> None:
+    """`window.locks` are those that the page has taken to keep the screen on."""
+    context.add_init_script(
+        """(() => {
+            window.locks = [];
+            const request = () => {
+                const lock = { released: false, release() { this.released = true; return Promise.resolve(); } };
+                window.locks.push(lock);
+                return Promise.resolve(lock);
+            };
+            Object.defineProperty(navigator, 'wakeLock', { value: { request } });
+        })()"""
+    )

@@ -15,6 +15,7 @@ from tests.browser.steps import (
     Traffic,
     accessible,
     choose,
+    count_locks,
     held,
     looks,
     on_a_phone,
@@ -269,6 +270,35 @@ def test_an_upload_is_paused_and_cancelled(page: Page, stack: Stack, api: httpx.
     expect(page.get_by_text("You can close this page.")).to_be_visible()
     statuses = {file["filename"]: file["status"] for file in api.get(f"/files?drop={drop['id']}").json()["items"]}
     assert statuses.get("unwanted.bin", "aborted") == "aborted"
+
+
+def test_the_screen_stays_on_while_a_guest_sends(
+    page: Page, stack: Stack, context: BrowserContext, api: httpx.Client, sample: Sample
+) -> None:
+    """A phone that falls asleep stops sending, whoever holds it."""
+    count_locks(context)
+    open_page(page, drop_of(api))
+    with held(page, stack, 2):
+        send(page, sample("awake.bin", 2 * PART_BYTES))
+        page.wait_for_function("window.locks.length === 1 && !window.locks[0].released")
+    expect(row(page, "awake.bin")).to_have_attribute("data-verified", "true")
+    page.wait_for_function("window.locks[0].released")
+
+
+def test_what_the_owner_cancels_is_cancelled_here_and_said(
+    page: Page, stack: Stack, api: httpx.Client, sample: Sample
+) -> None:
+    """A guest's upload that its owner gives up goes from the page, which says why."""
+    drop = drop_of(api)
+    traffic = Traffic(page)
+    open_page(page, drop)
+    with held(page, stack, 2):
+        send(page, sample("unwanted.bin", 2 * PART_BYTES))
+        wait_for(page, lambda: 1 in traffic.parts)
+        (begun,) = api.get(f"/files?drop={drop['id']}").json()["items"]
+        api.delete(f"/files/{begun['id']}").raise_for_status()
+    expect(page.get_by_text("unwanted.bin was cancelled elsewhere.")).to_be_visible()
+    expect(row(page, "unwanted.bin")).to_have_count(0)
 
 
 def test_keyboard_alone_is_enough(page: Page, api: httpx.Client, sample: Sample) -> None:

@@ -647,7 +647,7 @@ def test_a_local_file_is_compared(page: Page, stack: Stack, store: Store, tmp_pa
 
 
 def test_a_file_that_is_dropped_to_be_compared_is_not_sent(page: Page, stack: Stack, store: Store) -> None:
-    """What is dropped on the panel is compared, not sent."""
+    """What is dropped on the panel is compared, not sent, and no overlay stays over the page."""
     store.put("original.txt", b"dropped")
     opened(page, stack, "original.txt")
     panel = details(page, "original.txt")
@@ -658,8 +658,10 @@ def test_a_file_that_is_dropped_to_be_compared_is_not_sent(page: Page, stack: St
             return transfer;
         }"""
     )
-    panel.locator(".check-file").dispatch_event("drop", {"dataTransfer": dropped})
+    for event in ("dragenter", "dragover", "drop"):
+        panel.locator(".check-file").dispatch_event(event, {"dataTransfer": dropped})
     expect(panel.locator("[data-verdict=same]")).to_be_visible()
+    expect(page.locator(".overlay")).to_have_count(0)
     expect(row(page, "copy.txt")).to_have_count(0)
 
 

@@ -63,6 +63,16 @@ def test_a_file_of_another_device_appears_and_goes(live: Page, api: httpx.Client
     expect(elsewhere).to_have_count(0)
 
 
+def test_an_upload_that_is_cancelled_while_its_details_are_open_says_so(live: Page, api: httpx.Client) -> None:
+    """Details of what is not there any more say that, instead of standing empty."""
+    begun = begin(api, "cancelled elsewhere.bin", 1)
+    row(live, "cancelled elsewhere.bin").get_by_role("button", name="cancelled elsewhere.bin", exact=True).click()
+    panel = live.get_by_role("complementary")
+    expect(panel.get_by_role("heading", level=2)).to_have_text("cancelled elsewhere.bin")
+    api.delete(f"/files/{begun['id']}").raise_for_status()
+    expect(panel.get_by_role("alert").first).to_have_text("This file was deleted.")
+
+
 def test_a_file_through_a_drop_appears(live: Page, api: httpx.Client) -> None:
     """What a guest sends is in the list of who invited him, while it comes and when it is there."""
     drop = api.post("/drops", json={"max_files": 1, "expires_in": 3600}).raise_for_status().json()

@@ -23,6 +23,7 @@ from tests.browser.steps import (
     answer,
     bearer,
     choose,
+    count_locks,
     flip_a_bit,
     held,
     looks,
@@ -765,6 +766,35 @@ def test_progress_is_in_the_title_and_said_in_steps(
     assert len(said) <= 5
 
 
+def test_text_can_still_be_dragged_into_a_field(signed_in: Page) -> None:
+    """Only files are kept from being opened in the page's place: text is dropped into fields as everywhere."""
+    for kind, is_let in (("text", True), ("file", False)):
+        assert is_let is signed_in.evaluate(
+            """kind => {
+                const dataTransfer = new DataTransfer();
+                if (kind === "text") dataTransfer.setData("text/plain", "report");
+                else dataTransfer.items.add(new File(["x"], "x.txt"));
+                const over = new DragEvent("dragover", { bubbles: true, cancelable: true, dataTransfer });
+                return document.querySelector("input[type=search]").dispatchEvent(over);
+            }""",
+            kind,
+        )
+
+
+def test_the_title_follows_the_view_while_files_are_sent(
+    traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
+) -> None:
+    """Who goes to another view while files are sent reads its name after the percentage, and after the end."""
+    original = sample("long.bin", 4 * PART_BYTES)
+    with held(signed_in, stack, 4):
+        choose(signed_in, original)
+        wait_for(signed_in, lambda: {1, 2, 3} <= {*traffic.parts})
+        signed_in.get_by_role("button", name="Shares", exact=True).click()
+        expect(signed_in).to_have_title(re.compile(r"^\d\d% · Shares · Sluice$"))
+    expect(batch(signed_in)).to_contain_text("1 file received and verified")
+    expect(signed_in).to_have_title("Shares · Sluice")
+
+
 def test_resumed_file_knows_no_time_that_is_left_before_it_has_sent_something(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:
@@ -815,17 +845,7 @@ def test_screen_stays_on_while_files_are_sent(
     page: Page, stack: Stack, context: BrowserContext, traffic: Traffic, sample: Sample
 ) -> None:
     """The screen is kept on from the first file to the last, also after the tab was out of sight."""
-    context.add_init_script(
-        """(() => {
-            window.locks = [];
-            const request = () => {
-                const lock = { released: false, release() { this.released = true; return Promise.resolve(); } };
-                window.locks.push(lock);
-                return Promise.resolve(lock);
-            };
-            Object.defineProperty(navigator, 'wakeLock', { value: { request } });
-        })()"""
-    )
+    count_locks(context)
     sign_in(page, stack)
     assert page.evaluate("window.locks.length") == 0
     original = sample("awake.bin", 2 * PART_BYTES)

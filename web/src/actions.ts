@@ -107,7 +107,8 @@ export class Actions {
 
   /** Takes an upload back. What has arrived of it is asked about. */
   async cancel(upload: Upload): Promise<void> {
-    if (await cancelled(this.uploads, [upload])) say(t("remove.cancelled", { name: upload.name }));
+    if (!(await cancelled(this.uploads, [upload]))) return;
+    if (upload.stage.peek() === "cancelled") say(t("remove.cancelled", { name: upload.name }));
   }
 
   /** Goes on with an upload of an earlier visit, when it is the file that was chosen then. */

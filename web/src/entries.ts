@@ -49,7 +49,9 @@ export function entries(
   const known = new Map(files.map((file) => [file.id, file]));
   const taken = new Set<string>();
   const found: Entry[] = [];
+  const cancelled: string[] = [];
   for (const one of going) {
+    if (one.stage === "cancelled" && one.id !== null) cancelled.push(one.id);
     const file = (one.id !== null && known.get(one.id)) || null;
     if (one.stage === "cancelled" || (one.stage === "sent" && !file)) continue;
     const key = (one.id !== null && keys.get(one.id)) || one.key;
@@ -72,6 +74,7 @@ export function entries(
       file,
     });
   }
+  for (const id of cancelled) if (known.get(id)?.status === "uploading") known.delete(id); // the server will say so
   for (const file of known.values()) {
     const before = keys.get(file.id);
     const key = before === undefined || taken.has(before) ? file.id : before;

@@ -41,6 +41,10 @@ export function after(state: Connection, incident: Incident): Connection {
   }
 }
 
+function cursorOf(link: string): string {
+  return new URL(link).searchParams.get("cursor") ?? "";
+}
+
 /** The link, from where an earlier stream has come to. */
 export function resumed(link: string, cursor: string): string {
   if (cursor === "") return link;
@@ -54,7 +58,7 @@ export class Feed {
   private readonly left = new AbortController();
   private source: EventSource | null = null;
   private link = "";
-  private cursor = "";
+  private cursor = ""; // of the last event, or else of the first list: a later link begins at a later moment
   private refusals = 0; // since a stream was opened
   private late: ReturnType<typeof setTimeout> | undefined;
   private silent: ReturnType<typeof setTimeout> | undefined;
@@ -74,6 +78,7 @@ export class Feed {
   /** Follows what happens from `link` on, which is `links.events` of a list. */
   start(link: string): void {
     this.link = link;
+    this.cursor = cursorOf(link);
     const { signal } = this.left;
     document.addEventListener("visibilitychange", () => this.open(), { signal });
     addEventListener("online", () => this.open(), { signal });
@@ -81,6 +86,7 @@ export class Feed {
       "offline",
       () => {
         this.close();
+        this.expectNothing();
         this.become("offline");
       },
       { signal },
@@ -91,6 +97,7 @@ export class Feed {
   stop(): void {
     this.left.abort();
     this.close();
+    this.expectNothing();
   }
 
   private become(incident: Incident): void {
@@ -98,9 +105,7 @@ export class Feed {
   }
 
   private close(): void {
-    clearTimeout(this.late);
     clearTimeout(this.silent);
-    this.late = undefined;
     this.source?.close();
     this.source = null;
   }
@@ -108,6 +113,7 @@ export class Feed {
   private open(): void {
     this.close();
     if (document.visibilityState === "hidden") {
+      this.expectNothing();
       this.become("hide");
       return;
     }
@@ -116,8 +122,7 @@ export class Feed {
     this.become("open");
     this.expectBack();
     source.onopen = () => {
-      clearTimeout(this.late);
-      this.late = undefined;
+      this.expectNothing();
       this.refusals = 0;
       this.become("opened");
       this.heard();
@@ -159,6 +164,11 @@ export class Feed {
     this.late ??= setTimeout(() => this.become("late"), LATE_MS);
   }
 
+  private expectNothing(): void {
+    clearTimeout(this.late);
+    this.late = undefined;
+  }
+
   /**
    * A link lives for some hours, and ends with the access token: the list has another one, and what was seen stays
    * seen. Where that is refused as well, the cursor is too old.
@@ -166,13 +176,14 @@ export class Feed {
   private async renew(source: EventSource): Promise<void> {
     clearTimeout(this.silent);
     const tooOld = ++this.refusals === 2;
-    for (let wait = FIRST_PAUSE_MS; this.source === source; wait = Math.min(2 * wait, LONGEST_PAUSE_MS)) {
+    const first = FIRST_PAUSE_MS * 2 ** (this.refusals - 1);
+    for (let wait = first; this.source === source; wait = 2 * wait) {
       try {
-        await pause(wait, this.left.signal);
+        await pause(Math.min(wait, LONGEST_PAUSE_MS), this.left.signal);
         const list = await this.api.list(tooOld ? MOST_LISTED : 1);
         this.link = list.links.events;
         if (tooOld) {
-          this.cursor = "";
+          this.cursor = cursorOf(list.links.events);
           this.onForgotten(list);
         }
         break;

@@ -58,7 +58,10 @@ export class Files {
   private one(file: StoredFile): boolean {
     const known = this.byId.get(file.id);
     if (this.gone.has(file.id)) return false;
-    if (!isOfInterest(file)) return this.byId.delete(file.id);
+    if (!isOfInterest(file)) {
+      this.gone.add(file.id);
+      return this.byId.delete(file.id);
+    }
     if (!known) {
       this.byId.set(file.id, signal(file));
       return true;

@@ -1,6 +1,7 @@
 /** What the page says, in the language of who reads it. A language is one file in `locales/`, loaded when it is spoken. */
 
 import { computed, signal } from "@preact/signals";
+import { read, write } from "./kept";
 import { en, type MessageName, type Messages } from "./locales/en";
 
 const KEY = "sluice-language";
@@ -32,7 +33,7 @@ function pluralForm(forms: Exclude<Messages[MessageName], string>, count: number
 
 /** The language that was chosen here before, else the first of the browser's that the page speaks. */
 export function preferred(): string {
-  const wanted = [localStorage.getItem(KEY) ?? "", ...navigator.languages];
+  const wanted = [read("localStorage", KEY) ?? "", ...navigator.languages];
   const known = wanted.map((code) => languages.find((one) => code === one || code.startsWith(`${one}-`)));
   return known.find((code) => code !== undefined) ?? "en";
 }
@@ -46,6 +47,6 @@ export async function speak(code: string): Promise<void> {
 
 /** Speaks it, and does so the next time as well. */
 export async function choose(code: string): Promise<void> {
-  localStorage.setItem(KEY, code);
+  write("localStorage", KEY, code);
   await speak(code);
 }

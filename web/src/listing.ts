@@ -89,8 +89,7 @@ export class Listing {
       this.changes.value++;
     };
     const leave = effect(() => {
-      reads(this.files.changes.value);
-      for (const { id, stage } of this.uploads.all.value) reads(id.value, stage.value);
+      reads(this.files.changes.value, this.uploads.all.value, this.uploads.moves.value);
       untracked(() => {
         if (timer !== undefined) return;
         const due = last + this.cost / SHARE_OF_TIME - performance.now();

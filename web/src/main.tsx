@@ -23,17 +23,11 @@ async function start(): Promise<void> {
   }
 }
 
-// A file that is dropped where nothing takes it would be opened, by some browsers in the place of this page and what it sends.
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  if (event.dataTransfer) event.dataTransfer.dropEffect = "none";
-});
-addEventListener("drop", (event) => event.preventDefault());
 // Another link in the same tab is another person's page, of which nothing of this one is left.
 addEventListener("hashchange", () => {
   if (capability("share") !== null || capability("drop") !== null) location.reload();
 });
-// A file that is dropped where nothing takes it would be opened by the browser in the page's place.
+// A file that is dropped where nothing takes it would be opened, by some browsers in the place of this page and what it sends.
 for (const name of ["dragover", "drop"] as const) {
   addEventListener(name, (event) => {
     if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;

@@ -31,16 +31,20 @@ export class Opened {
   /** Rejects with a Problem, `wrong_password` among them. */
   static async open(api: Api, id: string, password?: string): Promise<Opened> {
     const first = await api.openShare(id, password === undefined ? {} : { password });
-    return new Opened(api, id, password, first, first);
+    const opened = new Opened(api, id, password, first, first);
+    if (first.files.length === 0) await opened.more();
+    return opened;
   }
 
-  /** The first file of the page that follows. */
+  /** The first file of the page that follows. One whose files were all deleted since is passed over. */
   async more(): Promise<SharedFile | undefined> {
-    const cursor = this.next.value;
-    if (cursor === null) return undefined;
-    const page = await this.ask(cursor);
-    this.put(page);
-    return page.files[0];
+    for (let cursor = this.next.value; cursor !== null; cursor = this.next.value) {
+      const page = await this.ask(cursor);
+      if (this.next.value !== cursor) return undefined; // asked for twice
+      this.put(page);
+      if (page.files.length > 0) return page.files[0];
+    }
+    return undefined;
   }
 
   /** Lets the browser save a file. */

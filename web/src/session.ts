@@ -5,6 +5,8 @@
  * out in one has signed out in all of them.
  */
 
+import { read, write } from "./kept";
+
 const KEY = "sluice-token";
 
 type Message = { kind: "wanted" } | { kind: "given"; token: string } | { kind: "ended" };
@@ -43,18 +45,22 @@ export function ownerOf(link: string): string | null {
   return typeof sub === "string" ? sub : null;
 }
 
+let inMemory: string | null = null; // where the browser keeps nothing for this page
+
 export function token(): string | null {
-  return sessionStorage.getItem(KEY);
+  return read("sessionStorage", KEY) ?? inMemory;
 }
 
 /** Other tabs that wait for a token get it as well. */
 export function remember(given: string): void {
-  sessionStorage.setItem(KEY, given);
+  inMemory = given;
+  write("sessionStorage", KEY, given);
   tell({ kind: "given", token: given });
 }
 
 export function forget(): void {
-  sessionStorage.removeItem(KEY);
+  inMemory = null;
+  write("sessionStorage", KEY, null);
 }
 
 /** Forget it in every tab. */

@@ -51,7 +51,7 @@ export class Upload {
   readonly digests = new Map<number, string>();
   /** Stops the current attempt; what was given up for good is not begun again. */
   pause = new AbortController();
-  readonly cancel = new AbortController();
+  cancel = new AbortController();
   /** The attempt that runs, if one does. A pause lets it finish what is nearly done. */
   attempt: Promise<void> = Promise.resolve();
   /** How often it began anew, because the server had lost or deleted it. */
@@ -104,6 +104,7 @@ export class Uploads {
   private readonly list = signal<readonly Upload[]>([]);
   private readonly current = signal<readonly Upload[]>([]);
   private readonly ticks = signal(0);
+  private readonly moved = signal(0);
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly open = new Set<Upload>();
   private readonly opened = signal(0);
@@ -156,6 +157,11 @@ export class Uploads {
     return this.ticks;
   }
 
+  /** Counts the changes of stages and of ids: who follows all uploads need not follow each. */
+  get moves(): ReadonlySignal<number> {
+    return this.moved;
+  }
+
   /** Of what was sent since this page began to send, without a break. */
   get speed(): Speed {
     return this.measured;
@@ -179,8 +185,10 @@ export class Uploads {
         const stage = earlier?.stage.peek();
         const deleted = stage === "sent" && !isThere(earlier?.id.peek() ?? "");
         if (!earlier || stage === "cancelled" || deleted) added.push(this.begun(one));
-        else if (stage === "paused" || stage === "failed") this.resume(earlier);
-        else doubles.push(one);
+        else if (stage === "paused" || stage === "failed") {
+          if (earlier.cancel.signal.aborted) earlier.cancel = new AbortController(); // who chooses it again wants it sent
+          this.resume(earlier);
+        } else doubles.push(one);
       }
       if (added.length === 0) return;
       this.joinOrBegin();
@@ -254,10 +262,18 @@ export class Uploads {
       this.onGone(id);
     } catch (error) {
       if (error instanceof Problem && error.code === "file_not_found") this.onGone(id);
-      else if (error instanceof Problem && error.code === "wrong_state")
-        this.become(upload, "sent"); // it had arrived
+      else if (error instanceof Problem && error.code === "wrong_state") await this.toldArrived(upload, id);
       else this.fail(upload, error);
     }
+  }
+
+  /** It had arrived before it could be cancelled. */
+  private async toldArrived(upload: Upload, id: string): Promise<void> {
+    const file = await this.stored(id).catch(() => null); // then nobody knows more of it than that
+    batch(() => {
+      if (file) this.onFile(file);
+      this.become(upload, "sent");
+    });
   }
 
   /** Cancels these, or all that are not at their end. */
@@ -276,6 +292,7 @@ export class Uploads {
   check(isThere: (id: string) => boolean): void {
     for (const upload of this.atServer) {
       const id = upload.id.peek() ?? "";
+      if (isThere(id)) this.checked.delete(id);
       if (isThere(id) || this.checked.has(id)) continue;
       this.checked.add(id);
       void this.stopIfWithdrawn(upload, id);
@@ -319,6 +336,10 @@ export class Uploads {
   private again(upload: Upload): boolean {
     const stage = upload.stage.peek();
     if (stage !== "paused" && stage !== "failed") return false;
+    if (upload.cancel.signal.aborted) {
+      void this.cancel(upload); // that is what has failed
+      return false;
+    }
     if (upload.batch !== this.batches) {
       this.joinOrBegin();
       upload.batch = this.batches;
@@ -337,6 +358,7 @@ export class Uploads {
   private become(upload: Upload, stage: Stage): void {
     batch(() => {
       upload.stage.value = stage;
+      this.moved.value = this.moved.peek() + 1;
       const { queue } = this.laneOf(upload);
       if (stage === "waiting") queue.add(upload);
       else queue.delete(upload);
@@ -408,6 +430,7 @@ export class Uploads {
   }
 
   private async run(upload: Upload, stops: Stops): Promise<void> {
+    if (upload.stage.peek() === "sent") return; // by the attempt before, which a pause let finish
     try {
       const file = await this.send(upload, stops);
       if (stops.cancel.aborted) return;
@@ -464,6 +487,7 @@ export class Uploads {
     this.atServer.delete(upload);
     upload.lives++;
     upload.id.value = null;
+    this.moved.value = this.moved.peek() + 1;
     upload.sent.value = 0;
     upload.digests.clear();
   }
@@ -545,6 +569,7 @@ export class Uploads {
   private identify(upload: Upload, id: string): void {
     batch(() => {
       upload.id.value = id;
+      this.moved.value = this.moved.peek() + 1;
       this.entry(id).value = upload;
       if (this.open.has(upload)) this.atServer.add(upload);
     });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { StoredFile } from "../src/api";
 import { entries, foldersOf, type Going, matching, type Row, rows, type Wanted } from "../src/entries";
+import { growth, ONCE_EACH } from "./growth";
 
 const START: Wanted = { folder: null, drop: null, q: "", show: "all", sort: "newest", opened: new Set() };
 
@@ -123,12 +124,30 @@ test("the folders to choose from are all that are on the way to a file", () => {
   expect(foldersOf(entries([], TREE, new Map()))).toEqual(["a", "a/b", "ab"]);
 });
 
-test("10,000 files in 1,000 folders are listed in a moment", () => {
-  const many = Array.from({ length: 10_000 }, (_, index) =>
-    file(`${index}`.padStart(5, "0"), `${index}`, { folder: `f/${index % 1_000}` }),
-  );
-  const began = performance.now();
-  const found = rows(entries([], many, new Map()), { ...START, opened: new Set(["f"]) }, () => 0);
-  expect(found.length).toBe(1_001);
-  expect(performance.now() - began).toBeLessThan(1_000);
+test("files in a thousand folders are listed without a scan of all for each", () => {
+  const prepare = (count: number) => {
+    const many = Array.from({ length: count }, (_, index) =>
+      file(`${index}`.padStart(5, "0"), `${index}`, { folder: `f/${index % 1_000}` }),
+    );
+    return () => {
+      const found = rows(entries([], many, new Map()), { ...START, opened: new Set(["f"]) }, () => 0);
+      expect(found.length).toBe(1_001);
+    };
+  };
+  expect(growth(prepare)).toBeLessThan(ONCE_EACH);
+});
+
+test("what is being cancelled here asks nobody to go on with it while the server has not answered", () => {
+  const known = [file("a", "a", { status: "uploading" }), file("b", "b", { status: "uploading" }), file("c", "c")];
+  const cancelled = { stage: "cancelled" } as const;
+  const uploads = [
+    going("1", { id: "a", ...cancelled }),
+    going("2", { id: "b", ...cancelled }),
+    going("3", { id: "b", stage: "sending" }), // chosen again meanwhile
+    going("4", { id: "c", ...cancelled }), // it had arrived
+  ];
+  expect(entries(uploads, known, new Map()).map(({ id, state }) => [id, state])).toEqual([
+    ["b", "sending"],
+    ["c", "ready"],
+  ]);
 });

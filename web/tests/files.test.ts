@@ -25,3 +25,11 @@ test("an upload whose time is over reads as aborted, others do not", () => {
   expect(files.all().map(({ value }) => value.status)).toEqual(["aborted", "uploading", "ready"]);
   expect(files.get("over")?.value.reason).toBe("expired");
 });
+
+test("a cancelled upload does not come back by an answer that was under way", () => {
+  const files = new Files();
+  files.put(file("a", { revision: 1 }));
+  files.put(file("a", { revision: 2, status: "aborted", reason: "aborted" }));
+  files.put(file("a", { revision: 1 }));
+  expect(files.size).toBe(0);
+});

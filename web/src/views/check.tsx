@@ -49,7 +49,7 @@ export function Check({ file }: { file: StoredFile }) {
     <section
       class="check-file"
       aria-labelledby={heading}
-      data-drop-here
+      data-takes-files
       onDragOver={(event) => {
         event.preventDefault();
         event.stopPropagation(); // elsewhere on the page it would be sent

@@ -52,6 +52,7 @@ export function Detail(props: Props) {
         if (left) return;
         links.value = fresh.links;
         actions.files.put(fresh);
+        if (!actions.files.get(id)) problem.value = t("problem.file_gone"); // an upload that was cancelled is no file
       },
       (error: unknown) => {
         if (left) return;

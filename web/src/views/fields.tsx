@@ -5,6 +5,7 @@ import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import { type Choice, CHOICES, dateAfter, MOST_DAYS, secondsUntil } from "../ends";
 import { t } from "../i18n";
+import { read, write } from "../kept";
 
 const KEY = "sluice-owner-name"; // what was typed the last time
 const MOST_TITLE = 200; // docs/api.md
@@ -50,7 +51,7 @@ export function Texts({ titleHelp }: { titleHelp: string }) {
             maxLength={MOST_NAME}
             autocomplete="name"
             aria-describedby={help}
-            defaultValue={localStorage.getItem(KEY) ?? ""}
+            defaultValue={read("localStorage", KEY) ?? ""}
           />
         )}
       </Field>
@@ -101,7 +102,7 @@ export function End() {
 /** What these fields say, as the API takes it. */
 export function told(form: FormData) {
   const owner = text(form, "owner");
-  localStorage.setItem(KEY, owner);
+  write("localStorage", KEY, owner);
   return {
     title: text(form, "title") || null,
     message: text(form, "message") || null,

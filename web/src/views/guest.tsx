@@ -3,13 +3,15 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Api, passes, Problem, type StoredFile } from "../api";
+import { keepAwake } from "../awake";
 import type { DropRules } from "../contract";
 import { Files } from "../files";
 import { bytes, day, moment } from "../format";
 import { t } from "../i18n";
 import { canRetry, explain } from "../explain";
-import { broken, capitalized, inWords } from "../rules";
+import { type Broken, capitalized, inWords } from "../rules";
 import { recordOf } from "../session";
+import { refusals, type Staged } from "../staged";
 import "../style/links.css";
 import * as memory from "../unfinished";
 import { type Chosen, type Upload, Uploads } from "../uploads";
@@ -19,6 +21,7 @@ import { confirmed } from "./dialog";
 import { Frame } from "./frame";
 import { Stages } from "./stages";
 import { say } from "./status";
+import { Withdrawn } from "./withdrawn";
 
 const DAY_MS = 86_400_000;
 const MANY = 1_000; // beyond it nobody has to count
@@ -60,13 +63,6 @@ export function Guest({ capability }: { capability: string }) {
       {typeof value === "object" && "files_left" in value && id !== null && <Open api={api} id={id} first={value} />}
     </Frame>
   );
-}
-
-/** What is known of a chosen file before it is sent. */
-interface Staged {
-  chosen: Chosen;
-  /** It was begun before, so it has its place in the drop. */
-  resumes: boolean;
 }
 
 class Sending {
@@ -170,6 +166,9 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
     return () => removeEventListener("beforeunload", stay);
   }, [moving.length, rules.value]);
 
+  const isSending = moving.some(({ upload }) => ["waiting", "sending"].includes(upload.stage.value));
+  useEffect(() => (isSending ? keepAwake() : undefined), [isSending]);
+
   const choose = (chosen: Chosen[]) => {
     const news = chosen.filter((one) => {
       const is = (other: Chosen) => memory.same(identity(one), identity(other));
@@ -187,15 +186,15 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
     staged.value = staged.value.filter((other) => other !== one);
     more.current?.focus();
   };
+  const refused = refusals(staged.value, rules.value, left);
+  const good = staged.value.filter((_, index) => refused[index] === null);
   const send = () => {
-    const good = sendable(staged.value, rules.value, left);
     taking.value += good.filter(({ resumes }) => !resumes).length;
     staged.value = [];
     problem.value = "";
     uploads.add(good.map(({ chosen }) => chosen));
   };
   const choosing = takes && (sent.length === 0 || !finished || again.value || staged.value.length > 0);
-  const good = sendable(staged.value, rules.value, left);
   return (
     <>
       <section class="card asking" aria-labelledby="wanted">
@@ -221,6 +220,7 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
         <p role="alert" class="problem">
           {problem}
         </p>
+        <Withdrawn uploads={uploads} />
         {staged.value.length > 0 && (
           <>
             <ul class="given" aria-label={t("guest.chosen")}>
@@ -228,7 +228,7 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
                 <StagedRow
                   key={`${one.chosen.path}/${one.chosen.file.name}/${index}`}
                   staged={one}
-                  reason={reasonOf(one, staged.value, rules.value, left)}
+                  reason={reason(refused[index] ?? null, one, rules.value)}
                   onRemove={() => remove(one)}
                 />
               ))}
@@ -308,24 +308,18 @@ function sentences(rules: DropRules, left: number): string {
   return said.map(capitalized).join(" ");
 }
 
-/** Those that can be sent: they break no rule, and there is room for them. */
-function sendable(staged: readonly Staged[], rules: DropRules, left: number): Staged[] {
-  return staged.filter((one) => reasonOf(one, staged, rules, left) === null);
-}
-
 /** Why this one cannot be sent; null where nothing is known against it. */
-function reasonOf(one: Staged, staged: readonly Staged[], rules: DropRules, left: number): string | null {
-  const { file } = one.chosen;
-  const broke = broken(rules, file);
-  if (broke === "size") {
-    return t("guest.too_large", { size: bytes(file.size), most: bytes(rules.max_file_bytes ?? 0) });
+function reason(refused: Broken | "place" | null, { chosen }: Staged, rules: DropRules): string | null {
+  switch (refused) {
+    case "size":
+      return t("guest.too_large", { size: bytes(chosen.file.size), most: bytes(rules.max_file_bytes ?? 0) });
+    case "type":
+      return t("guest.other_type", { types: inWords(rules.content_types ?? []) });
+    case "place":
+      return t("guest.no_place");
+    case null:
+      return null;
   }
-  if (broke === "type") return t("guest.other_type", { types: inWords(rules.content_types ?? []) });
-  if (one.resumes) return null;
-  const before = staged.slice(0, staged.indexOf(one)).filter((other) => {
-    return !other.resumes && broken(rules, other.chosen.file) === null;
-  });
-  return before.length >= left ? t("guest.no_place") : null;
 }
 
 function isAtEnd(upload: Upload, file: StoredFile | undefined, unwatched: ReadonlySet<string>): boolean {

@@ -11,6 +11,7 @@ import { t } from "../i18n";
 import { Loading } from "../loading";
 import { go, route, type View } from "../route";
 import { lend } from "../session";
+import { at as titled } from "../title";
 import { Uploads } from "../uploads";
 import { ConnectionState } from "./connection";
 import { Questions } from "./dialog";
@@ -64,7 +65,7 @@ export function Owner({ api, first, onLeave, onExpired }: Props) {
   const { view } = route.value;
   const title = t(`app.${view}`);
   useEffect(() => {
-    document.title = `${title} · Sluice`;
+    titled(title);
   }, [title]);
   return (
     <>

@@ -1,7 +1,7 @@
 /** A list that comes page by page, and anew when somebody comes back to it. */
 
 import { type Signal, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n";
 import { explain } from "../explain";
 
@@ -23,6 +23,7 @@ export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>): P
   const items = useSignal<T[] | null>(null);
   const next = useSignal<string | null>(null);
   const problem = useSignal("");
+  const left = useRef(false); // nobody looks at it any more
   const load = async (cursor: string | null) => {
     problem.value = "";
     try {
@@ -33,7 +34,7 @@ export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>): P
         found = page.items;
         cursor = page.next;
         if (found.length > 0) break;
-      } while (cursor !== null);
+      } while (cursor !== null && !left.current);
       return { found, next: cursor };
     } catch (error) {
       problem.value = explain(error);
@@ -47,8 +48,9 @@ export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>): P
     next.value = page.next;
   };
   const more = async () => {
-    const page = await load(next.value);
-    if (!page) return;
+    const cursor = next.value;
+    const page = await load(cursor);
+    if (!page || next.value !== cursor) return; // asked for twice, or all of it anew
     items.value = [...(items.value ?? []), ...page.found];
     next.value = page.next;
   };
@@ -58,7 +60,10 @@ export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>): P
       if (document.visibilityState === "visible") void anew();
     };
     document.addEventListener("visibilitychange", back);
-    return () => document.removeEventListener("visibilitychange", back);
+    return () => {
+      left.current = true;
+      document.removeEventListener("visibilitychange", back);
+    };
   }, []);
   return { items, next, problem, more, anew };
 }

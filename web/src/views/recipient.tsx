@@ -123,12 +123,12 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
     if (byPassword) heading.current?.focus(); // the form, and with it the focus, is gone
     say(t("recipient.shown", { count: files.length }));
   }, [share]);
-  const attempt = async (work: () => Promise<void>, done: string) => {
+  const attempt = async (work: () => Promise<void>, done: () => string) => {
     problem.value = "";
     busy.value = true;
     try {
       await work();
-      say(done);
+      say(done());
     } catch (error) {
       problem.value = explain(error, "recipient");
     } finally {
@@ -160,7 +160,12 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
           <button
             type="button"
             disabled={busy}
-            onClick={() => void attempt(() => share.downloadAll(), t("recipient.downloading_all"))}
+            onClick={() =>
+              void attempt(
+                () => share.downloadAll(),
+                () => t("recipient.downloading_all"),
+              )
+            }
           >
             {t("recipient.all")}
           </button>
@@ -182,7 +187,10 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
             file={file}
             only={files.length === 1 && whole}
             onDownload={() =>
-              void attempt(() => share.download(file.id), t("recipient.downloading", { name: file.filename }))
+              void attempt(
+                () => share.download(file.id),
+                () => t("recipient.downloading", { name: file.filename }),
+              )
             }
           />
         ))}
@@ -192,7 +200,7 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
           <button
             type="button"
             class="quiet"
-            onClick={() => void attempt(more, t("recipient.shown", { count: share.files.value.length }))}
+            onClick={() => void attempt(more, () => t("recipient.shown", { count: share.files.value.length }))}
           >
             {t("link.more")}
           </button>

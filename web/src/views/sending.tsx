@@ -1,6 +1,6 @@
 /** What an owner sends: the chooser, and how far all of it is. */
 
-import { type ReadonlySignal, useSignal, useSignalEffect } from "@preact/signals";
+import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Chosen } from "../chosen";
 import { keepAwake } from "../awake";
@@ -9,10 +9,12 @@ import { subtle } from "../fingerprint";
 import { bytes, duration, fraction, number, percent } from "../format";
 import { t } from "../i18n";
 import { tally, type Tally } from "../tally";
+import { going } from "../title";
 import type { Uploads } from "../uploads";
 import { Chooser, Notices, told } from "./chooser";
 import { cancelled, guard } from "./leaving";
 import { say } from "./status";
+import { Withdrawn } from "./withdrawn";
 import "../style/sending.css";
 
 const SAID_EVERY = 0.25; // of a batch: a screen reader that says each percent says nothing else
@@ -52,7 +54,6 @@ export function Sending({ uploads, files }: Props) {
 export function Strip({ uploads, files }: Props) {
   const offline = useSignal(!navigator.onLine);
   const dismissed = useSignal<unknown>(null);
-  const heard = useSignal(0);
   useEffect(() => {
     const look = () => {
       offline.value = !navigator.onLine;
@@ -70,12 +71,14 @@ export function Strip({ uploads, files }: Props) {
     uploads.check((id) => files.get(id) !== undefined);
   });
 
-  const isOpen = uploads.unfinished.value.length > 0;
+  const isOpen = useComputed(() => uploads.unfinished.value.length > 0).value; // not redrawn by each that ends
   follow(uploads.changes); // while files are sent, four times a second
   if (!isOpen) follow(files.changes); // what becomes of them after that
   const sum = tally(uploads.batch.value, (id) => files.get(id)?.peek());
   const isSending = sum.active > 0;
-  useTitle(isOpen && sum.bytes > 0 ? percent(sum.sent, sum.bytes) : null);
+  const progress = isOpen && sum.bytes > 0 ? percent(sum.sent, sum.bytes) : null;
+  useEffect(() => going(progress), [progress]);
+  useEffect(() => () => going(null), []);
   useEffect(() => (isSending ? keepAwake() : undefined), [isSending]);
   useEffect(() => {
     if (!isOpen) return;
@@ -84,16 +87,7 @@ export function Strip({ uploads, files }: Props) {
   }, [isOpen]);
   useSaid(sum, isOpen);
 
-  const withdrawn = uploads.withdrawn.value.slice(heard.value);
-  const gone = (
-    <Notices
-      notices={told(
-        "sending.withdrawn",
-        withdrawn.map(({ name }) => name),
-      )}
-      onDismiss={() => (heard.value = uploads.withdrawn.peek().length)}
-    />
-  );
+  const gone = <Withdrawn uploads={uploads} />;
   if (isOpen) {
     return (
       <>
@@ -122,13 +116,15 @@ export function Strip({ uploads, files }: Props) {
       </>
     );
   }
-  if (sum.files === 0 || dismissed.value === uploads.batch.value) return gone;
+  const said = sentences(sum);
+  // All of it may have been deleted since.
+  if (said.length === 0 || dismissed.value === uploads.batch.value) return gone;
   return (
     <>
       {gone}
       <div class="strip" data-batch={sum.verifying > 0 ? "verifying" : "over"}>
         <div data-trouble={sum.spoilt + sum.failed > 0 || undefined}>
-          {sentences(sum).map((sentence) => (
+          {said.map((sentence) => (
             <p key={sentence}>{sentence}</p>
           ))}
         </div>
@@ -182,26 +178,6 @@ export function sentences(sum: Tally): string[] {
   if (sum.spoilt > 0) said.push(t("sending.spoilt", { count: sum.spoilt }));
   if (sum.failed > 0) said.push(t("sending.failed", { count: sum.failed }));
   return said;
-}
-
-/** `43 % · Sluice`, and at the end what it was before. */
-function useTitle(progress: string | null): void {
-  const before = useRef<string | null>(null);
-  useEffect(() => {
-    if (progress !== null) {
-      before.current ??= document.title;
-      document.title = `${progress} · ${before.current}`;
-    } else if (before.current !== null) {
-      document.title = before.current;
-      before.current = null;
-    }
-  }, [progress]);
-  useEffect(
-    () => () => {
-      if (before.current !== null) document.title = before.current;
-    },
-    [],
-  );
 }
 
 /** Tells a screen reader the beginning, each quarter, and the end. */
