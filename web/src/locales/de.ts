@@ -154,7 +154,7 @@ const de: Messages = {
   "list.found": { one: "{count} Datei gefunden", other: "{count} Dateien gefunden" },
   "list.asking": "Wird geladen …",
   "show.all": "Jeder Stand",
-  "show.moving": "Wird gesendet oder geprüft",
+  "show.moving": "Unterwegs",
   "show.ready": "Fertig",
   "show.failed": "Gescheitert",
   "sort.newest": "Neueste zuerst",
