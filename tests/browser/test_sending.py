@@ -668,7 +668,7 @@ def test_litter_is_left_out_and_hidden_files_are_asked_about(
     assert accessible(signed_in) == []
     question.get_by_role("button", name="Send them too" if send else "Leave them out").click()
     expect(batch(signed_in)).to_contain_text(f"{4 if send else 2} files received and verified")
-    expect(signed_in.get_by_text("3 files that systems leave behind were left out")).to_be_visible()
+    expect(signed_in.get_by_text("3 files that your system made, and nobody needs, were left out")).to_be_visible()
     query = {"folder": folder.name}
     listed = httpx.get(f"{stack.api}/files", params=query, headers=bearer(stack), **PATIENT).json()["items"]
     sent = {f"{file['folder']}/{file['filename']}".removeprefix(f"{folder.name}/") for file in listed}
@@ -829,7 +829,7 @@ def test_leaving_is_asked_about_while_something_would_be_lost(
         signed_in.get_by_role("button", name="Sign out").click()
         question = signed_in.get_by_role("dialog")
         expect(question).to_contain_text("1 file has not been sent")
-        expect(question).to_contain_text("are missing")
+        expect(question).to_contain_text("to go")
         question.get_by_role("button", name="Stay").click()
         signed_in.reload()
         assert asked == ["beforeunload"]

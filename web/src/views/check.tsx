@@ -5,7 +5,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import type { StoredFile } from "../api";
 import { digestOf } from "../digest";
 import { explain } from "../explain";
-import { bytes, number, percent } from "../format";
+import { bytes, percent } from "../format";
 import { t } from "../i18n";
 import { Icon } from "./icon";
 import { say } from "./status";
@@ -104,7 +104,6 @@ function Reading({ checked, onStop }: { checked: Checked; onStop: () => void }) 
 function Verdict({ file, recorded, checked }: { file: StoredFile; recorded: string; checked: Checked }) {
   const { local, digest } = checked;
   const same = digest === recorded;
-  const size = (count: number | null) => (count === null ? "?" : `${bytes(count)} (${number(count)})`);
   return (
     <div class={`verdict ${same ? "same" : "other"}`} data-verdict={same ? "same" : "other"}>
       <p>
@@ -113,17 +112,22 @@ function Verdict({ file, recorded, checked }: { file: StoredFile; recorded: stri
       <dl>
         <dt>{t("check.here", { name: local.name })}</dt>
         <dd>
-          {size(local.size)}
+          {exactly(local.size)}
           <br />
           <code>{digest}</code>
         </dd>
         <dt>{t("check.there")}</dt>
         <dd>
-          {size(file.size)}
+          {file.size !== null && exactly(file.size)}
           <br />
           <code>{recorded}</code>
         </dd>
       </dl>
     </div>
   );
+}
+
+/** `8 kB (8,044 bytes)` */
+export function exactly(size: number): string {
+  return size < 1_000 ? bytes(size) : `${bytes(size)} (${t("detail.bytes", { count: size })})`;
 }

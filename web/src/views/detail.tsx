@@ -8,13 +8,13 @@ import type { FileLinks } from "../contract";
 import type { Drops } from "../drops";
 import type { Entry } from "../entries";
 import { explain } from "../explain";
-import { bytes, moment, number } from "../format";
+import { moment, number } from "../format";
 import { t } from "../i18n";
 import { type Listing, reads } from "../listing";
 import { reason } from "../reasons";
 import { go, route } from "../route";
 import { media } from "../media";
-import { Check } from "./check";
+import { Check, exactly } from "./check";
 import { Copy } from "./copy";
 import { HeldBy } from "./held_by";
 import { Icon } from "./icon";
@@ -230,10 +230,6 @@ function Facts({ file, links, actions, listing, drops, onShare }: FactsProps) {
       <Check file={file} />
     </>
   );
-}
-
-function exactly(size: number): string {
-  return size < 1_000 ? bytes(size) : `${bytes(size)} (${t("detail.bytes", { count: size })})`;
 }
 
 function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
