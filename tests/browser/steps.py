@@ -171,6 +171,11 @@ def accessible(page: Page) -> list[str]:
     return [f"{fault['id']}: {node['target']} {node['failureSummary']}" for fault in found for node in fault["nodes"]]
 
 
+def said(page: Page) -> Locator:
+    """What a screen reader was told last."""
+    return page.locator(".unseen[role=status]")
+
+
 def looks(page: Page, width: int) -> list[str]:
     """What is wrong with the page at this width: what axe-core finds, and anything that has to be scrolled sideways."""
     page.set_viewport_size({"width": width, "height": 800})

@@ -67,7 +67,7 @@ def test_figures_of_many_files(context: BrowserContext, page: Page, stack: Stack
     page.route("**/files?limit=100", many)
     page.route("**/files.jsonl?*", lines)
     page.reload()
-    expect(page.locator("[data-loaded=all]")).to_be_attached()
+    expect(page.locator(".list[aria-busy=false]")).to_be_attached()
     session = context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     heap = session.send("Runtime.getHeapUsage")["usedSize"]

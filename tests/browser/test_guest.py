@@ -20,6 +20,7 @@ from tests.browser.steps import (
     looks,
     on_a_phone,
     row,
+    said,
     sha256,
     stored,
     tab_to,
@@ -309,7 +310,7 @@ def test_keyboard_alone_is_enough(page: Page, api: httpx.Client, sample: Sample)
     tab_to(page, "Send 1 file")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Thank you")).to_be_focused()
-    expect(page.get_by_role("status")).to_have_text("Done. 1 file has arrived.")
+    expect(said(page)).to_have_text("Done. 1 file has arrived.")
     tab_to(page, "Send more")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement !== document.body")

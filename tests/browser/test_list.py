@@ -28,6 +28,7 @@ from tests.browser.steps import (
     held,
     looks,
     row,
+    said,
     sha256,
     sign_in,
     stored,
@@ -532,7 +533,7 @@ def test_details_of_a_file(page: Page, stack: Stack, store: Store) -> None:
         expect(panel).to_contain_text(words)
     expect(panel.get_by_role("region", name="Preview of report.txt")).to_have_text("all was said")
     panel.get_by_role("button", name="Copy sha-256").click()
-    expect(page.get_by_role("status").filter(has_text="sha-256 copied")).to_be_attached()
+    expect(said(page).filter(has_text="sha-256 copied")).to_be_attached()
     assert page.evaluate("navigator.clipboard.readText()") == hashlib.sha256(b"all was said").hexdigest()
     assert accessible(page) == []
     page.reload()
@@ -636,7 +637,7 @@ def test_a_local_file_is_compared(page: Page, stack: Stack, store: Store, tmp_pa
     page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
     panel.get_by_label("Choose a file to check").set_input_files(same)
     expect(panel.locator("[data-verdict=same]")).to_contain_text("This is the file")
-    expect(page.get_by_role("status").filter(has_text="This is the file")).to_be_attached()
+    expect(said(page).filter(has_text="This is the file")).to_be_attached()
     panel.get_by_label("Choose a file to check").set_input_files(other)
     verdict = panel.locator("[data-verdict=other]")
     expect(verdict).to_contain_text("This is another file")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
-from tests.browser.steps import PATIENT, Traffic, bearer, row, sign_in
+from tests.browser.steps import PATIENT, Traffic, bearer, row, said, sign_in
 from tests.integration.conftest import Stack
 
 HIDE = """hidden => {
@@ -114,11 +114,11 @@ def test_all_files_come_in_pieces(page: Page, stack: Stack, api: httpx.Client) -
 
     page.route("**/files.jsonl?*", cut)
     sign_in(page, stack)
-    everything = page.locator("[data-loaded=all]")
+    everything = page.locator(".list[aria-busy=false]")
     expect(everything).to_be_attached()
     answers = httpx.get(api.get("/files?limit=1").json()["links"]["jsonl"], **PATIENT).text.splitlines()
     expected = [file for file in map(json.loads, answers) if file["reason"] != "aborted"]
-    expect(everything).to_have_attribute("data-count", str(len(expected)))
+    expect(page.locator(".check.all")).to_contain_text(f"{len(expected)} file")
     assert len(asked) == 2
 
 
@@ -128,11 +128,11 @@ def test_a_lost_connection_is_said_and_what_was_missed_comes(
     """Offline is said at once; back again, what happened meanwhile appears without a reload."""
     context.set_offline(True)
     connected(live, "gone")
-    expect(live.get_by_role("status")).to_contain_text("connection is lost")
+    expect(said(live)).to_contain_text("connection is lost")
     small(api, "sent meanwhile.txt")
     context.set_offline(False)
     connected(live, "live")
-    expect(live.get_by_role("status")).to_contain_text("is back")
+    expect(said(live)).to_contain_text("is back")
     expect(row(live, "sent meanwhile.txt")).to_be_visible()
 
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from sluice.shares import MAX_TRIES
-from tests.browser.steps import Traffic, accessible, looks, on_a_phone, tab_to
+from tests.browser.steps import Traffic, accessible, looks, on_a_phone, said, tab_to
 from tests.integration import journey
 from tests.integration.conftest import Stack
 
@@ -90,10 +90,10 @@ def test_a_digest_is_copied(page: Page, context: BrowserContext, api: httpx.Clie
     page.get_by_text("Checksums").click()
     copy = page.get_by_role("button", name="Copy the SHA-256 of compared.txt")
     copy.click()
-    expect(page.get_by_role("status")).to_have_text(re.compile("SHA-256 (copied|selected)"))
+    expect(said(page)).to_have_text(re.compile("SHA-256 (copied|selected)"))
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     copy.click()
-    expect(page.get_by_role("status")).to_have_text("SHA-256 copied")
+    expect(said(page)).to_have_text("SHA-256 copied")
     assert page.evaluate("navigator.clipboard.readText()") == file["digests"]["sha-256"]
 
 
@@ -171,7 +171,7 @@ def test_a_password_is_asked_for_and_explained(page: Page, api: httpx.Client) ->
     page.keyboard.type("open sesame")  # what was wrong is selected
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Secret", exact=True)).to_be_focused()
-    expect(page.get_by_role("status")).to_have_text("Files shown: 1")
+    expect(said(page)).to_have_text("Files shown: 1")
     tab_to(page, "Download")
     with page.expect_download() as downloaded:
         page.keyboard.press("Enter")

@@ -52,7 +52,7 @@ export function FileList({ api, files, uploads, downloads, loaded, onShare }: Pr
   const { file } = route.value;
   return (
     <div class={file === null ? "files" : "files with-detail"}>
-      <section class="list" aria-labelledby="files-heading">
+      <section class="list" aria-labelledby="files-heading" aria-busy={loaded.value === "some"}>
         <div class="list-head">
           <h1 id="files-heading" tabIndex={-1}>
             {t("app.files")}
