@@ -161,7 +161,7 @@ def test_what_another_device_sends_says_so(page: Page, stack: Stack, store: Stor
     """An upload that this tab does not send is no upload that waits here."""
     store.begin("from a phone.mov")
     opened(page, stack, "from a phone.mov")
-    expect(row(page, "from a phone.mov")).to_contain_text("From another device: 0%")
+    expect(row(page, "from a phone.mov")).to_contain_text("Another device: 0%")
     expect(row(page, "from a phone.mov")).to_have_attribute("data-state", "uploading")
 
 
@@ -641,7 +641,7 @@ def test_a_local_file_is_compared(page: Page, stack: Stack, store: Store, tmp_pa
     panel.get_by_label("Choose a file to check").set_input_files(other)
     verdict = panel.locator("[data-verdict=other]")
     expect(verdict).to_contain_text("This is another file")
-    for words in (sha256(same), sha256(other), "11 MB (11,000,000)", "14 bytes"):
+    for words in (sha256(same), sha256(other), "11 MB (11,000,000 bytes)", "14 bytes"):
         expect(verdict).to_contain_text(words)
     assert sent == []
     assert accessible(page) == []
