@@ -27,7 +27,7 @@ from tests.browser.steps import (
     wait_for,
 )
 from tests.integration import journey
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 
 Sample = Callable[[str, int], Path]
 LONG = "a_name_without_a_single_space_that_is_longer_than_any_phone_is_wide.bin"
@@ -138,6 +138,7 @@ def test_a_file_that_breaks_a_rule_says_which(page: Page, api: httpx.Client, sam
     assert {file["filename"] for file in sent} == {"two.png", "three.png"}
 
 
+@thorough
 def test_the_same_file_twice_is_noticed(page: Page, api: httpx.Client, sample: Sample) -> None:
     """Before it is sent, and after."""
     open_page(page, drop_of(api))
@@ -203,6 +204,7 @@ def test_an_upload_that_took_the_last_place_goes_on(
     expect(back.get_by_text("1 file has arrived. It is verified")).to_be_visible()
 
 
+@thorough
 def test_what_fails_says_why_at_its_file(page: Page, stack: Stack, api: httpx.Client, sample: Sample) -> None:
     """With a button where that helps: not where the drop has ended or somebody else took its last place."""
     drop = drop_of(api, max_files=2)
@@ -235,6 +237,7 @@ def test_what_fails_says_why_at_its_file(page: Page, stack: Stack, api: httpx.Cl
     expect(page.get_by_text("1 file did not arrive.")).to_be_visible()
 
 
+@thorough
 def test_a_drop_that_ends_meanwhile_says_so(page: Page, api: httpx.Client, sample: Sample) -> None:
     """Between the choice and the sending."""
     drop = drop_of(api)
@@ -247,6 +250,7 @@ def test_a_drop_that_ends_meanwhile_says_so(page: Page, api: httpx.Client, sampl
     expect(late.get_by_role("button", name="Try again: late.txt")).to_have_count(0)
 
 
+@thorough
 def test_an_upload_is_paused_and_cancelled(page: Page, stack: Stack, api: httpx.Client, sample: Sample) -> None:
     """A pause loses nothing; cancelling asks first, and gives the upload up."""
     traffic = Traffic(page)
@@ -273,6 +277,7 @@ def test_an_upload_is_paused_and_cancelled(page: Page, stack: Stack, api: httpx.
     assert statuses.get("unwanted.bin", "aborted") == "aborted"
 
 
+@thorough
 def test_the_screen_stays_on_while_a_guest_sends(
     page: Page, stack: Stack, context: BrowserContext, api: httpx.Client, sample: Sample
 ) -> None:
@@ -286,6 +291,7 @@ def test_the_screen_stays_on_while_a_guest_sends(
     page.wait_for_function("window.locks[0].released")
 
 
+@thorough
 def test_what_the_owner_cancels_is_cancelled_here_and_said(
     page: Page, stack: Stack, api: httpx.Client, sample: Sample
 ) -> None:

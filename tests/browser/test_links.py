@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.steps import accessible, looks, on_a_phone, said, tab_to
 from tests.integration import journey
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 
 View = Callable[[str], Page]
 
@@ -89,6 +89,7 @@ def test_an_owner_makes_a_drop(view: View, api: httpx.Client, context: BrowserCo
     expect(page.get_by_role("button", name="New drop")).to_be_focused()
 
 
+@thorough
 def test_what_a_drop_cannot_be_is_said_in_its_form(view: View) -> None:
     """What was typed is still there."""
     page = view("drops")
@@ -210,6 +211,7 @@ def test_shares_are_listed_and_ended(view: View, api: httpx.Client, stack: Stack
     expect(recipient.get_by_role("alert")).to_contain_text("This link has ended")
 
 
+@thorough
 def test_a_drop_that_somebody_else_ended_says_so(view: View, api: httpx.Client) -> None:
     """In another tab, while it was still listed here."""
     drop = made(api, "/drops", max_files=1, title="Gone one")
@@ -220,6 +222,7 @@ def test_a_drop_that_somebody_else_ended_says_so(view: View, api: httpx.Client) 
     expect(page.get_by_role("alert").filter(has_text="This drop has ended.")).to_be_visible()
 
 
+@thorough
 def test_keyboard_alone_is_enough(view: View, api: httpx.Client) -> None:
     """A drop is made and its link is copied, with the focus in sight."""
     page = view("drops")
@@ -235,6 +238,7 @@ def test_keyboard_alone_is_enough(view: View, api: httpx.Client) -> None:
     assert "By keyboard" in [drop["title"] for drop in api.get("/drops").json()["items"]]
 
 
+@thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone(browser: Browser, stack: Stack, api: httpx.Client, scheme: str) -> None:
     """Nothing to scroll sideways, and enough contrast, with the longest texts and in German."""

@@ -34,7 +34,7 @@ from tests.browser.steps import (
     stored,
     wait_for,
 )
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -146,6 +146,7 @@ def test_upload_is_one_row_with_two_stages(
     assert accessible(page) == []
 
 
+@thorough
 def test_what_was_only_hashed_says_so(page: Page, stack: Stack, store: Store) -> None:
     """Where the sender declared nothing, the tick does not pretend that something was compared."""
     store.put("undeclared.txt", digest=False)
@@ -157,6 +158,7 @@ def test_what_was_only_hashed_says_so(page: Page, stack: Stack, store: Store) ->
     )
 
 
+@thorough
 def test_what_another_device_sends_says_so(page: Page, stack: Stack, store: Store) -> None:
     """An upload that this tab does not send is no upload that waits here."""
     store.begin("from a phone.mov")
@@ -232,6 +234,7 @@ def test_what_cannot_succeed_is_not_tried_again(page: Page, stack: Stack, sample
     expect(refused).to_have_count(0)
 
 
+@thorough
 def test_failed_file_says_why(page: Page, stack: Stack, store: Store) -> None:
     """A file whose bytes are not those that were declared says so; its details have both values, and no download."""
     file = store.begin("promised.bin")
@@ -268,6 +271,7 @@ def test_large_file_comes_from_s3(page: Page, traffic: Traffic, stack: Stack, st
         assert any("direct=1" in url for url in traffic.urls[before:]) is direct
 
 
+@thorough
 def test_refused_download_leaves_the_page(page: Page, stack: Stack, store: Store) -> None:
     """A download that the stream host refuses is explained at its row, and the page stays."""
     store.put("refused.txt")
@@ -337,6 +341,7 @@ def test_search_sort_and_filter(page: Page, stack: Stack, store: Store) -> None:
     expect(search).to_have_value("")
 
 
+@thorough
 def test_search_asks_the_server_for_what_is_not_here(page: Page, stack: Stack, store: Store) -> None:
     """While not all files are known, the server is asked for a name, and what it finds is shown."""
     old = store.put("old and sought.txt")
@@ -351,6 +356,7 @@ def test_search_asks_the_server_for_what_is_not_here(page: Page, stack: Stack, s
     expect(page.locator(f"[data-id='{old['id']}']")).to_be_visible()
 
 
+@thorough
 def test_which_drop_a_file_came_through(page: Page, stack: Stack, store: Store) -> None:
     """A guest's file says by which drop it came, and the list can show this drop's files alone."""
     wanted = {"max_files": 2, "expires_in": 3600, "title": "Holiday photos"}
@@ -458,6 +464,7 @@ def test_many_are_downloaded_as_one_zip(page: Page, stack: Stack, store: Store) 
     assert accessible(page) == []
 
 
+@thorough
 def test_large_zip_is_waited_for(page: Page, stack: Stack, store: Store) -> None:
     """One that has to be put together first says how far it is, and can be left."""
     store.put("one.txt")
@@ -562,6 +569,7 @@ def test_rename_and_move(page: Page, stack: Stack, store: Store) -> None:
     assert (changed["filename"], changed["folder"]) == ("new.txt", "there")
 
 
+@thorough
 def test_a_file_that_is_gone_is_said(page: Page, stack: Stack, store: Store) -> None:
     """A link to the details of a file that was deleted says so, in the panel alone."""
     file = store.put("gone.txt")
@@ -597,6 +605,7 @@ def silence() -> bytes:
     return b"RIFF" + len(body).to_bytes(4, "little") + body
 
 
+@thorough
 def test_scripts_are_not_shown(page: Page, traffic: Traffic, stack: Stack, store: Store) -> None:
     """An SVG has no preview, and HTML is shown as its source."""
     store.put(
@@ -611,6 +620,7 @@ def test_scripts_are_not_shown(page: Page, traffic: Traffic, stack: Stack, store
     assert traffic.complaints == []
 
 
+@thorough
 def test_long_text_is_shown_by_its_beginning(page: Page, traffic: Traffic, stack: Stack, store: Store) -> None:
     """Of a long text the first 64 KiB are asked for, and no more."""
     asked: list[str] = []
@@ -647,6 +657,7 @@ def test_a_local_file_is_compared(page: Page, stack: Stack, store: Store, tmp_pa
     assert accessible(page) == []
 
 
+@thorough
 def test_a_file_that_is_dropped_to_be_compared_is_not_sent(page: Page, stack: Stack, store: Store) -> None:
     """What is dropped on the panel is compared, not sent, and no overlay stays over the page."""
     store.put("original.txt", b"dropped")
@@ -666,6 +677,7 @@ def test_a_file_that_is_dropped_to_be_compared_is_not_sent(page: Page, stack: St
     expect(row(page, "copy.txt")).to_have_count(0)
 
 
+@thorough
 def test_list_in_german(browser: Browser, stack: Stack, store: Store) -> None:
     """Who reads German gets the list in German."""
     store.put("bericht.txt")
@@ -716,6 +728,7 @@ def test_phone_and_dark(
     assert states == [[]] * 5
 
 
+@thorough
 @pytest.mark.parametrize("count", [100, 500])
 def test_height_of_the_list(count: int, page: Page, stack: Stack, store: Store) -> None:
     """A file takes 56 px, so that hundreds of them can be looked through."""

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.browser.steps import PATIENT, Traffic, bearer, row, said, sign_in
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 
 HIDE = """hidden => {
     Object.defineProperty(document, "visibilityState", {get: () => hidden ? "hidden" : "visible", configurable: true});
@@ -63,6 +63,7 @@ def test_a_file_of_another_device_appears_and_goes(live: Page, api: httpx.Client
     expect(elsewhere).to_have_count(0)
 
 
+@thorough
 def test_an_upload_that_is_cancelled_while_its_details_are_open_says_so(live: Page, api: httpx.Client) -> None:
     """Details of what is not there any more say that, instead of standing empty."""
     begun = begin(api, "cancelled elsewhere.bin", 1)
@@ -136,6 +137,7 @@ def test_a_lost_connection_is_said_and_what_was_missed_comes(
     expect(row(live, "sent meanwhile.txt")).to_be_visible()
 
 
+@thorough
 def test_the_end_of_a_stream_is_no_loss(page: Page, stack: Stack, api: httpx.Client) -> None:
     """The server ends every stream. The page comes back by itself, misses nothing, and never says that it was gone."""
     asked: list[str] = []
@@ -164,6 +166,7 @@ def test_the_end_of_a_stream_is_no_loss(page: Page, stack: Stack, api: httpx.Cli
     assert "gone" not in page.evaluate("[...window.states]")
 
 
+@thorough
 def test_a_link_whose_time_is_over_is_replaced(page: Page, stack: Stack, api: httpx.Client) -> None:
     """A feed that refuses its link is followed by another one; one that refuses its cursor begins with a new list."""
     refusals = 2
@@ -203,6 +206,7 @@ def test_a_hidden_page_holds_no_stream(traffic: Traffic, live: Page, api: httpx.
     assert again.value.url != before[-1]  # another cursor
 
 
+@thorough
 def test_an_upload_whose_time_is_over_reads_as_aborted(page: Page, stack: Stack, api: httpx.Client) -> None:
     """Nobody tells that an upload expires: the page knows when."""
     page.clock.install()

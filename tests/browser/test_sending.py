@@ -38,7 +38,7 @@ from tests.browser.steps import (
     worker,
 )
 from tests.integration import proxy
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 
 Sample = Callable[[str, int], Path]
 
@@ -107,6 +107,7 @@ def test_small_file_is_one_request(signed_in: Page, stack: Stack, sample: Sample
     assert (file["content_type"], file["digests"]["sha-256"]) == ("text/plain", sha256(original))
 
 
+@thorough
 def test_lost_answer_stores_nothing_twice(signed_in: Page, stack: Stack, sample: Sample) -> None:
     """A small file whose answer was lost, or that is chosen again after a reload, is the same file."""
     original = sample("once.txt", 1000)
@@ -132,6 +133,7 @@ def test_lost_answer_stores_nothing_twice(signed_in: Page, stack: Stack, sample:
     assert len(listed) == 1
 
 
+@thorough
 def test_deleted_small_file_is_sent_anew(signed_in: Page, stack: Stack, sample: Sample) -> None:
     """What was deleted since it was sent, and is chosen again the same day, is another file."""
     original = sample("deleted.txt", 1000)
@@ -184,6 +186,7 @@ def test_each_byte_is_read_once(signed_in: Page, stack: Stack, sample: Sample) -
     assert file["digests"]["sha-256"] == sha256(original)
 
 
+@thorough
 def test_expired_url_is_replaced(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """A part that S3 refuses because its URL's time is over is sent with a fresh one, and nobody notices."""
     original = sample("expired.bin", 2 * PART_BYTES)
@@ -203,6 +206,7 @@ def test_expired_url_is_replaced(traffic: Traffic, signed_in: Page, stack: Stack
     assert sorted(traffic.parts) == [1, 2]
 
 
+@thorough
 def test_expired_url_is_replaced_where_the_refusal_is_not_heard(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:
@@ -235,6 +239,7 @@ def test_expired_url_is_replaced_where_the_refusal_is_not_heard(
     assert sorted(signed) == [1, 1, 2, 2]
 
 
+@thorough
 @pytest.mark.parametrize("size", [2 * MIB, 2 * PART_BYTES])
 def test_bit_that_flips_once_is_survived(size: int, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """S3 refuses what was altered on its way, and it is sent again from memory."""
@@ -251,6 +256,7 @@ def test_bit_that_flips_once_is_survived(size: int, signed_in: Page, stack: Stac
     assert stored(stack, original.name)["digests"]["sha-256"] == sha256(original)
 
 
+@thorough
 @pytest.mark.parametrize("size", [2 * MIB, 2 * PART_BYTES])
 def test_connection_that_alters_everything_is_told(size: int, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """Where bits flip every time the person is told that the connection does it, and the file is never ready."""
@@ -265,6 +271,7 @@ def test_connection_that_alters_everything_is_told(size: int, signed_in: Page, s
     assert accessible(signed_in) == []
 
 
+@thorough
 def test_small_file_that_is_altered_is_sent_again(signed_in: Page, stack: Stack, sample: Sample) -> None:
     """The server keeps nothing of a small file whose bytes are not those of its digest, and says so in words."""
     original = sample("flipped small.bin", 1000)
@@ -287,6 +294,7 @@ def test_small_file_that_is_altered_is_sent_again(signed_in: Page, stack: Stack,
     assert stored(stack, original.name)["digests"]["sha-256"] == sha256(original)
 
 
+@thorough
 def test_main_thread_touches_no_bytes(page: Page, stack: Stack, context: BrowserContext, sample: Sample) -> None:
     """The main thread hashes nothing but fingerprints. While 200 MB are sent its longest tasks are printed."""
     watch_the_main_thread(context)
@@ -323,6 +331,7 @@ def long_tasks(page: Page) -> str:
     return f"{len(tasks)} long tasks, sum {sum(tasks)} ms, longest {max(tasks, default=0)} ms"
 
 
+@thorough
 def test_worker_asks_nobody_else(signed_in: Page, pages: Pages) -> None:
     """The worker obeys the policy of the page: it may send to the bucket, and to nobody outside."""
     said = worker(signed_in).evaluate(
@@ -331,6 +340,7 @@ def test_worker_asks_nobody_else(signed_in: Page, pages: Pages) -> None:
     assert said == "TypeError"
 
 
+@thorough
 @pytest.mark.parametrize("size", [1000, 3 * PART_BYTES])
 def test_page_without_digests_says_so(
     size: int, page: Page, stack: Stack, context: BrowserContext, sample: Sample
@@ -366,6 +376,7 @@ def test_page_without_digests_says_so(
     assert accessible(page) == []
 
 
+@thorough
 def test_parts_too_large_for_memory_go_without_digests(signed_in: Page, stack: Stack, tmp_path: Path) -> None:
     """A file of more than 4.9 TiB has parts that no page holds: it asks for no digests of them, and reads none."""
     original = tmp_path / "enormous.bin"
@@ -380,6 +391,7 @@ def test_parts_too_large_for_memory_go_without_digests(signed_in: Page, stack: S
     assert all(size == 1 for size in read.json_value())
 
 
+@thorough
 def test_fingerprint_is_of_this_browser_alone(signed_in: Page, stack: Stack, browser: Browser, sample: Sample) -> None:
     """The same file has another fingerprint in another browser profile, which so begins an upload of its own."""
     original = sample("two profiles.bin", 2 * PART_BYTES)
@@ -421,6 +433,7 @@ def test_paused_upload_goes_on_where_it_was(traffic: Traffic, signed_in: Page, s
     assert sorted(traffic.parts) == [1, 2, 3, 4, 5, 6]
 
 
+@thorough
 def test_pause_after_the_last_part_sends_nothing_twice(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:
@@ -443,6 +456,7 @@ def test_pause_after_the_last_part_sends_nothing_twice(
     assert sorted(traffic.parts) == [1, 2]
 
 
+@thorough
 def test_all_are_paused_and_resumed(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """One button pauses what is sent and what waits, another goes on with all of it."""
     originals = [sample(f"all {number}.bin", 2 * PART_BYTES) for number in range(4)]
@@ -501,6 +515,7 @@ def test_cancelled_upload_is_gone(traffic: Traffic, signed_in: Page, stack: Stac
     expect(batch(signed_in)).to_have_count(0)
 
 
+@thorough
 def test_all_are_cancelled(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """One question, with the true number, before all that is not at its end is given up."""
     originals = [sample(f"cancel all {number}.bin", 2 * PART_BYTES) for number in range(3)]
@@ -515,6 +530,7 @@ def test_all_are_cancelled(traffic: Traffic, signed_in: Page, stack: Stack, samp
             expect(row(signed_in, original.name)).to_have_count(0)
 
 
+@thorough
 def test_upload_that_is_cancelled_elsewhere_is_cancelled_here(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:
@@ -530,6 +546,7 @@ def test_upload_that_is_cancelled_elsewhere_is_cancelled_here(
     expect(signed_in.get_by_text("was cancelled elsewhere")).to_have_count(0)
 
 
+@thorough
 def test_paused_upload_that_expired_begins_anew(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:
@@ -552,6 +569,7 @@ def test_paused_upload_that_expired_begins_anew(
 # ---------------------------------------------------------------- what goes wrong
 
 
+@thorough
 @pytest.mark.parametrize("by", ["Try again", "choosing it again"])
 def test_refusal_of_s3_is_explained_and_tried_again(by: str, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """What S3 goes on refusing is told with its code; trying again, or choosing the file again, sends the rest."""
@@ -577,6 +595,7 @@ def test_refusal_of_s3_is_explained_and_tried_again(by: str, signed_in: Page, st
     expect(signed_in.get_by_role("alert")).to_have_count(0)
 
 
+@thorough
 @pytest.mark.parametrize("size", [1000, 2 * PART_BYTES])
 def test_file_that_changed_is_no_fault_of_the_network(size: int, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """What was written after it was chosen is said to have changed; choosing it again sends it as it is now."""
@@ -614,6 +633,7 @@ def test_time_without_a_network_is_waited_for(
     assert sorted(traffic.parts) == [1, 2, 3]
 
 
+@thorough
 def test_what_stops_many_files_is_tried_again_at_once(signed_in: Page, sample: Sample) -> None:
     """Each file says why it was not sent, in words with numbers, and one button tries them all again."""
     originals = [sample(f"too much {number}.txt", 10) for number in range(5)]
@@ -637,6 +657,7 @@ def test_what_stops_many_files_is_tried_again_at_once(signed_in: Page, sample: S
 # ---------------------------------------------------------------- choosing
 
 
+@thorough
 def test_same_file_twice_is_noticed(signed_in: Page, sample: Sample) -> None:
     """A file that is chosen again is sent once, and that is said; so is one that the list has already."""
     original = sample("twice.txt", 10)
@@ -721,6 +742,7 @@ def test_file_that_is_dropped_where_none_is_taken_is_not_opened(
     assert len(context.pages) == 1
 
 
+@thorough
 def test_picture_is_pasted(signed_in: Page) -> None:
     """What is in the clipboard as a picture is sent, with a name that tells it from the next one."""
     signed_in.evaluate(
@@ -766,6 +788,7 @@ def test_progress_is_in_the_title_and_said_in_steps(
     assert len(said) <= 5
 
 
+@thorough
 def test_text_can_still_be_dragged_into_a_field(signed_in: Page) -> None:
     """Only files are kept from being opened in the page's place: text is dropped into fields as everywhere."""
     for kind, is_let in (("text", True), ("file", False)):
@@ -781,6 +804,7 @@ def test_text_can_still_be_dragged_into_a_field(signed_in: Page) -> None:
         )
 
 
+@thorough
 def test_the_title_follows_the_view_while_files_are_sent(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:
@@ -795,6 +819,7 @@ def test_the_title_follows_the_view_while_files_are_sent(
     expect(signed_in).to_have_title("Shares · Sluice")
 
 
+@thorough
 def test_resumed_file_knows_no_time_that_is_left_before_it_has_sent_something(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:
@@ -841,6 +866,7 @@ def test_leaving_is_asked_about_while_something_would_be_lost(
     assert asked == ["beforeunload"]
 
 
+@thorough
 def test_screen_stays_on_while_files_are_sent(
     page: Page, stack: Stack, context: BrowserContext, traffic: Traffic, sample: Sample
 ) -> None:
@@ -859,6 +885,7 @@ def test_screen_stays_on_while_files_are_sent(
     page.wait_for_function("window.locks.at(-1).released")
 
 
+@thorough
 @pytest.mark.parametrize("count", [int(number) for number in os.environ.get("MANY_FILES", "100").split(",")])
 def test_many_small_files_hold_nothing_up(
     count: int, page: Page, stack: Stack, context: BrowserContext, tmp_path: Path

@@ -21,7 +21,7 @@ from tests.browser.steps import (
     sign_in,
     wait_for,
 )
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 
 UNAUTHORIZED = {"code": "unauthorized", "detail": "no"}
 
@@ -62,6 +62,7 @@ def test_wrong_token_is_refused_in_words(page: Page, stack: Stack) -> None:
     expect(page.get_by_role("heading", name="Files", exact=True)).to_be_visible()
 
 
+@thorough
 def test_an_unreachable_server_is_no_wrong_token(page: Page, stack: Stack) -> None:
     """Who reloads without a server keeps the token, is told what is the matter, and gets in by trying again."""
     sign_in(page, stack)
@@ -178,6 +179,7 @@ def test_another_owner_sees_nothing_of_the_one_before(signed_in: Page, stack: St
     expect(signed_in.get_by_text(name)).to_have_count(0)
 
 
+@thorough
 def test_signing_out_asks_while_files_are_sent(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Callable[[str, int], Path]
 ) -> None:
@@ -196,6 +198,7 @@ def test_signing_out_asks_while_files_are_sent(
         expect(row(signed_in, original.name)).to_have_attribute("data-verified", "true")
 
 
+@thorough
 def test_the_language_is_kept(page: Page, stack: Stack) -> None:
     """A chosen language is spoken at once, told to screen readers by `lang`, and still there after a reload."""
     page.goto(stack.api)
@@ -228,6 +231,7 @@ def test_the_frame_on_a_phone(scheme: Literal["light", "dark"], page: Page, stac
     assert states == [[]] * 4
 
 
+@thorough
 def test_the_keyboard_skips_to_the_content(signed_in: Page) -> None:
     """The first stop of the keyboard leads past the header, and changes nothing about where one is."""
     signed_in.reload()

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, e
 from sluice.shares import MAX_TRIES
 from tests.browser.steps import Traffic, accessible, looks, on_a_phone, said, tab_to
 from tests.integration import journey
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 
 SMALL = b"a few words\n"
 LARGE = journey.random_bytes(7_000_000)  # more than Lambda streams at full speed
@@ -83,6 +83,7 @@ def test_a_recipient_downloads_files(page: Page, api: httpx.Client, stack: Stack
     assert traffic.complaints == []
 
 
+@thorough
 def test_a_digest_is_copied(page: Page, context: BrowserContext, api: httpx.Client) -> None:
     """Whole, and where the browser lets no page do it the digest is selected instead."""
     file = small(api, "compared.txt")
@@ -109,6 +110,7 @@ def test_all_files_come_as_one_archive(page: Page, api: httpx.Client) -> None:
     expect(page.get_by_role("button", name="Download all as ZIP")).to_have_count(0)
 
 
+@thorough
 def test_an_archive_that_is_being_built_says_how_far(page: Page, api: httpx.Client, stack: Stack) -> None:
     """Until it is ready; then it comes, and the page is still there."""
     share = shared(api, small(api, "one.txt"), small(api, "two.txt"))
@@ -138,6 +140,7 @@ def test_an_archive_that_is_being_built_says_how_far(page: Page, api: httpx.Clie
     expect(row(page, "one.txt")).to_be_visible()
 
 
+@thorough
 def test_links_that_have_expired_are_fetched_anew(page: Page, api: httpx.Client, stack: Stack) -> None:
     """A page that stays open for a day still gives its files."""
     share = shared(api, small(api, "patient.txt"))
@@ -214,6 +217,7 @@ def test_what_is_over_is_explained(page: Page, api: httpx.Client, stack: Stack) 
         expect(page.get_by_label("Access token")).to_have_count(0)
 
 
+@thorough
 def test_a_file_that_was_deleted_is_explained(page: Page, api: httpx.Client) -> None:
     """While the page is open, and before it is opened."""
     files = [small(api, "stays.txt"), small(api, "goes.txt")]
@@ -227,6 +231,7 @@ def test_a_file_that_was_deleted_is_explained(page: Page, api: httpx.Client) -> 
     expect(page.get_by_text("goes.txt")).to_have_count(0)
 
 
+@thorough
 def test_many_files_come_page_by_page(page: Page, api: httpx.Client, stack: Stack) -> None:
     """The first thousand at once, the others when they are asked for; the focus is at the first of those."""
     files = [small(api, f"{number}.txt") for number in range(3)]
