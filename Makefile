@@ -28,7 +28,7 @@ VERSITYGW := .tools/versitygw-$(VERSITYGW_VERSION)/bin/versitygw
 # The page as the API function serves it, and what it is made of. Where there is no npm, all else works without it.
 PAGE := functions/api/dist/index.html
 WEB_ENV := web/node_modules/.installed
-WEB := $(wildcard web/*.* web/src/*)
+WEB := $(shell find web -name node_modules -prune -o -type f -print)
 PAGE_IF_NPM := $(if $(shell command -v npm),$(PAGE))
 
 # The instruction set that `make build` builds for: x86_64 or arm64.
@@ -62,6 +62,8 @@ AWS_PORT ?= 5000
 AWS_HOST ?=
 # Not empty: `make test-places` runs `make test` as well.
 WHOLE ?=
+# How much `make test-endurance` tries: `more` than `make test`, or `most`.
+ENDURANCE ?= most
 # Which places `make test-places` goes to, as pytest's -k says it; empty for all.
 PLACES ?=
 # Arguments for pytest, for instance `make test ARGS="-k reader -x"`.
@@ -102,6 +104,10 @@ web: $(PAGE) ## Check and build the page, which the API function serves (needs n
 .PHONY: test
 test: $(DEV) ## Run the tests that need nothing but Python (ARGS for pytest; -n0 for one process)
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+.PHONY: test-web
+test-web: $(WEB_ENV) ## Run the page's unit tests, and see that its contract is that of docs/openapi.json (needs npm)
+	cd web && npm test && npm run contract -- --check
 
 .PHONY: lint
 lint: $(DEV) ## Style, types, and that lock and layer requirements are fresh
@@ -153,8 +159,8 @@ test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and
 	.venv-browser/bin/python -m pytest tests/contract -v -rs $(ARGS)
 
 .PHONY: test-browser
-test-browser: $(BROWSER_ENV) ## Use the page, and real Uppy, in a real Chromium (says what is missing)
-	.venv-browser/bin/python -m pytest tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
+test-browser: $(BROWSER_ENV) $(PAGE_IF_NPM) ## Use the page, and real Uppy, in Chromium, Firefox and WebKit (says what is missing)
+	.venv-browser/bin/python -m pytest $(PARALLEL) tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
 
 .PHONY: test-clients
 test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, ffprobe and pandas (says what is missing)
@@ -162,7 +168,7 @@ test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, 
 
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at every byte, more seeds
-	ENDURANCE=1 $(BIN)/python -m pytest -o faulthandler_timeout=600 $(SHARED) -m "thorough or more" \
+	ENDURANCE=$(ENDURANCE) $(BIN)/python -m pytest -o faulthandler_timeout=600 $(SHARED) -m "thorough or more" \
 	  tests/endurance tests/integration tests/unit $(ARGS)
 
 .PHONY: test-places

@@ -170,6 +170,9 @@ class Capability(Shown):
     links: CompanionLink
 
 
+OwnerName = Annotated[str | None, Field(description="Whose it is, as the owner has typed it.")]
+
+
 class DropLink(Shown):
     self: str
 
@@ -183,6 +186,7 @@ class DropRules(Shown):
 
     title: str | None
     message: str | None
+    owner_name: OwnerName
     max_file_bytes: Bytes | None
     content_types: list[str] | None
     files_left: Bytes
@@ -195,6 +199,7 @@ class Drop(Shown):
     id: Annotated[str, Field(examples=[FILE_ID])]
     title: str | None
     message: str | None
+    owner_name: OwnerName
     max_files: Annotated[int, Field(ge=1)]
     max_file_bytes: Bytes | None
     content_types: list[str] | None
@@ -211,16 +216,19 @@ class DropList(Shown):
     next: str | None
 
 
-class CreatedDrop(Drop):
-    capability: str
+class LinkedDrop(Drop):
     links: DropLinks
+
+
+class CreatedDrop(LinkedDrop):
+    capability: str
 
 
 class ShareLinks(Shown):
     self: str
 
 
-class CreatedShareLinks(ShareLinks):
+class SharePageLinks(ShareLinks):
     page: Annotated[str, Field(description="What to give to people: a page for downloading, and nothing else.")]
 
 
@@ -230,6 +238,7 @@ class Share(Shown):
     id: Annotated[str, Field(examples=[FILE_ID])]
     title: str | None
     message: str | None
+    owner_name: OwnerName
     count: Annotated[int, Field(ge=1, description="Files, when it was made.")]
     size: Annotated[Bytes, Field(description="Of all of them, when it was made.")]
     downloads: Annotated[Bytes, Field(description="That were made: of a file, or of the archive.")]
@@ -240,9 +249,12 @@ class Share(Shown):
     links: ShareLinks
 
 
-class CreatedShare(Share):
+class LinkedShare(Share):
+    links: SharePageLinks
+
+
+class CreatedShare(LinkedShare):
     capability: str
-    links: CreatedShareLinks
 
 
 class ShareList(Shown):
@@ -277,6 +289,7 @@ class OpenedShare(Shown):
 
     title: str | None
     message: str | None
+    owner_name: OwnerName
     files: list[SharedFile]
     next: str | None
     links: OpenedShareLinks
@@ -462,7 +475,7 @@ DELETE_ARCHIVE = describe(
     "deleteArchive", "archives", {204: None}, *OWNER, errors.ArchiveNotFound, errors.ShareNotFound
 )
 LIST_DROPS = describe("listDrops", "drops", {200: DropList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
-SHOW_DROP = describe("getDrop", "drops", {200: Drop | DropRules}, *OWNER)
+SHOW_DROP = describe("getDrop", "drops", {200: LinkedDrop | DropRules}, *OWNER)
 END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
 CREATE_SHARE = describe(
     "createShare",
@@ -472,7 +485,7 @@ CREATE_SHARE = describe(
     *(errors.NothingToShare, errors.TooManyFiles),
 )
 LIST_SHARES = describe("listShares", "shares", {200: ShareList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
-SHOW_SHARE = describe("getShare", "shares", {200: Share}, *OWNER, errors.ShareNotFound)
+SHOW_SHARE = describe("getShare", "shares", {200: LinkedShare}, *OWNER, errors.ShareNotFound)
 END_SHARE = describe("deleteShare", "shares", {204: None}, *OWNER, errors.ShareNotFound)
 OPEN_SHARE = describe(
     "openShare",

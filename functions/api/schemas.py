@@ -35,6 +35,7 @@ from sluice.limits import (
     MAX_METADATA,
     MAX_METADATA_BYTES,
     MAX_OBJECT_BYTES,
+    MAX_OWNER_NAME_CHARACTERS,
     MAX_PARTS,
     MAX_PARTS_PER_ANSWER,
     MAX_PASSWORD_BYTES,
@@ -184,6 +185,15 @@ Title = Annotated[
     Annotated[str, Field(max_length=MAX_TITLE_CHARACTERS), AfterValidator(_check_line)] | None,
     AfterValidator(lambda text: text if text and text.strip() else None),
 ]
+OwnerName = Annotated[
+    Annotated[
+        str,
+        Field(max_length=MAX_OWNER_NAME_CHARACTERS, description="Whose it is, as whoever holds the link is told."),
+        AfterValidator(_check_line),
+    ]
+    | None,
+    AfterValidator(lambda text: text if text and text.strip() else None),
+]
 Message = Annotated[
     Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_check_lines)] | None,
     AfterValidator(lambda text: text if text and text.strip() else None),
@@ -257,6 +267,7 @@ class CreateDrop(Strict):
     content_types: _Ranges | None = None
     title: Title = None
     message: Message = None
+    owner_name: OwnerName = None
     expires_in: Annotated[int, Field(ge=1, le=MAX_DROP_SECONDS)]
 
 
@@ -308,6 +319,7 @@ class CreateShare(Strict):
     drop: _Id | None = None
     title: Title = None
     message: Message = None
+    owner_name: OwnerName = None
     expires_in: Annotated[int, Field(ge=1, le=MAX_SHARE_SECONDS)]
     max_downloads: Annotated[int, Field(ge=1, le=MAX_SHARE_DOWNLOADS)] | None = None
     password: Password | None = None

@@ -5,16 +5,17 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.integration.conftest import Stack, standing
+from tests.browser.steps import PATIENCE_SECONDS, Traffic, sign_in
+from tests.integration.conftest import ROOT, Stack, standing
 
 # Set where all of it has to be there (continuous integration): what is missing is then a failure.
 REQUIRED = "SLUICE_REQUIRE_BROWSER"
@@ -25,7 +26,6 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-PATIENCE_SECONDS = 60  # the longest wait for anything on a busy machine
 
 
 @dataclass(frozen=True)
@@ -102,3 +102,38 @@ def npm(folder: Path, *arguments: str) -> None:
     """Run npm in `folder`. When it fails, the failure shows what it said."""
     ran = subprocess.run(["npm", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, f"npm {' '.join(arguments)} failed:\n{ran.stdout}{ran.stderr}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _built() -> None:
+    """The page of this checkout."""
+    done = subprocess.run(["make", "web"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def traffic(page: Page) -> Traffic:
+    return Traffic(page)
+
+
+@pytest.fixture
+def signed_in(page: Page, stack: Stack) -> Page:
+    sign_in(page, stack)
+    return page
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Callable[[str, int], Path]:
+    """Makes a file of random bytes."""
+
+    def make(name: str, size: int) -> Path:
+        path = tmp_path / name
+        path.write_bytes(os.urandom(size))
+        return path
+
+    return make

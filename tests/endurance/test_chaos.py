@@ -30,6 +30,7 @@ from sluice.errors import FileNotFound
 from sluice.files import ENDED, Files, owner_and_id
 from sluice.limits import KIB
 from sluice.objects import bare_etag
+from tests.effort import effort
 from tests.endurance.test_kills import NOWHERE, Queue, connection, open_files
 from tests.integration import journey
 from tests.integration.conftest import ROOT, Running, options, running, thorough
@@ -39,7 +40,7 @@ from tests.integration.test_local_endings import alive, descendants
 pytestmark = thorough
 
 SEED = int(os.environ.get("CHAOS_SEED", "120"))
-FILES, DROPPED = 120, 24  # in all, and of those through a drop
+FILES, DROPPED = effort((48, 12), (48, 12), (120, 24))  # in all, and of those through a drop
 ATTACKED = 12  # files whose hasher is killed or stopped
 PIECE = 64 * KIB  # of a hasher's buffer, and of what is passed on to it at a time
 PART_BYTES = 64 * KIB  # as `hurried` has it

@@ -1,7 +1,6 @@
 """Whatever anybody sends, over the real app and moto: an answer that says what is wrong, and never a 500."""
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +17,7 @@ from sluice.limits import (
     MAX_JSON_BYTES,
     MIB,
 )
+from tests.effort import effort
 from tests.integration.conftest import more
 from tests.integration.test_companion import ALICE, deployed, issued
 from tests.integration.world import World, world
@@ -82,9 +82,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "{companion}/multipart": {"filename": "a", "type": "a/b", "metadata": {"size": 1}},
     "{companion}/multipart/{id}/complete?key={key}": {"parts": [{"PartNumber": 1, "ETag": "a"}]},
 }
-often = settings(
-    max_examples=150 if os.environ.get("ENDURANCE") else 30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+often = settings(max_examples=effort(30, 60, 150), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")

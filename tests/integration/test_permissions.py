@@ -356,6 +356,7 @@ def upload_all_ways(deployed: Deployed) -> None:
         answers = [visitor.post("/files", json={"filename": "a", "size": 1}).status_code for _ in range(2)]
     assert answers == [201, 403]
     assert len(deployed.api("GET", "/drops", 200)["items"]) == 1
+    assert deployed.api("GET", f"/drops/{drop['id']}", 200)["links"] == drop["links"]
     deployed.api("DELETE", f"/drops/{drop['id']}", 204)
 
     assert len(deployed.api("GET", "/files?limit=2", 200)["items"]) == 2
@@ -466,6 +467,7 @@ def share_in_all_ways(deployed: Deployed) -> None:
     share = deployed.api("POST", "/shares", 201, wanted)
     deployed.api("POST", "/shares", 201, {"folder": "", "expires_in": 60})
     assert len(deployed.api("GET", "/shares", 200)["items"]) == 2
+    assert len(deployed.api("GET", f"/shares?file={file['id']}", 200)["items"]) == 2
     with deployed.running("ApiFunction") as module:
         holder = TestClient(module.app, headers={"Authorization": f"Bearer {share['capability']}"})
         path = f"/shares/{share['id']}/open"

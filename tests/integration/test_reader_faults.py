@@ -2,7 +2,6 @@
 
 import gc
 import gzip
-import os
 import random
 import select
 import socket
@@ -29,13 +28,14 @@ from sluice.objects import ObjectChanged, ObjectForbidden, ObjectMissing, Object
 from sluice.reader import Buffers, Patience, Unreadable
 from sluice.signing import Signed
 from sluice.wire import Connection, Refused, Source, TooSlow, WrongAnswer
+from tests.effort import effort
 from tests.integration import certificates, origin
 from tests.integration.conftest import more
 from tests.integration.origin import Origin
 from tests.integration.proxy import Exchange, Fault
 from tests.integration.world import OPTIONS, World, content, failed, ready, run, world
 
-SEEDS = range(300 if os.environ.get("ENDURANCE") else 12)
+SEEDS = range(effort(12, 60, 300))
 PART = 2 * KIB
 DATA = content(9 * PART + 77)
 # A stall costs this much of real time. Attempts: more than any seed's faults in a row, and what a busy machine adds.
@@ -125,7 +125,7 @@ def noting(fault: Fault, error: type[Exception], met: list[type[Exception]]) -> 
 
 # ---------------------------------------------------------------- whatever stands in between
 
-STRANGE_SEEDS = range(1000 if os.environ.get("ENDURANCE") else 48)  # at least each of the endings once, by every third
+STRANGE_SEEDS = range(effort(48, 144, 1000))  # at least each of the endings once, by every third
 # What does not pass, the error that it ends in, and that one's cause.
 STRANGE_ENDINGS: tuple[tuple[Fault, type[Exception], type[Exception] | None], ...] = (
     (origin.trickle(0), Unreadable, TooSlow),

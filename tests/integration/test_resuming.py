@@ -1,7 +1,6 @@
 """A hashing job that is handed over, killed, duplicated and misled in any order, over the real table and bucket."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from sluice.hashing import ATTEMPTS, DEADLINE_MARGIN_SECONDS, Job, Reason, Still
 from sluice.limits import KIB
 from sluice.objects import Version
 from sluice.reader import Patience
+from tests.effort import effort
 from tests.integration import proxy as network
 from tests.integration.conftest import more, thorough
 from tests.integration.world import (
@@ -39,7 +39,7 @@ from tests.integration.world import (
     world,
 )
 
-EXAMPLES = 100 if os.environ.get("ENDURANCE") else 8
+EXAMPLES = effort(8, 24, 100)
 PART = KIB
 DATA = content(5 * PART + 17)  # six buffers
 OPTIONS_HERE = replace(OPTIONS, part_bytes=PART)

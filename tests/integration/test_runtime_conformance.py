@@ -5,7 +5,6 @@ Whichever it is, nobody takes half a response for a whole one, and the next invo
 
 import asyncio
 import gc
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,12 +16,13 @@ import pytest
 from local.runtime_api import RuntimeApi
 from streaming_runtime import client as client_module
 from streaming_runtime.asgi import Receive, Scope, Send
+from tests.effort import effort
 from tests.integration.conftest import more
 from tests.integration.in_process import PRELUDE, START, WHOLE, Outcome, body, outcome, working
 from tests.integration.interference import Cut, Direction, Relay, listening
 
 # Bytes from one cut to the next, odd so that FIN and RST take turns. 1 cuts after every byte, and takes 90 s.
-STEP = 1 if os.environ.get("ENDURANCE") else 74
+STEP = effort(74, 7, 1)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ Whatever they do and in whichever order, no file becomes `ready` whose bytes are
 """
 
 import hashlib
-import os
 import threading
 import urllib.error
 import urllib.request
@@ -36,13 +35,14 @@ from sluice.files import ENDED, File, Status, in_days, new_id
 from sluice.hashing import Reason
 from sluice.listing import Listing
 from sluice.objects import ObjectMissing, Version
+from tests.effort import effort
 from tests.integration import proxy as network
 from tests.integration.conftest import more, thorough
 from tests.integration.world import World, content, digests, put, ready, run, small_parts, world
 
 PART = 512  # bytes
 SIZE = 2 * PART + 17  # three parts
-EXAMPLES = 30 if os.environ.get("ENDURANCE") else 2
+EXAMPLES = effort(2, 8, 30)
 SENDERS = {"ann": content(SIZE, seed=1), "bob": content(SIZE, seed=2)}
 SMALL = {name: data[: PART - 3] for name, data in SENDERS.items()}
 FINGERPRINTS = ("holiday.mov", "report.pdf")

@@ -71,6 +71,12 @@ def first_link(holder: Client, share: dict[str, Any], **body: Any) -> str:
     return link
 
 
+def listed(share: dict[str, Any]) -> dict[str, Any]:
+    """As a list has it: without what lets others in."""
+    shown = {name: value for name, value in share.items() if name != "capability"}
+    return shown | {"links": {"self": share["links"]["self"]}}
+
+
 def downloads(api: httpx.Client, share: dict[str, Any]) -> int:
     count: int = api.get(f"/shares/{share['id']}").json()["downloads"]
     return count
@@ -79,7 +85,15 @@ def downloads(api: httpx.Client, share: dict[str, Any]) -> int:
 def test_a_share_has_the_shape_of_the_contract(api: httpx.Client, files: list[dict[str, Any]]) -> None:
     """What it was made of, its end, and a page for people with the capability in the fragment."""
     before = time.time()
-    share = shared(api, files, title="For you", message="Two files.\nBye", max_downloads=3, password="secret")
+    share = shared(
+        api,
+        files,
+        title="For you",
+        message="Two files.\nBye",
+        owner_name="Alice & Co",
+        max_downloads=3,
+        password="secret",
+    )
     ends = datetime.fromisoformat(share["expires_at"]).timestamp()
     assert abs(ends - before - 600) < 60
     base = str(api.base_url).rstrip("/")
@@ -87,6 +101,7 @@ def test_a_share_has_the_shape_of_the_contract(api: httpx.Client, files: list[di
         "id": share["id"],
         "title": "For you",
         "message": "Two files.\nBye",
+        "owner_name": "Alice & Co",
         "count": 2,
         "size": 14,
         "downloads": 0,
@@ -102,7 +117,8 @@ def test_a_share_has_the_shape_of_the_contract(api: httpx.Client, files: list[di
 
 def test_a_blank_title_is_none(api: httpx.Client, files: list[dict[str, Any]]) -> None:
     """As of a drop."""
-    share = shared(api, files, title=" ", message="")
+    share = shared(api, files, title=" ", message="", owner_name="\u00a0")
+    assert share["owner_name"] is None
     assert (share["title"], share["message"], share["max_downloads"], share["has_password"]) == (
         None,
         None,
@@ -118,11 +134,10 @@ def test_an_owner_sees_lists_and_ends_shares(api: httpx.Client, files: list[dict
     assert [share["id"] for share in first["items"]] == [made[2]["id"], made[1]["id"]]
     following = api.get(f"/shares?limit=2&cursor={first['next']}").json()
     assert following["items"][0]["id"] == made[0]["id"]
+    assert first["items"][1] == listed(made[1])
     shown = api.get(f"/shares/{made[0]['id']}")
-    assert shown.json() == {
-        **{name: value for name, value in made[0].items() if name != "capability"},
-        "links": {"self": made[0]["links"]["self"]},
-    }
+    assert listed(shown.json()) == listed(made[0])
+    assert "capability" not in shown.json()
     assert "secret" not in shown.text
     assert "scrypt" not in shown.text
     with client(stack.api, stack.other_token) as other:
@@ -136,14 +151,47 @@ def test_an_owner_sees_lists_and_ends_shares(api: httpx.Client, files: list[dict
         problem(api.get("/shares", params={"cursor": cursor}), 422, "invalid_cursor")
 
 
+def test_an_owner_has_the_link_of_a_share_again(api: httpx.Client, holder: Client, files: list[dict[str, Any]]) -> None:
+    """Issued anew, it opens the same share and ends with it."""
+    share = shared(api, files)
+    links = api.get(f"/shares/{share['id']}").json()["links"]
+    page, _, capability = links["page"].partition("#share=")
+    assert (links["self"], page) == (share["links"]["self"], share["links"]["page"].partition("#share=")[0])
+    assert len(opened(holder, share | {"capability": capability})["files"]) == 2
+    assert api.delete(f"/shares/{share['id']}").status_code == 204
+    problem(holder(capability).post(f"/shares/{share['id']}/open"), 404, "share_not_found")
+
+
+def test_the_shares_that_hold_a_file(api: httpx.Client) -> None:
+    """Newest first and page by page; what has ended is left out, and what is no file of theirs is in none."""
+    files = [small(api, f"held-{number}.txt", b"held") for number in range(3)]
+    both, second, first = shared(api, files[:2]), shared(api, files[1:]), shared(api, files[:1])
+    ended = shared(api, files)
+    assert api.delete(f"/shares/{ended['id']}").status_code == 204
+
+    def holding(file_id: str) -> list[str]:
+        return [share["id"] for share in api.get(f"/shares?file={file_id}").json()["items"]]
+
+    assert holding(files[0]["id"]) == [first["id"], both["id"]]
+    assert holding(files[1]["id"]) == [second["id"], both["id"]]
+    found, page = [], api.get(f"/shares?file={files[0]['id']}&limit=1").json()
+    while page["next"] is not None:
+        found += page["items"]
+        page = api.get(f"/shares?file={files[0]['id']}&limit=1&cursor={page['next']}").json()
+    assert found + page["items"] == [listed(first), listed(both)]
+    assert holding(UNKNOWN) == holding("z" * 26) == holding("../x") == []
+    problem(api.get("/shares?file="), 422, "invalid_request")
+    problem(api.get(f"/shares?file={'0' * 27}"), 422, "invalid_request")
+
+
 def test_what_a_holder_learns_of_a_file(
     api: httpx.Client, holder: Client, stream: httpx.Client, files: list[dict[str, Any]]
 ) -> None:
-    """Name, folder, size, type and digests, and a link by which the bytes come: nothing of its owner or its history."""
-    share = shared(api, files, title="For you")
+    """Name, folder, size, type and digests, and a link to the bytes: of its owner what he typed, and no history."""
+    share = shared(api, files, title="For you", owner_name="Alice")
     found = opened(holder, share)
-    assert set(found) == {"title", "message", "files", "next", "links"}
-    assert (found["title"], found["message"], found["next"]) == ("For you", None, None)
+    assert set(found) == {"title", "message", "owner_name", "files", "next", "links"}
+    assert (found["title"], found["owner_name"], found["message"], found["next"]) == ("For you", "Alice", None, None)
     assert set(found["links"]) == {"archive"}
     for file, told in zip(files, found["files"], strict=True):
         link = told["links"]["content"]
@@ -238,6 +286,7 @@ def test_what_is_no_set_of_files_is_refused(api: httpx.Client, wanted: dict[str,
         {"title": "\ud800"},
         {"message": "\u0007"},
         {"message": "x" * 2001},
+        *({"owner_name": text} for text in (7, "x" * 101, "two\nlines", "gnp\u202eexe")),
         {"password": ""},
         {"password": "x" * 10_000},
         {"password": "é" * (MAX_PASSWORD_BYTES // 2 + 1)},

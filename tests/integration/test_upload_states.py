@@ -6,7 +6,6 @@ seen by anybody else, and nothing of what was deleted is left in S3.
 """
 
 import json
-import os
 import time
 import urllib.error
 import urllib.request
@@ -38,6 +37,7 @@ from sluice.errors import FileNotFound
 from sluice.files import KEY_PREFIX, File, Status, owner_and_id
 from sluice.limits import UNFINISHED_DAYS
 from sluice.listing import Listing
+from tests.effort import effort
 from tests.integration import proxy as network
 from tests.integration.conftest import more
 from tests.integration.test_permissions import fresh
@@ -54,7 +54,7 @@ from tests.integration.world import (
     world,
 )
 
-EXAMPLES, STEPS = (30, 30) if os.environ.get("ENDURANCE") else (3, 20)
+EXAMPLES, STEPS = effort((3, 20), (8, 30), (30, 30))
 PART = 50  # bytes
 SIZES = (0, 1, PART, PART + 1, 2 * PART, 2 * PART + 7)
 OWNERS = ("ann", "bob")

@@ -1,6 +1,7 @@
 /** The main thread's side of the worker: parts that are held in its memory, and sent from there. */
 
 import { Budget } from "./budget";
+import { Broken, Changed, Refused } from "./failures";
 import { subtle } from "./fingerprint";
 import { Unreachable } from "./patience";
 
@@ -23,33 +24,37 @@ export type Order =
 export type Report =
   | { kind: "held"; order: number; digest: string | null }
   | { kind: "progress"; order: number; loaded: number }
-  | { kind: "answered"; order: number; status: number; code: string }
+  | { kind: "answered"; order: number; status: number; body: string }
   | { kind: "lost"; order: number }
   | { kind: "failed"; order: number; error: unknown };
+
+/** What a server answered to a PUT. */
+export interface Answer {
+  status: number;
+  body: string;
+}
 
 /** A part in the worker's memory. */
 export interface Held {
   /** Its SHA-256, where it was computed. */
   digest: string | null;
   size: number;
+  /** Sends it to S3. */
   put: (
     url: string,
     headers: Record<string, string>,
     onProgress: (bytes: number) => void,
     signal: AbortSignal,
   ) => Promise<void>;
+  /** Sends it to another server, whatever that answers. */
+  send: (
+    url: string,
+    headers: Record<string, string>,
+    onProgress: (bytes: number) => void,
+    signal: AbortSignal,
+  ) => Promise<Answer>;
   /** As often as you like. */
   release: () => void;
-}
-
-/** S3 answered that it does not take it. */
-export class Refused extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-  ) {
-    super(`S3 refused: ${status} ${code}`);
-  }
 }
 
 /** Whether this page can compute the digests of a file of this size. */
@@ -67,7 +72,7 @@ export class Courier {
   constructor() {
     this.worker.onmessage = ({ data }: MessageEvent<Report>) => this.listeners.get(data.order)?.(data);
     this.worker.onerror = () => {
-      this.broken = new Error("The part of this page that sends files does not run. Load the page again.");
+      this.broken = new Broken("the worker does not run");
       for (const [order, listener] of this.listeners) listener({ kind: "failed", order, error: this.broken });
     };
   }
@@ -92,7 +97,11 @@ export class Courier {
       return {
         digest,
         size: bytes.size,
-        put: (url, headers, onProgress, stop) => this.put(order, url, headers, onProgress, stop),
+        put: async (url, headers, onProgress, stop) => {
+          const { status, body } = await this.send(order, url, headers, onProgress, stop, "S3");
+          if (status >= 300) throw new Refused(status, s3Code(body));
+        },
+        send: (url, headers, onProgress, stop) => this.send(order, url, headers, onProgress, stop, "The server"),
         release,
       };
     } catch (error) {
@@ -101,25 +110,23 @@ export class Courier {
     }
   }
 
-  private async put(
+  private async send(
     part: number,
     url: string,
     headers: Record<string, string>,
     onProgress: (bytes: number) => void,
     signal: AbortSignal,
-  ): Promise<void> {
+    host: string,
+  ): Promise<Answer> {
     signal.throwIfAborted();
     const order = ++this.last;
     const stop = () => this.tell({ kind: "stop", order });
     signal.addEventListener("abort", stop, { once: true });
     try {
-      await this.ask<undefined>({ kind: "send", order, part, url, headers }, (said, end) => {
+      return await this.ask<Answer>({ kind: "send", order, part, url, headers }, (said, end) => {
         if (said.kind === "progress") onProgress(said.loaded);
-        else if (said.kind === "lost") throw signal.aborted ? signal.reason : new Unreachable("S3");
-        else if (said.kind === "answered") {
-          if (said.status >= 300) throw new Refused(said.status, said.code);
-          end(undefined);
-        }
+        else if (said.kind === "lost") throw signal.aborted ? signal.reason : new Unreachable(host);
+        else if (said.kind === "answered") end({ status: said.status, body: said.body });
       });
     } finally {
       signal.removeEventListener("abort", stop);
@@ -137,7 +144,7 @@ export class Courier {
       const leave = () => this.listeners.delete(order.order);
       this.listeners.set(order.order, (said) => {
         try {
-          if (said.kind === "failed") throw said.error;
+          if (said.kind === "failed") throw isOfTheDisk(said.error) ? new Changed("the file changed") : said.error;
           hear(said, (value) => {
             leave();
             resolve(value);
@@ -154,4 +161,13 @@ export class Courier {
   private tell(order: Order): void {
     this.worker.postMessage(order);
   }
+}
+
+/** Browsers refuse to read a file whose time on the disk is not that of when it was chosen, and one that is gone. */
+function isOfTheDisk(error: unknown): boolean {
+  return error instanceof DOMException && ["NotReadableError", "NotFoundError"].includes(error.name);
+}
+
+function s3Code(answer: string): string {
+  return /<Code>(\w+)<\/Code>/.exec(answer)?.[1] ?? "";
 }

@@ -1,6 +1,6 @@
 /** What an upload is recognized by when the same person chooses the same file again. */
 
-import type { LinkedFile } from "./contract";
+import type { StoredFile } from "./api";
 
 const PREFIX = "page:";
 const KEY = "sluice-profile";
@@ -23,7 +23,7 @@ export async function fingerprint(file: File, path: string | null | undefined): 
   return PREFIX + hex(new Uint8Array(digest));
 }
 
-export function begunByAPage(file: LinkedFile): boolean {
+export function begunByAPage(file: StoredFile): boolean {
   return file.fingerprint?.startsWith(PREFIX) ?? false;
 }
 

@@ -1,25 +1,97 @@
-/** Who is at the page: an access token for as long as the tab lives, or the capability of a link. */
+/**
+ * Who is at the page: an access token for as long as the tab lives, or the capability of a link.
+ *
+ * The token is in the tab's own storage and in no URL. A new tab asks the open ones of this origin for it, and who signs
+ * out in one has signed out in all of them.
+ */
+
+import { read, write } from "./kept";
 
 const KEY = "sluice-token";
 
-/** The capability of `#drop=...`. It stays in the fragment, which browsers send to nobody. */
-export function drop(): string | null {
-  return new URLSearchParams(location.hash.slice(1)).get("drop");
+type Message = { kind: "wanted" } | { kind: "given"; token: string } | { kind: "ended" };
+
+const tabs = new BroadcastChannel("sluice-session");
+
+/** The capability of `#drop=...` or `#share=...`. It stays in the fragment, which browsers send to nobody. */
+export function capability(name: "drop" | "share"): string | null {
+  return new URLSearchParams(location.hash.slice(1)).get(name);
 }
 
-/** The capability of `#share=...`, in the same way. */
-export function share(): string | null {
-  return new URLSearchParams(location.hash.slice(1)).get("share");
+/** The id of the share or the drop that a capability (a JWT, RFC 7519) is for, or null where it is none. The server checks it. */
+export function recordOf(capability: string): string | null {
+  const { drop, record = drop } = claimsOf(capability);
+  return typeof record === "string" && /^[0-9a-z]{26}$/.test(record) ? record : null;
 }
+
+/** When a capability ends, as RFC 3339 has it; null where it does not say. */
+export function endOf(capability: string): string | null {
+  const { exp } = claimsOf(capability);
+  return typeof exp === "number" ? new Date(exp * 1000).toISOString() : null;
+}
+
+function claimsOf(capability: string): Record<string, unknown> {
+  try {
+    const claims = atob((capability.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(claims) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+/** In whose name a link works: two links of one owner say the same. */
+export function ownerOf(link: string): string | null {
+  const { sub } = claimsOf(new URL(link).searchParams.get("capability") ?? "");
+  return typeof sub === "string" ? sub : null;
+}
+
+let inMemory: string | null = null; // where the browser keeps nothing for this page
 
 export function token(): string | null {
-  return sessionStorage.getItem(KEY);
+  return read("sessionStorage", KEY) ?? inMemory;
 }
 
+/** Other tabs that wait for a token get it as well. */
 export function remember(given: string): void {
-  sessionStorage.setItem(KEY, given);
+  inMemory = given;
+  write("sessionStorage", KEY, given);
+  tell({ kind: "given", token: given });
 }
 
 export function forget(): void {
-  sessionStorage.removeItem(KEY);
+  inMemory = null;
+  write("sessionStorage", KEY, null);
+}
+
+/** Forget it in every tab. */
+export function end(): void {
+  forget();
+  tell({ kind: "ended" });
+}
+
+/** Ask the other tabs for a token. Whichever they have comes to `onToken`, until what is returned is called. */
+export function borrow(onToken: (token: string) => void): () => void {
+  tell({ kind: "wanted" });
+  return hear((message) => {
+    if (message.kind === "given") onToken(message.token);
+  });
+}
+
+/** Give other tabs the token of this one, and say when one of them has ended the session. */
+export function lend(onEnd: () => void): () => void {
+  return hear((message) => {
+    const own = token();
+    if (message.kind === "wanted" && own !== null) tell({ kind: "given", token: own });
+    if (message.kind === "ended") onEnd();
+  });
+}
+
+function tell(message: Message): void {
+  tabs.postMessage(message);
+}
+
+function hear(listener: (message: Message) => void): () => void {
+  const told = ({ data }: MessageEvent<Message>) => listener(data);
+  tabs.addEventListener("message", told);
+  return () => tabs.removeEventListener("message", told);
 }

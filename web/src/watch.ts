@@ -1,7 +1,7 @@
 /** The progress of files as the stream host sends it. */
 
-import { type Api, passes } from "./api";
-import type { LinkedFile, Progress, StoredFile } from "./contract";
+import { type Api, passes, type StoredFile } from "./api";
+import type { FileInfo } from "./contract";
 import { pause } from "./patience";
 
 // Each is a connection, and a running function. Browsers open six connections to one host over HTTP/1.1, and a download
@@ -10,7 +10,8 @@ const STREAMS = 4;
 const AGAIN_MS = 2_000;
 const LAST = ["ready", "failed", "aborted"] as const;
 
-export type Watched = { file: LinkedFile; onProgress: (progress: Progress) => void; onEnd: (file: StoredFile) => void };
+export type Progress = Pick<FileInfo, "status" | "received_bytes" | "hashed_bytes" | "size" | "verified">;
+export type Watched = { file: FileInfo; onProgress: (progress: Progress) => void; onEnd: (file: StoredFile) => void };
 
 /** Follows files to their end, a few at a time; the others wait for their turn. */
 export class Watcher {

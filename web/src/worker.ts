@@ -31,6 +31,10 @@ function report(said: Report): void {
 async function hold({ order, bytes, inMemory, hash }: Extract<Order, { kind: "hold" }>): Promise<void> {
   try {
     const body = inMemory ? await bytes.arrayBuffer() : bytes;
+    // Not every browser refuses to read a file that changed: some give what there is now.
+    if (body instanceof ArrayBuffer && body.byteLength !== bytes.size) {
+      throw new DOMException("the file has another size than when it was chosen", "NotReadableError");
+    }
     const digest = hash && body instanceof ArrayBuffer ? hex(await crypto.subtle.digest("SHA-256", body)) : null;
     parts.set(order, body);
     report({ kind: "held", order, digest });
@@ -54,8 +58,7 @@ function send({ order, part, url, headers }: Extract<Order, { kind: "send" }>): 
     alive();
     report({ kind: "progress", order, loaded });
   };
-  request.onload = () =>
-    report({ kind: "answered", order, status: request.status, code: s3Code(request.responseText) });
+  request.onload = () => report({ kind: "answered", order, status: request.status, body: request.responseText });
   request.onerror = () => void lost(order, body);
   request.onabort = () => report({ kind: "lost", order });
   request.onloadend = () => {
@@ -75,10 +78,6 @@ async function lost(order: number, body: ArrayBuffer | Blob | null): Promise<voi
   } catch (error) {
     report({ kind: "failed", order, error });
   }
-}
-
-function s3Code(answer: string): string {
-  return /<Code>(\w+)<\/Code>/.exec(answer)?.[1] ?? "";
 }
 
 function hex(digest: ArrayBuffer): string {

@@ -28,14 +28,13 @@ def open_drop(request: Request, response: Response, owner: OwnerOnly, wanted: Cr
         content_types=None if wanted.content_types is None else tuple(wanted.content_types),
         title=wanted.title,
         message=wanted.message,
+        owner_name=wanted.owner_name,
         expires_at=int(time.time()) + wanted.expires_in,
     )
     connections.drops.create(drop)
-    capability, shown = links.upload_capability(drop.owner, drop.expires_at, drop.id)
-    base = links.base_url(request)
-    response.headers["Location"] = itself = f"{base}/drops/{drop.id}"
-    page = {"self": itself, "companion": f"{base}/companion/{capability}", "page": f"{base}/#drop={capability}"}
-    return drop.public() | shown | {"links": page}
+    shown = serialize_with_links(request, drop)
+    response.headers["Location"] = shown["links"]["self"]
+    return shown | {"capability": _capability(drop)}
 
 
 @router.get("/drops", **openapi.LIST_DROPS)
@@ -52,9 +51,9 @@ def list_drops(
 
 @router.get("/drops/{id}", **openapi.SHOW_DROP)
 def show_drop(request: Request, caller: CurrentCaller, drop_id: Annotated[str, Path(alias="id")]) -> dict[str, Any]:
-    """The drop, without its capability, which was told once; to whoever holds that, what a guest may know."""
+    """The drop with its links; to whoever holds its capability, what a guest may know."""
     if caller.drop is None:
-        return serialize(request, connections.drops.get(auth.owner_only(caller).owner, drop_id))
+        return serialize_with_links(request, connections.drops.get(auth.owner_only(caller).owner, drop_id))
     if caller.drop != drop_id:
         raise DropNotFound("There is no drop with this id, or it has ended.", id=drop_id[:40])
     return connections.drops.get(caller.owner, drop_id).for_guests()
@@ -64,6 +63,19 @@ def show_drop(request: Request, caller: CurrentCaller, drop_id: Annotated[str, P
 def end_drop(owner: OwnerOnly, drop_id: Annotated[str, Path(alias="id")]) -> None:
     """End the drop, and with it every capability that was given out for it. Its files stay."""
     connections.drops.end(connections.drops.get(owner.owner, drop_id))
+
+
+def serialize_with_links(request: Request, drop: Drop) -> dict[str, Any]:
+    """With what its owner gives to guests: whoever may make a drop may have its link as often as he likes."""
+    shown = serialize(request, drop)
+    base, capability = links.base_url(request), _capability(drop)
+    given = {"companion": f"{base}/companion/{capability}", "page": f"{base}/#drop={capability}"}
+    return shown | {"links": shown["links"] | given}
+
+
+def _capability(drop: Drop) -> str:
+    """The same each time: everything in it follows from the drop."""
+    return links.upload_capability(drop.owner, drop.expires_at, drop.id)[0]
 
 
 def serialize(request: Request, drop: Drop) -> dict[str, Any]:

@@ -48,12 +48,15 @@ SECURITY = {
 def policy() -> dict[str, str]:
     """What the page may load and ask: this origin, the stream host, the bucket, and nobody else."""
     stream = urlsplit(links.stream_url)
+    stored = f"{stream.scheme}://{stream.netloc} {connections.objects.origin}"  # the bytes of files
     sources = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
-        "img-src": "'self' data: blob:",  # icons of Uppy's style sheet, and previews of what was chosen
-        "connect-src": f"'self' {stream.scheme}://{stream.netloc} {connections.objects.origin}",
+        "img-src": f"'self' {stored}",
+        "media-src": stored,
+        "frame-src": stored,
+        "connect-src": f"'self' {stored}",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

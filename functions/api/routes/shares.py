@@ -17,7 +17,7 @@ from sluice.capabilities import Holder, Use
 from sluice.download_counts import used_up
 from sluice.errors import NothingToShare
 from sluice.files import File, Status, new_id
-from sluice.limits import MAX_SHARED_FILES
+from sluice.limits import MAX_ID_CHARACTERS, MAX_SHARED_FILES
 from sluice.shares import Share
 
 MAX_PAGE = 100  # shares in one page of the list
@@ -47,6 +47,7 @@ def create_share(request: Request, response: Response, owner: OwnerOnly, wanted:
         owner=owner.owner,
         title=wanted.title,
         message=wanted.message,
+        owner_name=wanted.owner_name,
         count=len(chosen),
         size=sum(file.size for file in chosen),
         max_downloads=wanted.max_downloads,
@@ -54,12 +55,10 @@ def create_share(request: Request, response: Response, owner: OwnerOnly, wanted:
         expires_at=int(time.time()) + wanted.expires_in,
     )
     shares.create(share, [file.id for file in chosen])
-    key = secrets.read(settings.CAPABILITY_KEY_SECRET)
-    capability = capabilities.issue(key, Holder(share.owner), share.id, Use.SHARE, _seconds_left(share))
-    shown = serialize(request, share)
+    capability = _capability(share)
+    shown = serialize(request, share, capability)
     response.headers["Location"] = shown["links"]["self"]
-    page = {"page": f"{links.base_url(request)}/#share={capability}"}
-    return shown | {"capability": capability, "links": shown["links"] | page}
+    return shown | {"capability": capability}
 
 
 @router.get("/shares", **openapi.LIST_SHARES)
@@ -68,16 +67,21 @@ def list_shares(
     owner: OwnerOnly,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: str | None = None,
+    file: Annotated[str | None, Query(min_length=1, max_length=MAX_ID_CHARACTERS)] = None,
 ) -> dict[str, Any]:
-    """The owner's shares, newest first, without their capabilities, which were told once."""
-    page, following = shares.page(owner.owner, limit, cursor)
+    """The owner's shares, newest first; with `file`, those that hold it. `GET /shares/{id}` has the link of one."""
+    if file is None:
+        page, following = shares.page(owner.owner, limit, cursor)
+    else:
+        page, following = shares.holding(owner.owner, file, limit, cursor)
     return {"items": [serialize(request, share) for share in page], "next": following}
 
 
 @router.get("/shares/{id}", **openapi.SHOW_SHARE)
 def show_share(request: Request, owner: OwnerOnly, share_id: ShareId) -> dict[str, Any]:
-    """The share and how often it was downloaded, without its capability, which was told once."""
-    return serialize(request, shares.get(owner.owner, share_id))
+    """The share with its link, and how often it was downloaded."""
+    share = shares.get(owner.owner, share_id)
+    return serialize(request, share, _capability(share))
 
 
 @router.delete("/shares/{id}", status_code=204, **openapi.END_SHARE)
@@ -95,12 +99,21 @@ def open_share(share: HeldShare, wanted: Annotated[OpenShare | None, Body()] = N
         raise used_up(share)
     ids, following = shares.page_ids(share, wanted.cursor)
     found = [file for file in files.several(share.owner, ids) if file.status is Status.READY]
-    return {"title": share.title, "message": share.message, "next": following} | _opened(share, found)
+    told = {"title": share.title, "message": share.message, "owner_name": share.owner_name}
+    return told | {"next": following} | _opened(share, found)
 
 
-def serialize(request: Request, share: Share) -> dict[str, Any]:
-    """As its owner sees it."""
-    return share.public() | {"links": {"self": f"{links.base_url(request)}/shares/{share.id}"}}
+def serialize(request: Request, share: Share, capability: str | None = None) -> dict[str, Any]:
+    """As its owner sees it; with its capability, and the link that he gives to others."""
+    base = links.base_url(request)
+    page = {} if capability is None else {"page": f"{base}/#share={capability}"}
+    return share.public() | {"links": {"self": f"{base}/shares/{share.id}"} | page}
+
+
+def _capability(share: Share) -> str:
+    """Whoever may make a share may have its link as often as he likes."""
+    key = secrets.read(settings.CAPABILITY_KEY_SECRET)
+    return capabilities.issue(key, Holder(share.owner), share.id, Use.SHARE, _seconds_left(share))
 
 
 def _opened(share: Share, found: Iterable[File]) -> dict[str, Any]:

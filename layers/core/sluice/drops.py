@@ -31,8 +31,9 @@ class Drop:
     max_files: int
     max_file_bytes: int | None = None
     content_types: tuple[str, ...] | None = None
-    title: str | None = None  # what people are shown who come through
+    title: str | None = None
     message: str | None = None
+    owner_name: str | None = None  # as its owner has typed it
     files: int = 0  # that were ever begun, whatever became of them
     created_at: str = field(default_factory=now)
     expires_at: int  # epoch seconds
@@ -49,7 +50,8 @@ class Drop:
         return shown | {"files_left": left, "expires_at": rfc3339(self.expires_at)}
 
 
-_FOR_GUESTS = ("title", "message", "max_file_bytes", "content_types")
+_TEXTS = ("title", "message", "owner_name")  # what people are shown who come through
+_FOR_GUESTS = (*_TEXTS, "max_file_bytes", "content_types")
 _PUBLIC = ("id", *_FOR_GUESTS, "max_files", "files", "created_at")
 
 
@@ -74,7 +76,7 @@ class Drops:
             item["max_file_bytes"] = {"N": str(drop.max_file_bytes)}
         if drop.content_types is not None:
             item["content_types"] = {"L": [{"S": name} for name in drop.content_types]}
-        item |= {name: {"S": text} for name in ("title", "message") if (text := getattr(drop, name))}
+        item |= {name: {"S": text} for name in _TEXTS if (text := getattr(drop, name))}
         self._client.put_item(TableName=self._table, Item=item)
 
     def get(self, owner: str, drop_id: str) -> Drop:
@@ -134,11 +136,10 @@ def _drop(owner: str, item: Mapping[str, Any]) -> Drop:
         max_files=int(item["max_files"]["N"]),
         max_file_bytes=int(most["N"]) if most else None,
         content_types=tuple(name["S"] for name in types["L"]) if types else None,
-        title=item.get("title", {}).get("S"),
-        message=item.get("message", {}).get("S"),
         files=int(item["files"]["N"]),
         created_at=item["created_at"]["S"],
         expires_at=int(item["expires_at"]["N"]),
+        **{name: item[name]["S"] for name in _TEXTS if name in item},
     )
 
 

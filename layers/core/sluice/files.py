@@ -91,6 +91,12 @@ def id_to_bytes(one: str) -> bytes:
     return sum(_ALPHABET.index(character) << shift for character, shift in zip(one, _SHIFTS, strict=True)).to_bytes(16)
 
 
+def earlier(one: str, seconds: int) -> str:
+    """The first id of the moment so many seconds before that of this id."""
+    milliseconds = int.from_bytes(id_to_bytes(one)) >> 80
+    return _characters(max(0, milliseconds - seconds * 1_000) << 80)
+
+
 def id_of_bytes(packed: bytes) -> str:
     """The id that these bytes are of."""
     return _characters(int.from_bytes(packed))

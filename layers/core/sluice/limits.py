@@ -41,6 +41,7 @@ MAX_FOLDER_BYTES = 1_024  # of UTF-8: what S3 takes for a whole key
 MAX_METADATA = 20  # strings of one file
 MAX_METADATA_BYTES = 2_048  # of their names and texts together, as S3 takes of an object's own
 MAX_TITLE_CHARACTERS = 200  # of what strangers are shown: a headline
+MAX_OWNER_NAME_CHARACTERS = 100  # of a person or an organisation, as strangers are shown it
 MAX_MESSAGE_CHARACTERS = 2_000  # a page of text
 MAX_ID_CHARACTERS = 26
 MAX_ARCHIVE_FILES = 100_000  # one archive: the list of them is read for every request

@@ -4,8 +4,8 @@ A share names the files that it was made of, for good: what comes into its folde
 what is deleted is left out when it is opened. The ids stand beside its record, PAGE_FILES in an item, packed to 16
 bytes each, so that one small read finds the files of one answer. `download_counts` counts what was taken.
 
-IAM actions: dynamodb:GetItem (get, page_ids, file_ids), dynamodb:PutItem (create), dynamodb:Query (page),
-dynamodb:DeleteItem (end), dynamodb:UpdateItem (take_try, give_try_back).
+IAM actions: dynamodb:GetItem (get, holding, page_ids, file_ids), dynamodb:PutItem (create), dynamodb:Query (page,
+holding), dynamodb:DeleteItem (end), dynamodb:UpdateItem (take_try, give_try_back).
 """
 
 import time
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluice import pages
 from sluice.errors import InvalidCursor, ShareNotFound, TooManyTries
-from sluice.files import ID, id_of_bytes, id_to_bytes, new_id, now, rfc3339
+from sluice.files import ID, earlier, id_of_bytes, id_to_bytes, new_id, now, rfc3339
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 PARTITION = "shares/"  # and the owner, for the records; and the id besides, for what belongs to one share
 # Ids in one item, and files in one answer of POST /shares/{id}/open: of about 1 KB each, and Lambda sends 6 MB.
 PAGE_FILES = 1_000
+# Items of ids that one answer of `holding` reads: the largest share has so many, of 16 KB and two read units each.
+LOOKED_AT = 100
+# What a clock of another machine may be ahead: a share is made of files that were there before it.
+CLOCKS_DIFFER_SECONDS = 60
+BEYOND_IDS = "8"  # 26 characters of five bits are two bits more than the 16 bytes of an id
 # Wrong passwords of one share within TRIES_SECONDS of the first: 960 a day, so that eight random characters are safe
 # for as long as a share lives.
 MAX_TRIES = 10
@@ -37,6 +42,7 @@ class Share:
     id: str = field(default_factory=new_id)
     title: str | None = None
     message: str | None = None
+    owner_name: str | None = None  # as its owner has typed it
     count: int
     size: int
     downloads: int = 0
@@ -55,7 +61,8 @@ class Share:
         return shown | {"has_password": self.password is not None, "expires_at": rfc3339(self.expires_at)}
 
 
-_PUBLIC = ("id", "title", "message", "count", "size", "downloads", "max_downloads", "created_at")
+_TEXTS = ("title", "message", "owner_name")  # what whoever opens it is shown
+_PUBLIC = ("id", *_TEXTS, "count", "size", "downloads", "max_downloads", "created_at")
 
 
 class Shares:
@@ -82,7 +89,7 @@ class Shares:
         }
         if share.max_downloads is not None:
             item["max_downloads"] = {"N": str(share.max_downloads)}
-        for name in ("title", "message", "password"):
+        for name in (*_TEXTS, "password"):
             if (text := getattr(share, name)) is not None:
                 item[name] = {"S": text}
         self._client.put_item(TableName=self._table, Item=item)
@@ -106,6 +113,31 @@ class Shares:
         partition = PARTITION + owner
         found, following = pages.newest((self._client, self._table), partition, limit, cursor, pages.not_ended())
         return [_from_item(owner, item) for item in found], following
+
+    def holding(
+        self, owner: str, file_id: str, limit: int, cursor: str | None = None
+    ) -> tuple[list[Share], str | None]:
+        """Those of the owner's shares that hold this file, and the cursor of the next page. Raises InvalidCursor.
+
+        It reads the ids of at most `limit` shares, and no more than LOOKED_AT items of them: a page may be empty and
+        still have a next one. Shares from before the file cannot hold it, and end the list.
+        """
+        if not ID.fullmatch(file_id) or file_id >= BEYOND_IDS:
+            return [], None
+        oldest = earlier(file_id, CLOCKS_DIFFER_SECONDS)
+        page, following = self.page(owner, limit, cursor)
+        found: list[Share] = []
+        looked_at, last = 0, cursor
+        for share in page:
+            if share.id < oldest:
+                return found, None
+            looked_at += _pages(share)
+            if looked_at > LOOKED_AT:  # never the first: none has more
+                return found, last
+            last = share.id
+            if self._holds(share, id_to_bytes(file_id)):
+                found.append(share)
+        return found, following
 
     def end(self, share: Share) -> None:
         """Let nobody in any more, at once. The files stay; what was counted goes by itself."""
@@ -182,13 +214,22 @@ class Shares:
             return None
         return until
 
+    def _holds(self, share: Share, packed_id: bytes) -> bool:
+        """Not where it has ended at this moment."""
+        try:
+            return any(packed_id in _split(self._packed(share, number)) for number in range(_pages(share)))
+        except ShareNotFound:
+            return False
+
     def _ids(self, share: Share, number: int) -> list[str]:
+        return [id_of_bytes(one) for one in _split(self._packed(share, number))]
+
+    def _packed(self, share: Share, number: int) -> bytes:
         key = key_of_part(share, _page_id(number))
         item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         if item is None:  # ended at this moment
             raise not_found(share.id)
-        packed = item["ids"]["B"]
-        return [id_of_bytes(packed[start : start + 16]) for start in range(0, len(packed), 16)]
+        return item["ids"]["B"]
 
 
 def not_found(share_id: str) -> ShareNotFound:
@@ -203,6 +244,10 @@ def key_of(owner: str, share_id: str) -> dict[str, Any]:
 def key_of_part(share: Share, part: str) -> dict[str, Any]:
     """The key of what belongs to the share: no owner has a slash, so no list of shares ever meets it."""
     return {"owner": {"S": f"{PARTITION}{share.owner}/{share.id}"}, "id": {"S": part}}
+
+
+def _split(packed: bytes) -> list[bytes]:
+    return [packed[start : start + 16] for start in range(0, len(packed), 16)]
 
 
 def _pages(share: Share) -> int:
@@ -225,7 +270,7 @@ def _numbers(values: dict[str, int]) -> dict[str, Any]:
 
 def _from_item(owner: str, item: Any) -> Share:
     most = item.get("max_downloads")
-    texts = {name: item[name]["S"] for name in ("title", "message", "password") if name in item}
+    texts = {name: item[name]["S"] for name in (*_TEXTS, "password") if name in item}
     return Share(
         owner=owner,
         id=item["id"]["S"],

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +14,12 @@ from samtranslator.yaml_helper import yaml_parse
 
 from local.code import LOCAL_CODE
 from local.template import REGION, Resolver, Template, TemplateError, load
+from tests.effort import effort
 
 TINY = Path(__file__).parent / "tiny" / "template.yaml"
 SLUICE = Path(__file__).parents[3] / "template.yaml"
 # Templates that are broken by chance, each in one place; a transform takes most of a second.
-BROKEN = 400 if os.environ.get("ENDURANCE") else 12
+BROKEN = effort(12, 60, 400)
 CONDITIONS = {"IsOne": {"Fn::Equals": [{"Ref": "Number"}, "1"]}, "IsTwo": {"Fn::Equals": [{"Ref": "Number"}, "2"]}}
 
 MAPPINGS = {"Sizes": {REGION: {"Memory": 256}}}

@@ -44,6 +44,8 @@ def test_page_may_ask_nobody_else(client: TestClient) -> None:
     policy = {name: allowed.split() for name, _, allowed in (rule.partition(" ") for rule in header.split("; "))}
     bucket = "https://the-bucket.s3.eu-west-1.amazonaws.com"
     assert policy["connect-src"] == ["'self'", "https://stream.example", bucket]
+    assert policy["media-src"] == policy["frame-src"] == ["https://stream.example", bucket]
+    assert policy["img-src"] == ["'self'", "https://stream.example", bucket]
     assert policy["default-src"] == policy["frame-ancestors"] == ["'none'"]
     assert policy["script-src"] == policy["style-src"] == ["'self'"]
 

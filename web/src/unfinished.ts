@@ -1,0 +1,48 @@
+/** What this browser has begun to send through a drop and not finished: its sender is asked for it when he is back. */
+
+const KEY = "sluice-unfinished-"; // and the drop's id
+const KEPT_MS = 7 * 86_400_000; // as long as the server keeps an upload that nobody completes
+
+export interface Unfinished {
+  path: string;
+  name: string;
+  size: number;
+  lastModified: number;
+  begun: number;
+}
+
+type Known = Omit<Unfinished, "begun">;
+
+export function same(one: Known, other: Known): boolean {
+  const { path, name, size, lastModified } = one;
+  return path === other.path && name === other.name && size === other.size && lastModified === other.lastModified;
+}
+
+export function unfinished(drop: string, now = Date.now()): Unfinished[] {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY + drop) ?? "[]") as Unfinished[];
+    return kept.filter(({ begun }) => now - begun < KEPT_MS);
+  } catch {
+    return []; // the browser keeps nothing for this page, or not what this page wrote
+  }
+}
+
+export function remember(drop: string, known: Known, now = Date.now()): void {
+  keep(drop, [...unfinished(drop, now).filter((one) => !same(one, known)), { ...known, begun: now }]);
+}
+
+export function forget(drop: string, known: Known): void {
+  keep(
+    drop,
+    unfinished(drop).filter((one) => !same(one, known)),
+  );
+}
+
+function keep(drop: string, list: Unfinished[]): void {
+  try {
+    if (list.length === 0) localStorage.removeItem(KEY + drop);
+    else localStorage.setItem(KEY + drop, JSON.stringify(list));
+  } catch {
+    // No storage: choosing the file again goes on with it all the same, only nobody asks for it.
+  }
+}

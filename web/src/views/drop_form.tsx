@@ -1,0 +1,108 @@
+/** The form that makes a drop. */
+
+import { useSignal } from "@preact/signals";
+import type { Api } from "../api";
+import type { CreatedDrop } from "../contract";
+import { t } from "../i18n";
+import { explain } from "../explain";
+import { Dialog } from "./dialog";
+import { End, Field, integer, text, Texts, told } from "./fields";
+
+const MOST_FILES = 1_000_000; // docs/api.md
+const UNITS = { MB: 1_000_000, GB: 1_000_000_000 };
+const TYPES = { any: null, images: ["image/*"], pdf: ["application/pdf"], both: ["image/*", "application/pdf"] };
+const KINDS = [...(Object.keys(TYPES) as (keyof typeof TYPES)[]), "own"] as const;
+
+interface Props {
+  api: Api;
+  onClose: () => void;
+  onMade: (drop: CreatedDrop) => void;
+}
+
+export function DropForm({ api, onClose, onMade }: Props) {
+  const kind = useSignal<(typeof KINDS)[number]>("any");
+  const problem = useSignal("");
+  const busy = useSignal(false);
+  const make = async (form: FormData) => {
+    busy.value = true;
+    problem.value = "";
+    try {
+      const own = text(form, "types").split(/[\s,;]+/);
+      const size = integer(form, "size");
+      onMade(
+        await api.createDrop({
+          ...told(form),
+          max_files: integer(form, "files") ?? MOST_FILES,
+          max_file_bytes: size === null ? null : size * UNITS[text(form, "unit") as keyof typeof UNITS],
+          content_types: kind.value === "own" ? own.filter((one) => one !== "") : TYPES[kind.value],
+        }),
+      );
+    } catch (error) {
+      problem.value = explain(error);
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <Dialog title={t("drops.new")} onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void make(new FormData(event.currentTarget));
+        }}
+      >
+        <p class="muted">{t("drops.what")}</p>
+        <Texts titleHelp={t("drops.title_help")} />
+        <Field label={t("drops.types")}>
+          {(id) => (
+            <select
+              id={id}
+              value={kind.value}
+              onChange={(event) => (kind.value = event.currentTarget.value as (typeof KINDS)[number])}
+            >
+              {KINDS.map((name) => (
+                <option key={name} value={name}>
+                  {t(`drops.types_${name}`)}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        {kind.value === "own" && (
+          <Field label={t("drops.list")} help={t("drops.list_help")}>
+            {(id, help) => <input id={id} name="types" required spellcheck={false} aria-describedby={help} />}
+          </Field>
+        )}
+        <div class="pair">
+          <Field label={t("drops.files")} help={t("drops.files_help")}>
+            {(id, help) => (
+              <input id={id} name="files" type="number" min={1} max={MOST_FILES} step={1} aria-describedby={help} />
+            )}
+          </Field>
+          <Field label={t("drops.size")} help={t("drops.size_help")}>
+            {(id, help) => (
+              <span class="amount">
+                <input id={id} name="size" type="number" min={1} max={50_000} step={1} aria-describedby={help} />
+                <select name="unit" aria-label={t("drops.unit")}>
+                  {Object.keys(UNITS).map((name) => (
+                    <option key={name}>{name}</option>
+                  ))}
+                </select>
+              </span>
+            )}
+          </Field>
+        </div>
+        <End />
+        <p role="alert" class="problem">
+          {problem}
+        </p>
+        <div class="actions">
+          <button type="button" class="quiet" onClick={onClose}>
+            {t("form.cancel")}
+          </button>
+          <button disabled={busy}>{t("drops.make")}</button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,275 @@
+/** What somebody sees who was given a link to files: from whom they are, and a button for each. */
+
+import { type Signal, useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { Api, passes, Problem } from "../api";
+import { copy } from "../clipboard";
+import type { SharedFile } from "../contract";
+import { bytes, day, number, percent } from "../format";
+import { t } from "../i18n";
+import { Opened } from "../opened_share";
+import { explain } from "../explain";
+import { endOf, recordOf } from "../session";
+import "../style/links.css";
+import { Frame } from "./frame";
+import { say } from "./status";
+
+type State = Opened | "opening" | "password" | { refused: unknown };
+
+export function Recipient({ capability }: { capability: string }) {
+  const state = useSignal<State>("opening");
+  const api = useMemo(() => new Api(capability), [capability]);
+  const id = recordOf(capability);
+  const byPassword = useSignal(false);
+  const open = async () => {
+    state.value = "opening";
+    try {
+      if (id === null) throw new Problem(401, "unauthorized", "");
+      state.value = await Opened.open(api, id);
+    } catch (error) {
+      const asks = error instanceof Problem && error.code === "wrong_password";
+      byPassword.value = asks;
+      state.value = asks ? "password" : { refused: error };
+    }
+  };
+  useEffect(() => void open(), [api]);
+  const { value } = state;
+  return (
+    <Frame>
+      {value === "opening" && <h1 class="unseen">{t("recipient.opening")}</h1>}
+      {value === "password" && id !== null && <Password api={api} id={id} state={state} />}
+      {value instanceof Opened && <Files share={value} ends={endOf(capability)} byPassword={byPassword.value} />}
+      {typeof value === "object" && "refused" in value && (
+        <section class="card">
+          <h1>{t("recipient.title")}</h1>
+          <p role="alert" class="problem">
+            {explain(value.refused, "recipient")}
+          </p>
+          {passes(value.refused) && (
+            <div class="actions">
+              <button type="button" onClick={() => void open()}>
+                {t("link.again")}
+              </button>
+            </div>
+          )}
+        </section>
+      )}
+    </Frame>
+  );
+}
+
+function Password({ api, id, state }: { api: Api; id: string; state: Signal<State> }) {
+  const field = useRef<HTMLInputElement>(null);
+  const problem = useSignal("");
+  const busy = useSignal(false);
+  useEffect(() => field.current?.focus(), []);
+  const attempt = async () => {
+    busy.value = true;
+    problem.value = "";
+    try {
+      state.value = await Opened.open(api, id, field.current?.value ?? "");
+    } catch (error) {
+      problem.value = explain(error, "recipient");
+      field.current?.focus();
+      field.current?.select();
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <form
+      class="card"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void attempt();
+      }}
+    >
+      <h1>{t("recipient.title")}</h1>
+      <div class="field">
+        <label for="share-password">{t("recipient.password")}</label>
+        <input
+          id="share-password"
+          ref={field}
+          type="password"
+          required
+          autocomplete="off"
+          spellcheck={false}
+          aria-describedby="password-help password-problem"
+          aria-invalid={problem.value !== ""}
+        />
+        <p id="password-help" class="muted">
+          {t("recipient.password_help")}
+        </p>
+      </div>
+      <p id="password-problem" role="alert" class="problem">
+        {problem}
+      </p>
+      <div class="actions">
+        <button disabled={busy}>{t("recipient.open")}</button>
+      </div>
+    </form>
+  );
+}
+
+function Files({ share, ends, byPassword }: { share: Opened; ends: string | null; byPassword: boolean }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  const problem = useSignal("");
+  const busy = useSignal(false);
+  const { title, message, owner_name: owner } = share.told;
+  const files = share.files.value;
+  const whole = share.next.value === null;
+  useEffect(() => {
+    document.title = `${title ?? t("recipient.title")} – Sluice`;
+    if (byPassword) heading.current?.focus(); // the form, and with it the focus, is gone
+    say(t("recipient.shown", { count: files.length }));
+  }, [share]);
+  const attempt = async (work: () => Promise<void>, done: () => string) => {
+    problem.value = "";
+    busy.value = true;
+    try {
+      await work();
+      say(done());
+    } catch (error) {
+      problem.value = explain(error, "recipient");
+    } finally {
+      busy.value = false;
+    }
+  };
+  const more = async () => {
+    const first = await share.more();
+    if (first) requestAnimationFrame(() => document.getElementById(`name-${first.id}`)?.focus());
+  };
+  return (
+    <section class="card taking" aria-labelledby="share">
+      <h1 id="share" ref={heading} tabIndex={-1}>
+        {title ?? t("recipient.title")}
+      </h1>
+      {owner !== null && <p class="from">{t("link.from", { owner })}</p>}
+      {message !== null && <p class="lines">{message}</p>}
+      {files.length === 0 ? (
+        <p>{t("recipient.empty")}</p>
+      ) : (
+        <p class="about muted">
+          <span>{t(whole ? "link.files" : "recipient.first", { count: files.length })}</span>
+          {whole && <span title={t("link.bytes", { count: share.size.value })}>{bytes(share.size.value)}</span>}
+          {ends !== null && <span>{t("recipient.until", { day: day(ends) })}</span>}
+        </p>
+      )}
+      {(files.length > 1 || !whole) && (
+        <div class="actions">
+          <button
+            type="button"
+            disabled={busy}
+            onClick={() =>
+              void attempt(
+                () => share.downloadAll(),
+                () => t("recipient.downloading_all"),
+              )
+            }
+          >
+            {t("recipient.all")}
+          </button>
+        </div>
+      )}
+      {share.built.value !== null && (
+        <p class="building">
+          <label for="built">{t("recipient.building", { percent: percent(share.built.value, 1) })}</label>
+          <progress id="built" value={share.built.value} />
+        </p>
+      )}
+      <p role="alert" class="problem">
+        {problem}
+      </p>
+      <ul class="given">
+        {files.map((file) => (
+          <Row
+            key={file.id}
+            file={file}
+            only={files.length === 1 && whole}
+            onDownload={() =>
+              void attempt(
+                () => share.download(file.id),
+                () => t("recipient.downloading", { name: file.filename }),
+              )
+            }
+          />
+        ))}
+      </ul>
+      {!whole && (
+        <div class="actions">
+          <button
+            type="button"
+            class="quiet"
+            onClick={() => void attempt(more, () => t("recipient.shown", { count: share.files.value.length }))}
+          >
+            {t("link.more")}
+          </button>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Row({ file, only, onDownload }: { file: SharedFile; only: boolean; onDownload: () => void }) {
+  const name = `name-${file.id}`;
+  return (
+    <li data-id={file.id}>
+      <div class="what">
+        <h2 id={name} tabIndex={-1}>
+          {file.filename}
+        </h2>
+        <p class="about muted">
+          <span title={t("link.bytes", { count: number(file.size) })}>{bytes(file.size)}</span>
+          {file.folder !== null && <span>{file.folder}/</span>}
+        </p>
+      </div>
+      <button type="button" class={only ? "" : "quiet"} aria-describedby={name} onClick={onDownload}>
+        {t("recipient.download")}
+      </button>
+      <details>
+        <summary>{t("recipient.digests")}</summary>
+        <dl>
+          {digestsOf(file).map(([algorithm, hex]) => (
+            <Digest key={algorithm} of={file.filename} algorithm={algorithm} hex={hex} />
+          ))}
+        </dl>
+      </details>
+    </li>
+  );
+}
+
+/** The SHA-256 first, because it is what people compare. */
+function digestsOf({ digests }: SharedFile): [string, string][] {
+  const first = "sha-256";
+  return Object.entries(digests).sort(([one], [other]) => Number(other === first) - Number(one === first));
+}
+
+function Digest({ of, algorithm, hex }: { of: string; algorithm: string; hex: string }) {
+  const value = useRef<HTMLElement>(null);
+  const name = algorithm.toUpperCase();
+  const copyIt = async () => {
+    if (await copy(hex)) {
+      say(t("recipient.copied", { name }));
+      return;
+    }
+    // The browser does not let us: the person can, from a selection.
+    if (value.current) getSelection()?.selectAllChildren(value.current);
+    say(t("recipient.selected", { name }));
+  };
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>
+        <code ref={value}>{hex}</code>
+        <button
+          type="button"
+          class="plain"
+          aria-label={t("recipient.copy_of", { name, of })}
+          onClick={() => void copyIt()}
+        >
+          {t("recipient.copy")}
+        </button>
+      </dd>
+    </>
+  );
+}

@@ -1,0 +1,116 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Api } from "../src/api";
+import { Downloads } from "../src/downloads";
+import { after, type Connection, Feed, resumed } from "../src/feed";
+import { Files } from "../src/files";
+
+const LINK = "https://stream.example/events?capability=c&cursor=2026-11-29T12%3A46%3A44.200Z";
+
+test("a stream begins where the list was, and another one where the last one was", () => {
+  expect(resumed(LINK, "")).toBe(LINK);
+  const url = new URL(resumed(LINK, "2026-11-29T13:00:00.000Z"));
+  expect(url.searchParams.getAll("cursor")).toEqual(["2026-11-29T13:00:00.000Z"]);
+  expect(url.searchParams.get("capability")).toBe("c");
+});
+
+test("a stream that ends and comes back was never gone", () => {
+  const states: Connection[] = ["connecting"];
+  for (const incident of ["opened", "broken", "open", "opened"] as const)
+    states.push(after(states.at(-1) ?? "gone", incident));
+  expect(states).toEqual(["connecting", "live", "connecting", "connecting", "live"]);
+});
+
+test("what is gone stays gone until it is back", () => {
+  expect(after("live", "offline")).toBe("gone");
+  expect(after("connecting", "late")).toBe("gone");
+  for (const incident of ["open", "broken", "refused", "late"] as const) expect(after("gone", incident)).toBe("gone");
+  expect(after("gone", "opened")).toBe("live");
+});
+
+test("a hidden page has lost nothing", () => {
+  for (const state of ["connecting", "live", "gone"] as const) expect(after(state, "hide")).toBe("hidden");
+  expect(after("hidden", "late")).toBe("hidden");
+  expect(after("hidden", "offline")).toBe("hidden");
+  expect(after("hidden", "open")).toBe("connecting");
+});
+
+/** Streams of a browser, whose ends a test decides. */
+class Source {
+  static readonly CLOSED = 2;
+  static readonly opened: Source[] = [];
+  static refuses = true;
+  readyState = 0;
+  onopen: (() => void) | undefined;
+  onerror: (() => void) | undefined;
+
+  constructor(readonly url: string) {
+    Source.opened.push(this);
+    if (Source.refuses) setTimeout(() => this.refuse());
+  }
+
+  refuse(): void {
+    if (this.readyState === Source.CLOSED) return;
+    this.readyState = Source.CLOSED;
+    this.onerror?.();
+  }
+
+  addEventListener(): void {
+    // no event comes
+  }
+
+  close(): void {
+    this.readyState = Source.CLOSED;
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  Source.opened.length = 0;
+  vi.stubGlobal("EventSource", Source);
+  vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }));
+  vi.stubGlobal("addEventListener", vi.fn());
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+function followed(): { feed: Feed; asked: () => number } {
+  let lists = 0;
+  const list = () => {
+    lists++;
+    const events = LINK.replace("12%3A46", `13%3A${10 + lists}`);
+    return Promise.resolve({ items: [], next: null, links: { events } });
+  };
+  const feed = new Feed({ list } as unknown as Api, new Files(), new Downloads(), vi.fn());
+  feed.start(LINK);
+  return { feed, asked: () => lists };
+}
+
+test("a new link goes on from the list, though no event has come since", async () => {
+  Source.refuses = false;
+  const { feed } = followed();
+  Source.opened[0]?.onopen?.();
+  Source.opened[0]?.refuse(); // its link has ended
+  await vi.advanceTimersByTimeAsync(1_500);
+  feed.stop();
+  expect(Source.opened.map(({ url }) => new URL(url).searchParams.get("cursor"))).toEqual([
+    "2026-11-29T12:46:44.200Z",
+    "2026-11-29T12:46:44.200Z",
+  ]);
+});
+
+test("a feed that is refused again and again is gone, and asked for less and less often", async () => {
+  Source.refuses = true;
+  const { feed, asked } = followed();
+  await vi.advanceTimersByTimeAsync(11_000);
+  expect(feed.state.value).toBe("gone");
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(asked()).toBeLessThan(20);
+  Source.refuses = false;
+  await vi.advanceTimersByTimeAsync(61_000);
+  Source.opened.at(-1)?.onopen?.();
+  expect(feed.state.value).toBe("live");
+  feed.stop();
+});
