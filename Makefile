@@ -168,8 +168,10 @@ test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, 
 
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at every byte, more seeds
+	ENDURANCE=$(ENDURANCE) $(BIN)/python -m pytest -o faulthandler_timeout=600 --numprocesses 2 --dist loadfile \
+	  tests/endurance $(ARGS) || test $$? = 5 # pytest's word for none, by ARGS
 	ENDURANCE=$(ENDURANCE) $(BIN)/python -m pytest -o faulthandler_timeout=600 $(SHARED) -m "thorough or more" \
-	  tests/endurance tests/integration tests/unit $(ARGS)
+	  tests/integration tests/unit $(ARGS) || test $$? = 5
 
 .PHONY: test-places
 test-places: $(DEV) ## Run the demo where it is hard: other users, odd paths and shells, no network, little memory (WHOLE=1: the tests as well)
