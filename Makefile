@@ -160,7 +160,7 @@ test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and
 
 .PHONY: test-browser
 test-browser: $(BROWSER_ENV) $(PAGE_IF_NPM) ## Use the page, and real Uppy, in Chromium, Firefox and WebKit (says what is missing)
-	.venv-browser/bin/python -m pytest $(PARALLEL) tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
+	.venv-browser/bin/python -m pytest --numprocesses 2 --dist loadfile tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
 
 .PHONY: test-clients
 test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, ffprobe and pandas (says what is missing)

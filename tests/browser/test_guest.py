@@ -178,6 +178,7 @@ def test_a_link_that_takes_nothing_says_so_at_once(page: Page, stack: Stack, api
         assert accessible(page) == []
 
 
+@thorough
 def test_an_upload_that_took_the_last_place_goes_on(
     page: Page, context: BrowserContext, stack: Stack, api: httpx.Client, sample: Sample
 ) -> None:
@@ -308,6 +309,7 @@ def test_what_the_owner_cancels_is_cancelled_here_and_said(
     expect(row(page, "unwanted.bin")).to_have_count(0)
 
 
+@thorough
 def test_keyboard_alone_is_enough(page: Page, api: httpx.Client, sample: Sample) -> None:
     """From the choice to the thanks, where the focus goes by itself and a screen reader is told."""
     original = sample("by keyboard.txt", 1000)
@@ -327,6 +329,7 @@ def test_keyboard_alone_is_enough(page: Page, api: httpx.Client, sample: Sample)
     assert page.evaluate("document.activeElement !== document.body")
 
 
+@thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone(browser: Browser, api: httpx.Client, stack: Stack, scheme: str, sample: Sample) -> None:
     """Nothing to scroll sideways, and enough contrast in every state, in German as well."""

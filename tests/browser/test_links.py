@@ -102,6 +102,7 @@ def test_what_a_drop_cannot_be_is_said_in_its_form(view: View) -> None:
     expect(page.get_by_label("Title")).to_have_value("Kept")
 
 
+@thorough
 def test_a_link_is_copied(view: View, api: httpx.Client, context: BrowserContext) -> None:
     """Fresh from the server; where the browser gives no clipboard it is shown, selected, to be copied by hand."""
     drop = made(api, "/drops", max_files=1, title="Copied one")
@@ -150,6 +151,7 @@ def test_a_drop_is_ended_after_a_question(view: View, api: httpx.Client, context
     expect(guest.get_by_role("alert")).to_contain_text("This link has ended")
 
 
+@thorough
 def test_what_came_through_a_drop_is_shown_and_shared(
     view: View, api: httpx.Client, stack: Stack, context: BrowserContext
 ) -> None:

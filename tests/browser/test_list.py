@@ -167,6 +167,7 @@ def test_what_another_device_sends_says_so(page: Page, stack: Stack, store: Stor
     expect(row(page, "from a phone.mov")).to_have_attribute("data-state", "uploading")
 
 
+@thorough
 @pytest.mark.parametrize("by", ["choosing it anew", "its own button"])
 def test_closed_tab_is_picked_up_again(
     by: str, page: Page, traffic: Traffic, store: Store, sample: Callable[[str, int], Path]
@@ -200,6 +201,7 @@ def test_closed_tab_is_picked_up_again(
     assert len(later.parts) == len({*later.parts})
 
 
+@thorough
 @pytest.mark.usefixtures("store")
 def test_another_file_does_not_go_on(
     page: Page, traffic: Traffic, stack: Stack, sample: Callable[[str, int], Path]
@@ -222,6 +224,7 @@ def test_another_file_does_not_go_on(
     assert stored(stack, original.name)["status"] == "aborted"
 
 
+@thorough
 @pytest.mark.usefixtures("store")
 def test_what_cannot_succeed_is_not_tried_again(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
     """A name that the server refuses is told in words, without a button that could not help; it can be taken away."""
@@ -254,6 +257,7 @@ def test_failed_file_says_why(page: Page, stack: Stack, store: Store) -> None:
     assert accessible(page) == []
 
 
+@thorough
 def test_large_file_comes_from_s3(page: Page, traffic: Traffic, stack: Stack, store: Store, tmp_path: Path) -> None:
     """What Lambda would send slowly is downloaded from S3 itself; what is small, from the stream host."""
     large, small = tmp_path / "large.bin", b"small"
@@ -415,6 +419,7 @@ def test_keyboard_moves_selects_and_opens(page: Page, stack: Stack, store: Store
     expect(page.locator("[data-row]:focus")).to_contain_text("folder")
 
 
+@thorough
 def test_10_000_files_scroll(page: Page, stack: Stack, store: Store) -> None:
     """Only what is seen is in the document; the focus stays where it is, however far the list is scrolled away."""
     template = store.put("template")
@@ -488,6 +493,7 @@ def test_large_zip_is_waited_for(page: Page, stack: Stack, store: Store) -> None
         pass
 
 
+@thorough
 def test_sums_are_as_sha256sum_reads_them(page: Page, stack: Stack, store: Store, tmp_path: Path) -> None:
     """What is copied is what `sha256sum -c` takes, and how many were left out is said."""
     files = {"plain.txt": b"1", "-": b"2", "folder/ünï 🧜🏽‍♀️.txt": b"3"}
@@ -549,6 +555,7 @@ def test_details_of_a_file(page: Page, stack: Stack, store: Store) -> None:
     expect(page.locator(".detail")).to_have_count(0)
 
 
+@thorough
 def test_rename_and_move(page: Page, stack: Stack, store: Store) -> None:
     """A file is renamed and moved in its details; a name that cannot be is explained beside the form."""
     file = store.put("old.txt")
@@ -581,6 +588,7 @@ def test_a_file_that_is_gone_is_said(page: Page, stack: Stack, store: Store) -> 
     assert accessible(page) == []
 
 
+@thorough
 @pytest.mark.parametrize("element", ["img", "audio"])
 def test_preview_is_inline_and_obeys_the_policy(
     element: str, page: Page, traffic: Traffic, stack: Stack, store: Store
@@ -693,6 +701,7 @@ def test_list_in_german(browser: Browser, stack: Stack, store: Store) -> None:
         context.close()
 
 
+@thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_phone_and_dark(

@@ -83,6 +83,7 @@ def test_a_file_through_a_drop_appears(live: Page, api: httpx.Client) -> None:
     expect(row(live, "through a drop.txt")).to_have_attribute("data-state", "ready")
 
 
+@thorough
 def test_a_download_by_a_share_is_shown(live: Page, api: httpx.Client) -> None:
     """While somebody takes a file, its row says so, and says it no more when that has been a while."""
     file = small(api, "taken out.bin", bytes(100_000))
@@ -97,6 +98,7 @@ def test_a_download_by_a_share_is_shown(live: Page, api: httpx.Client) -> None:
     expect(taken).not_to_contain_text("downloaded")
 
 
+@thorough
 def test_all_files_come_in_pieces(page: Page, stack: Stack, api: httpx.Client) -> None:
     """More files than one list holds come as lines, each once, even where the first stream of them breaks off."""
     for number in range(130):
@@ -123,6 +125,7 @@ def test_all_files_come_in_pieces(page: Page, stack: Stack, api: httpx.Client) -
     assert len(asked) == 2
 
 
+@thorough
 def test_a_lost_connection_is_said_and_what_was_missed_comes(
     live: Page, api: httpx.Client, context: BrowserContext
 ) -> None:

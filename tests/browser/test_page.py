@@ -7,7 +7,7 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import PATIENT, Traffic, accessible, bearer, choose, row, sha256, stored, tab_to
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 
 
 def test_file_is_sent_verified_and_taken_back(
@@ -44,6 +44,7 @@ def test_file_is_sent_verified_and_taken_back(
     assert traffic.complaints == []
 
 
+@thorough
 def test_keyboard_alone_is_enough(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
     """From the token to the deletion nothing needs a pointer, and the focus is always somewhere."""
     original = sample("by keyboard.txt", 1000)

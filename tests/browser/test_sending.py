@@ -148,6 +148,7 @@ def test_deleted_small_file_is_sent_anew(signed_in: Page, stack: Stack, sample: 
     assert stored(stack, original.name)["id"] != first["id"]
 
 
+@thorough
 def test_folder_keeps_files_of_one_name_apart(signed_in: Page, stack: Stack, tmp_path: Path) -> None:
     """Files of a folder that have name, size and time in common are not taken for one another."""
     for folder, byte in (("a", b"1"), ("b", b"2")):
@@ -163,6 +164,7 @@ def test_folder_keeps_files_of_one_name_apart(signed_in: Page, stack: Stack, tmp
     }
 
 
+@thorough
 def test_each_byte_is_read_once(signed_in: Page, stack: Stack, sample: Sample) -> None:
     """A part that S3 is too busy for twice is sent again from memory, and the file is verified with its last part."""
     original = sample("read once.bin", 3 * PART_BYTES + 1)
@@ -472,6 +474,7 @@ def test_all_are_paused_and_resumed(traffic: Traffic, signed_in: Page, stack: St
     expect(batch(signed_in)).to_contain_text("4 files received and verified")
 
 
+@thorough
 def test_parts_of_an_earlier_run_are_compared(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """After a reload each part that S3 has is read once and compared: what is another part there is sent again."""
     original = sample("compared.bin", 4 * PART_BYTES)
@@ -617,6 +620,7 @@ def test_file_that_changed_is_no_fault_of_the_network(size: int, signed_in: Page
     expect(batch(signed_in)).to_contain_text("7 files received and verified")
 
 
+@thorough
 def test_time_without_a_network_is_waited_for(
     traffic: Traffic, signed_in: Page, stack: Stack, context: BrowserContext, sample: Sample
 ) -> None:
@@ -704,6 +708,7 @@ def drag(page: Page, context: BrowserContext, *paths: Path, kinds: tuple[str, ..
         mouse.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 400, "data": files})
 
 
+@thorough
 def test_whole_page_takes_drops_of_files_and_folders(
     signed_in: Page, stack: Stack, context: BrowserContext, sample: Sample, tmp_path: Path
 ) -> None:
@@ -730,6 +735,7 @@ def test_whole_page_takes_drops_of_files_and_folders(
     assert [file["folder"] for file in alone] == [None]
 
 
+@thorough
 def test_file_that_is_dropped_where_none_is_taken_is_not_opened(
     page: Page, stack: Stack, context: BrowserContext, sample: Sample
 ) -> None:
@@ -760,6 +766,7 @@ def test_picture_is_pasted(signed_in: Page) -> None:
 # ---------------------------------------------------------------- how far it is
 
 
+@thorough
 def test_progress_is_in_the_title_and_said_in_steps(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:
@@ -836,6 +843,7 @@ def test_resumed_file_knows_no_time_that_is_left_before_it_has_sent_something(
     verified(signed_in, original.name)
 
 
+@thorough
 def test_leaving_is_asked_about_while_something_would_be_lost(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:

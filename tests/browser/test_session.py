@@ -96,6 +96,7 @@ def test_the_token_is_in_no_url_and_no_lasting_storage(
     signed_out(third)
 
 
+@thorough
 def test_a_tab_that_waits_at_the_door_is_let_in(page: Page, stack: Stack, context: BrowserContext) -> None:
     """Two tabs at the door: signing in in one opens the other."""
     other = context.new_page()
@@ -105,6 +106,7 @@ def test_a_tab_that_waits_at_the_door_is_let_in(page: Page, stack: Stack, contex
     inside(other)
 
 
+@thorough
 def test_where_one_was_survives_sign_in_and_reload(page: Page, stack: Stack) -> None:
     """The view in the address is the one behind the sign-in, after a reload, and one step back."""
     page.goto(f"{stack.api}/#view=shares")
@@ -213,6 +215,7 @@ def test_the_language_is_kept(page: Page, stack: Stack) -> None:
     assert accessible(page) == []
 
 
+@thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_frame_on_a_phone(scheme: Literal["light", "dark"], page: Page, stack: Stack) -> None:
     """In light and dark, in both languages, nothing is wider than a phone, and everything has enough contrast."""

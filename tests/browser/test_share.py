@@ -98,6 +98,7 @@ def test_a_digest_is_copied(page: Page, context: BrowserContext, api: httpx.Clie
     assert page.evaluate("navigator.clipboard.readText()") == file["digests"]["sha-256"]
 
 
+@thorough
 def test_all_files_come_as_one_archive(page: Page, api: httpx.Client) -> None:
     """By one button, which is not there where there is but one file."""
     share = shared(api, small(api, "one.txt"), small(api, "two.txt"))
@@ -252,6 +253,7 @@ def api_open(share: dict[str, Any], stack: Stack) -> dict[str, Any]:
         return dict(holder.post(f"/shares/{share['id']}/open").raise_for_status().json())
 
 
+@thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone(browser: Browser, api: httpx.Client, scheme: str) -> None:
     """Nothing to scroll sideways, and enough contrast, in German as well."""
