@@ -1,22 +1,20 @@
 /** What is done with files that the server has. */
 
 import { signal } from "@preact/signals";
-import { type Api, Problem, type StoredFile } from "./api";
+import { type Api, ARRIVED, Problem, type StoredFile } from "./api";
 import type { Archive } from "./contract";
 import type { Entry } from "./entries";
 import type { Files } from "./files";
 import { t } from "./i18n";
 import type { Listing } from "./listing";
 import { pause } from "./patience";
+import { save, STREAMED_BYTES } from "./saving";
 import { hasSum, sums } from "./sums";
 import type { Upload, Uploads } from "./uploads";
 import { confirmed } from "./views/dialog";
 import { cancelled } from "./views/leaving";
 import { say } from "./views/status";
 
-// A streamed answer of Lambda is slowed down to 2 MB/s after 6 MB; S3 itself is not.
-// https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
-export const STREAMED_BYTES = 6_000_000;
 const DELETIONS_AT_ONCE = 4;
 const ARCHIVE_LOOK_MS = 1_000;
 
@@ -51,9 +49,7 @@ export class Actions {
 
   /** Asks, and deletes what has arrived, and cancels what has not. Tells whether it was meant. */
   async remove(entries: readonly Entry[]): Promise<boolean> {
-    const unfinished = entries.filter(
-      ({ state }) => !["assembling", "hashing", "ready", "failed"].includes(state),
-    ).length;
+    const unfinished = entries.filter(({ state }) => !ARRIVED.includes(state) && state !== "failed").length;
     const [only] = entries;
     if (!only) return false;
     const values = { count: entries.length, name: only.name, unfinished };
@@ -161,10 +157,7 @@ export class Actions {
   /** A link that answers with an error would take the page's place, and end what it is sending: so it is asked before. */
   private async take(link: string, size: number | null): Promise<void> {
     await this.api.readable(link, size);
-    const anchor = document.createElement("a");
-    anchor.href = link;
-    anchor.rel = "noreferrer";
-    anchor.click();
+    save(link);
   }
 
   /** What goes wrong with one file stands at that file. */

@@ -33,6 +33,9 @@ const UPLOAD_ATTEMPTS = 7; // half a minute: who waits for an upload has more pa
 /** Events and exports have files without their links. */
 export type StoredFile = Omit<FileInfo, "links"> & { links?: FileLinks };
 
+/** The states of a file all of whose bytes have arrived. */
+export const ARRIVED: readonly string[] = ["assembling", "hashing", "ready"] satisfies FileInfo["status"][];
+
 /** What a list may be asked for (docs/api.md, Routes). */
 export interface Filter {
   folder?: string;

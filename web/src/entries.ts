@@ -4,7 +4,7 @@
  * All of it is plain values. What changes many times a second (how far something is) is read by each row itself.
  */
 
-import type { StoredFile } from "./api";
+import { ARRIVED, type StoredFile } from "./api";
 import type { Stage } from "./uploads";
 
 /** What this tab sends. */
@@ -34,8 +34,6 @@ export interface Entry {
   drop: string | null;
   file: StoredFile | null;
 }
-
-const ARRIVED: readonly State[] = ["assembling", "hashing", "ready"];
 
 /**
  * `keys` remembers by which key a file is known, from one call to the next: what was chosen again, or has an id by now, stays the
@@ -85,9 +83,11 @@ export function entries(
   return found;
 }
 
-function stateOf(stage: Stage, file: StoredFile | null): State {
-  if (file && (stage === "sent" || ARRIVED.includes(file.status))) return file.status;
-  return stage === "sent" || stage === "cancelled" ? "aborted" : stage;
+/** How far this tab is with sending it, until the server has it; then the file's own status. */
+export function stateOf(stage: Stage | undefined, file: StoredFile | null | undefined): State {
+  if (stage === undefined || stage === "sent" || stage === "cancelled" || (file && ARRIVED.includes(file.status)))
+    return file?.status ?? "assembling";
+  return stage;
 }
 
 export type Sort = "newest" | "name" | "size";

@@ -1,6 +1,8 @@
 /** What an upload is recognized by when the same person chooses the same file again. */
 
 import type { StoredFile } from "./api";
+import { hex } from "./hex";
+import { read, write } from "./storage";
 
 const PREFIX = "page:";
 const KEY = "sluice-profile";
@@ -28,18 +30,10 @@ export function begunByAPage(file: StoredFile): boolean {
 }
 
 function secret(): string {
-  const made = inMemory ?? hex(crypto.getRandomValues(new Uint8Array(SECRET_BYTES)));
-  try {
-    const kept = localStorage.getItem(KEY);
-    if (kept !== null) return kept;
-    localStorage.setItem(KEY, made);
-  } catch {
-    // The browser has no storage for this page, or none left: uploads are recognized until the tab is closed.
-    inMemory = made;
-  }
-  return made;
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const kept = read("localStorage", KEY);
+  if (kept !== null) return kept;
+  // Where the browser keeps nothing for this page, uploads are recognized until the tab is closed.
+  inMemory ??= hex(crypto.getRandomValues(new Uint8Array(SECRET_BYTES)));
+  write("localStorage", KEY, inMemory);
+  return inMemory;
 }

@@ -1,7 +1,7 @@
 /** What the page says, in the language of who reads it. A language is one file in `locales/`, loaded when it is spoken. */
 
 import { computed, signal } from "@preact/signals";
-import { read, write } from "./kept";
+import { read, write } from "./storage";
 import { en, type MessageName, type Messages } from "./locales/en";
 
 const KEY = "sluice-language";

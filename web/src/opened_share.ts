@@ -5,9 +5,9 @@ import { type Api, Problem } from "./api";
 import type { OpenedShare, SharedFile } from "./contract";
 import { fraction } from "./format";
 import { pause } from "./patience";
+import { save, STREAMED_BYTES } from "./saving";
 
 const LOOK_MS = 2_000; // between two looks at an archive that is put together
-const STREAMED_BYTES = 6 * 1024 * 1024; // Lambda slows streams down behind this: larger files come from S3
 
 export class Opened {
   readonly files = signal<readonly SharedFile[]>([]);
@@ -21,7 +21,7 @@ export class Opened {
     private readonly api: Api,
     private readonly id: string,
     private readonly password: string | undefined,
-    readonly told: Pick<OpenedShare, "title" | "message" | "owner_name">,
+    readonly about: Pick<OpenedShare, "title" | "message" | "owner_name">,
     first: OpenedShare,
   ) {
     this.archive = first.links.archive;
@@ -116,7 +116,7 @@ export class Opened {
     } catch (error) {
       throw error instanceof Problem && error.code === "" ? new Problem(error.status, code, error.detail) : error;
     }
-    Object.assign(document.createElement("a"), { href: link, rel: "noreferrer" }).click();
+    save(link);
   }
 
   private async works(link: string): Promise<boolean> {

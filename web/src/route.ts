@@ -17,7 +17,6 @@ export interface Route {
 }
 
 const VIEWS: readonly string[] = ["files", "drops", "shares"] satisfies View[];
-export const START: Route = { view: "files", folder: null, drop: null, q: "", file: null };
 
 export function parse(fragment: string): Route {
   const given = new URLSearchParams(fragment.replace(/^#/, ""));

@@ -5,7 +5,7 @@
  * out in one has signed out in all of them.
  */
 
-import { read, write } from "./kept";
+import { read, write } from "./storage";
 
 const KEY = "sluice-token";
 

@@ -1,5 +1,7 @@
 /** What this browser has begun to send through a drop and not finished: its sender is asked for it when he is back. */
 
+import { read, write } from "./storage";
+
 const KEY = "sluice-unfinished-"; // and the drop's id
 const KEPT_MS = 7 * 86_400_000; // as long as the server keeps an upload that nobody completes
 
@@ -20,10 +22,10 @@ export function same(one: Known, other: Known): boolean {
 
 export function unfinished(drop: string, now = Date.now()): Unfinished[] {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY + drop) ?? "[]") as Unfinished[];
+    const kept = JSON.parse(read("localStorage", KEY + drop) ?? "[]") as Unfinished[];
     return kept.filter(({ begun }) => now - begun < KEPT_MS);
   } catch {
-    return []; // the browser keeps nothing for this page, or not what this page wrote
+    return []; // not what this page wrote
   }
 }
 
@@ -39,10 +41,6 @@ export function forget(drop: string, known: Known): void {
 }
 
 function keep(drop: string, list: Unfinished[]): void {
-  try {
-    if (list.length === 0) localStorage.removeItem(KEY + drop);
-    else localStorage.setItem(KEY + drop, JSON.stringify(list));
-  } catch {
-    // No storage: choosing the file again goes on with it all the same, only nobody asks for it.
-  }
+  // Where nothing is kept, choosing the file again goes on with it all the same; only nobody asks for it.
+  write("localStorage", KEY + drop, list.length === 0 ? null : JSON.stringify(list));
 }

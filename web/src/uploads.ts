@@ -1,7 +1,7 @@
 /** What is sent from this tab: a queue of files, each of which can be paused, resumed, tried again and cancelled. */
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { type Api, Problem, type StoredFile } from "./api";
+import { type Api, ARRIVED, Problem, type StoredFile } from "./api";
 import type { Chosen } from "./chosen";
 import type { CreatedFile, FileInfo } from "./contract";
 import { canHash, Courier, type Held } from "./courier";
@@ -27,7 +27,6 @@ const MAX_SINGLE_PUT_BYTES = 8 * MIB; // docs/api.md: up to this size a file is 
 const MAX_WHOLE_BYTES = MIB;
 const CHANGES_MS = 250; // how often totals are worth adding up: ten thousand files take a millisecond
 
-const COMPLETE: readonly string[] = ["assembling", "hashing", "ready"];
 const OPEN: readonly string[] = ["waiting", "sending", "paused"] satisfies Stage[];
 
 /**
@@ -262,14 +261,14 @@ export class Uploads {
       this.onGone(id);
     } catch (error) {
       if (error instanceof Problem && error.code === "file_not_found") this.onGone(id);
-      else if (error instanceof Problem && error.code === "wrong_state") await this.toldArrived(upload, id);
+      else if (error instanceof Problem && error.code === "wrong_state") await this.keepArrived(upload, id);
       else this.fail(upload, error);
     }
   }
 
-  /** It had arrived before it could be cancelled. */
-  private async toldArrived(upload: Upload, id: string): Promise<void> {
-    const file = await this.stored(id).catch(() => null); // then nobody knows more of it than that
+  /** It arrived before it could be cancelled. */
+  private async keepArrived(upload: Upload, id: string): Promise<void> {
+    const file = await this.stored(id).catch(() => null); // that it has arrived is then all that is known
     batch(() => {
       if (file) this.onFile(file);
       this.become(upload, "sent");
@@ -300,7 +299,7 @@ export class Uploads {
   }
 
   private async stopIfWithdrawn(upload: Upload, id: string): Promise<void> {
-    const file = await this.stored(id).catch(() => undefined); // whoever cannot be asked is asked by the transfer
+    const file = await this.stored(id).catch(() => undefined); // without an answer it is the transfer that finds out
     if (!file || !isWithdrawn(file) || !this.open.has(upload)) return;
     upload.cancel.abort(new Withdrawn());
     await upload.attempt;
@@ -337,7 +336,7 @@ export class Uploads {
     const stage = upload.stage.peek();
     if (stage !== "paused" && stage !== "failed") return false;
     if (upload.cancel.signal.aborted) {
-      void this.cancel(upload); // that is what has failed
+      void this.cancel(upload); // what failed was the cancelling
       return false;
     }
     if (upload.batch !== this.batches) {
@@ -464,7 +463,7 @@ export class Uploads {
           return;
         }
       } catch {
-        // Nobody can say, so what happened first is what is told.
+        // The server cannot be asked, so the first error stands.
       }
     }
     if (cancel.aborted) return;
@@ -498,7 +497,7 @@ export class Uploads {
     const data = upload.chosen.file;
     const known = await this.known(upload, signal);
     // Completing is stopped by a pause, or its answer was lost: what is complete would be sent once more.
-    if (known && COMPLETE.includes(known.status)) return known;
+    if (known && ARRIVED.includes(known.status)) return known;
     // One PUT is promised with the digest of its bytes, so they are read before.
     const small = data.size <= MAX_SINGLE_PUT_BYTES && !known && canHash(data.size);
     const held = small ? await this.courier.hold(data, true, signal) : undefined;
@@ -550,7 +549,7 @@ export class Uploads {
         if (error instanceof Problem && error.code === "file_not_found" && upload.lives === 0) return null;
         throw error;
       });
-    if (file === null || !COMPLETE.includes(file.status)) {
+    if (file === null || !ARRIVED.includes(file.status)) {
       if (upload.lives > 0) throw new Gone();
       this.forget(upload);
       upload.digests.set(1, digest);
@@ -580,7 +579,7 @@ export class Uploads {
     const id = upload.id.peek();
     if (id === null) return undefined;
     const file = await this.stored(id, signal);
-    if (file && (file.status === "uploading" || COMPLETE.includes(file.status))) return file;
+    if (file && (file.status === "uploading" || ARRIVED.includes(file.status))) return file;
     if (file && isWithdrawn(file)) throw new Withdrawn();
     this.forget(upload);
     return undefined;

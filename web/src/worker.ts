@@ -1,5 +1,6 @@
 /** The page's worker: it reads parts, hashes them and sends them, so that no byte of a file passes the main thread. */
 
+import { hex } from "./hex";
 import type { Order, Report } from "./courier";
 
 const STALLED_MS = 60_000; // a connection over which nothing went for so long is dead
@@ -35,7 +36,8 @@ async function hold({ order, bytes, inMemory, hash }: Extract<Order, { kind: "ho
     if (body instanceof ArrayBuffer && body.byteLength !== bytes.size) {
       throw new DOMException("the file has another size than when it was chosen", "NotReadableError");
     }
-    const digest = hash && body instanceof ArrayBuffer ? hex(await crypto.subtle.digest("SHA-256", body)) : null;
+    const digest =
+      hash && body instanceof ArrayBuffer ? hex(new Uint8Array(await crypto.subtle.digest("SHA-256", body))) : null;
     parts.set(order, body);
     report({ kind: "held", order, digest });
   } catch (error) {
@@ -78,8 +80,4 @@ async function lost(order: number, body: ArrayBuffer | Blob | null): Promise<voi
   } catch (error) {
     report({ kind: "failed", order, error });
   }
-}
-
-function hex(digest: ArrayBuffer): string {
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

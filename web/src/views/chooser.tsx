@@ -99,7 +99,7 @@ export function Notices({ notices, onDismiss }: { notices: readonly string[]; on
 }
 
 /** `{names}` are a few of them, `{count}` is how many there are. */
-export function told(message: MessageName, names: readonly string[]): string[] {
+export function notice(message: MessageName, names: readonly string[]): string[] {
   if (names.length === 0) return [];
   const some = few(names);
   const list = some.others === 0 ? some.names : t("list.few", { names: some.names, count: some.others });
@@ -112,11 +112,11 @@ async function sift(chosen: readonly Chosen[], unreadable: readonly string[]): P
   const nothing = chosen.length === 0 && unreadable.length === 0;
   leftOut.value = [
     ...(nothing ? [t("chooser.none")] : []),
-    ...told(
+    ...notice(
       "chooser.litter",
       litter.map(({ file, path }) => path || file.name),
     ),
-    ...told("chooser.unreadable", unreadable),
+    ...notice("chooser.unreadable", unreadable),
   ];
   if (hidden.length === 0) return wanted;
   const { names, others } = few(hiddenNames(hidden));

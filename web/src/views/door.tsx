@@ -11,6 +11,7 @@ import { borrow, end, forget, ownerOf, remember } from "../session";
 import { Dialog } from "./dialog";
 import { Languages } from "./languages";
 import { Mark } from "./mark";
+import { Secret } from "./secret";
 
 interface Inside {
   Owner: ComponentType<{ api: Api; first: FileList; onLeave: () => void; onExpired: () => void }>;
@@ -178,25 +179,14 @@ function TokenForm({ refused, onToken }: TokenFormProps) {
         void submit();
       }}
     >
-      <div class="field">
-        <label for="token">{t("door.token")}</label>
-        <input
-          id="token"
-          ref={field}
-          type="password"
-          required
-          autocomplete="current-password"
-          spellcheck={false}
-          aria-describedby="token-help token-problem"
-          aria-invalid={refusal.value !== ""}
-        />
-        <p id="token-help" class="muted">
-          {t("door.help")}
-        </p>
-      </div>
-      <p id="token-problem" role="alert" class="problem">
-        {refusal}
-      </p>
+      <Secret
+        id="token"
+        field={field}
+        label={t("door.token")}
+        help={t("door.help")}
+        autocomplete="current-password"
+        problem={refusal}
+      />
       <button aria-busy={busy}>{t("door.enter")}</button>
     </form>
   );

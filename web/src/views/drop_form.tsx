@@ -6,7 +6,7 @@ import type { CreatedDrop } from "../contract";
 import { t } from "../i18n";
 import { explain } from "../explain";
 import { Dialog } from "./dialog";
-import { End, Field, integer, text, Texts, told } from "./fields";
+import { End, Field, integer, Submit, text, Texts, values } from "./fields";
 
 const MOST_FILES = 1_000_000; // docs/api.md
 const UNITS = { MB: 1_000_000, GB: 1_000_000_000 };
@@ -31,7 +31,7 @@ export function DropForm({ api, onClose, onMade }: Props) {
       const size = integer(form, "size");
       onMade(
         await api.createDrop({
-          ...told(form),
+          ...values(form),
           max_files: integer(form, "files") ?? MOST_FILES,
           max_file_bytes: size === null ? null : size * UNITS[text(form, "unit") as keyof typeof UNITS],
           content_types: kind.value === "own" ? own.filter((one) => one !== "") : TYPES[kind.value],
@@ -93,15 +93,7 @@ export function DropForm({ api, onClose, onMade }: Props) {
           </Field>
         </div>
         <End />
-        <p role="alert" class="problem">
-          {problem}
-        </p>
-        <div class="actions">
-          <button type="button" class="quiet" onClick={onClose}>
-            {t("form.cancel")}
-          </button>
-          <button disabled={busy}>{t("drops.make")}</button>
-        </div>
+        <Submit {...{ problem, busy, onClose }} make={t("drops.make")} />
       </form>
     </Dialog>
   );

@@ -1,11 +1,11 @@
 /** Fields that the forms for drops and for shares have in common. */
 
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import { type Choice, CHOICES, dateAfter, MOST_DAYS, secondsUntil } from "../ends";
 import { t } from "../i18n";
-import { read, write } from "../kept";
+import { read, write } from "../storage";
 
 const KEY = "sluice-owner-name"; // what was typed the last time
 const MOST_TITLE = 200; // docs/api.md
@@ -99,8 +99,33 @@ export function End() {
   );
 }
 
+/** Why it could not be made, and the buttons. */
+export function Submit({ problem, busy, make, onClose }: SubmitProps) {
+  return (
+    <>
+      <p role="alert" class="problem">
+        {problem}
+      </p>
+      <div class="actions">
+        <button type="button" class="quiet" onClick={onClose}>
+          {t("form.cancel")}
+        </button>
+        <button disabled={busy}>{make}</button>
+      </div>
+    </>
+  );
+}
+
+interface SubmitProps {
+  problem: Signal<string>;
+  busy: Signal<boolean>;
+  /** What the button says that makes it. */
+  make: string;
+  onClose: () => void;
+}
+
 /** What these fields say, as the API takes it. */
-export function told(form: FormData) {
+export function values(form: FormData) {
   const owner = text(form, "owner");
   write("localStorage", KEY, owner);
   return {

@@ -2,13 +2,13 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { STREAMED_BYTES } from "../actions";
 import { answer, type StoredFile } from "../api";
 import type { FileLinks } from "../contract";
 import { explain } from "../explain";
 import { bytes } from "../format";
 import { t } from "../i18n";
 import { type Shown, shownAs } from "../kinds";
+import { STREAMED_BYTES } from "../saving";
 
 const TEXT_BYTES = 64 * 1024;
 /** Larger images are shown when somebody asks for them: who opens details on the way need not pay for them. */

@@ -12,6 +12,7 @@ import { explain } from "../explain";
 import { endOf, recordOf } from "../session";
 import "../style/links.css";
 import { Frame } from "./frame";
+import { Secret } from "./secret";
 import { say } from "./status";
 
 type State = Opened | "opening" | "password" | { refused: unknown };
@@ -85,25 +86,14 @@ function Password({ api, id, state }: { api: Api; id: string; state: Signal<Stat
       }}
     >
       <h1>{t("recipient.title")}</h1>
-      <div class="field">
-        <label for="share-password">{t("recipient.password")}</label>
-        <input
-          id="share-password"
-          ref={field}
-          type="password"
-          required
-          autocomplete="off"
-          spellcheck={false}
-          aria-describedby="password-help password-problem"
-          aria-invalid={problem.value !== ""}
-        />
-        <p id="password-help" class="muted">
-          {t("recipient.password_help")}
-        </p>
-      </div>
-      <p id="password-problem" role="alert" class="problem">
-        {problem}
-      </p>
+      <Secret
+        id="share-password"
+        field={field}
+        label={t("recipient.password")}
+        help={t("recipient.password_help")}
+        autocomplete="off"
+        problem={problem}
+      />
       <div class="actions">
         <button disabled={busy}>{t("recipient.open")}</button>
       </div>
@@ -115,7 +105,7 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
   const heading = useRef<HTMLHeadingElement>(null);
   const problem = useSignal("");
   const busy = useSignal(false);
-  const { title, message, owner_name: owner } = share.told;
+  const { title, message, owner_name: owner } = share.about;
   const files = share.files.value;
   const whole = share.next.value === null;
   useEffect(() => {

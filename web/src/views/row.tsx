@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { type Actions, canDownload } from "../actions";
 import type { Download, Downloads } from "../downloads";
 import type { Drops } from "../drops";
-import type { Entry, FileRow, FolderRow, Row } from "../entries";
+import { type Entry, type FileRow, type FolderRow, type Row, stateOf } from "../entries";
 import { bytes, number, percent, when } from "../format";
 import { t } from "../i18n";
 import { kindOf } from "../kinds";
@@ -16,7 +16,7 @@ import { go } from "../route";
 import { share } from "../selection";
 import type { Upload } from "../uploads";
 import { Icon, type IconName } from "./icon";
-import { Stages, stateOf } from "./stages";
+import { Stages } from "./stages";
 
 interface Place {
   index: number;
@@ -140,7 +140,7 @@ function File(props: Props & { row: FileRow }) {
   const { key, id, name, folder, size } = entry;
   const upload = entry.upload === null ? undefined : listing.byUpload.value.get(entry.upload);
   const file = id === null ? undefined : actions.files.get(id)?.value;
-  const state = stateOf(upload, file);
+  const state = stateOf(upload?.stage.value, file);
   const notice = noticeOf(entry, upload, listing.troubles.value);
   const place = folder !== null && row.level === 1 ? `${folder}/` : null; // else the rows above it say where it is
   const facts = [
@@ -178,7 +178,7 @@ interface Inner {
 function Buttons({ entry, upload, active, actions }: Inner) {
   const { name } = entry;
   const file = entry.id === null ? undefined : actions.files.get(entry.id)?.value;
-  const state = stateOf(upload, file);
+  const state = stateOf(upload?.stage.value, file);
   const button = (icon: IconName, label: string, onClick: () => void) => (
     <button
       type="button"

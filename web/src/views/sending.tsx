@@ -11,7 +11,7 @@ import { t } from "../i18n";
 import { tally, type Tally } from "../tally";
 import { going } from "../title";
 import type { Uploads } from "../uploads";
-import { Chooser, Notices, told } from "./chooser";
+import { Chooser, Notices, notice } from "./chooser";
 import { cancelled, guard } from "./leaving";
 import { say } from "./status";
 import { Withdrawn } from "./withdrawn";
@@ -35,7 +35,7 @@ export function Sending({ uploads, files }: Props) {
     const doubles = uploads.add(chosen, there);
     const left = new Set(doubles);
     const again = known.filter((one) => !left.has(one));
-    notices.value = [...told("sending.double", doubles.map(nameOf)), ...told("sending.known", again.map(nameOf))];
+    notices.value = [...notice("sending.double", doubles.map(nameOf)), ...notice("sending.known", again.map(nameOf))];
   };
   return (
     <section class="sending" aria-label={t("sending.title")}>

@@ -7,7 +7,7 @@ import { t } from "../i18n";
 import { suggest } from "../password";
 import { explain } from "../explain";
 import { Dialog } from "./dialog";
-import { End, Field, integer, text, Texts, told } from "./fields";
+import { End, Field, integer, Submit, text, Texts, values } from "./fields";
 import { LinkDialog } from "./link";
 
 const MOST_DOWNLOADS = 1_000_000_000; // docs/api.md
@@ -35,7 +35,7 @@ export function ShareForm({ api, subject, onClose, onMade }: Props) {
     try {
       const wanted = {
         ...subject,
-        ...told(form),
+        ...values(form),
         max_downloads: integer(form, "downloads"),
         password: text(form, "password") || null,
       };
@@ -113,15 +113,7 @@ export function ShareForm({ api, subject, onClose, onMade }: Props) {
             </span>
           )}
         </Field>
-        <p role="alert" class="problem">
-          {problem}
-        </p>
-        <div class="actions">
-          <button type="button" class="quiet" onClick={onClose}>
-            {t("form.cancel")}
-          </button>
-          <button disabled={busy}>{t("shares.make")}</button>
-        </div>
+        <Submit {...{ problem, busy, onClose }} make={t("shares.make")} />
       </form>
     </Dialog>
   );

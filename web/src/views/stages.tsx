@@ -1,7 +1,7 @@
 /** One bar with two named stages, sending and verifying, and a tick at the end, which says what was compared. */
 
 import type { StoredFile } from "../api";
-import type { State } from "../entries";
+import { type State, stateOf } from "../entries";
 import { begunByAPage } from "../fingerprint";
 import { fraction, percent } from "../format";
 import { t } from "../i18n";
@@ -19,16 +19,8 @@ interface Props {
   focusable?: boolean;
 }
 
-/** How far this tab is with sending it, until the server has it; then the file's own status. */
-export function stateOf(upload: Upload | undefined, file: StoredFile | undefined): State {
-  const stage = upload?.stage.value ?? "sent";
-  if (stage === "sent" || stage === "cancelled" || (file && ["assembling", "hashing", "ready"].includes(file.status)))
-    return file?.status ?? "assembling";
-  return stage;
-}
-
 export function Stages({ upload, file, focusable = true }: Props) {
-  const state = stateOf(upload, file);
+  const state = stateOf(upload?.stage.value, file);
   if (file?.status === "ready") return <Tick file={file} mine={upload !== undefined} focusable={focusable} />;
   if (state === "failed" || state === "aborted") {
     const words = upload && file?.status !== "failed" ? t("stage.not_sent") : t("stage.failed");

@@ -2,14 +2,14 @@
 
 import { useSignal } from "@preact/signals";
 import type { Uploads } from "../uploads";
-import { Notices, told } from "./chooser";
+import { Notices, notice } from "./chooser";
 
 export function Withdrawn({ uploads }: { uploads: Uploads }) {
   const heard = useSignal(0);
   const names = uploads.withdrawn.value.slice(heard.value).map(({ name }) => name);
   return (
     <Notices
-      notices={told("sending.withdrawn", names)}
+      notices={notice("sending.withdrawn", names)}
       onDismiss={() => (heard.value = uploads.withdrawn.peek().length)}
     />
   );

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { preferred } from "../src/i18n";
-import { read, write } from "../src/kept";
+import { read, write } from "../src/storage";
 import { forget, remember, token } from "../src/session";
 
 function blocked(): void {
