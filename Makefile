@@ -52,6 +52,8 @@ FILE ?=
 DATA ?=
 # A module's tests in one process: its stack starts once. Each waits often, so that three keep two cores busy; more need much memory.
 PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# What keeps the processor busy by itself: browsers, and tests that kill and count.
+PAIR := --numprocesses 2 --dist loadfile
 # Tests one by one, wherever a process is idle: a module of 2,000 would be the last for minutes.
 SHARED := --numprocesses 3 --dist worksteal
 # The ports of `make up`; 0 is any that is free.
@@ -160,7 +162,7 @@ test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and
 
 .PHONY: test-browser
 test-browser: $(BROWSER_ENV) $(PAGE_IF_NPM) ## Use the page, and real Uppy, in Chromium, Firefox and WebKit (says what is missing)
-	.venv-browser/bin/python -m pytest --numprocesses 2 --dist loadfile tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
+	.venv-browser/bin/python -m pytest $(PAIR) tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
 
 .PHONY: test-clients
 test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, ffprobe and pandas (says what is missing)
@@ -168,7 +170,7 @@ test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, 
 
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at every byte, more seeds
-	ENDURANCE=$(ENDURANCE) $(BIN)/python -m pytest -o faulthandler_timeout=600 --numprocesses 2 --dist loadfile \
+	ENDURANCE=$(ENDURANCE) $(BIN)/python -m pytest -o faulthandler_timeout=600 $(PAIR) \
 	  tests/endurance $(ARGS) || test $$? = 5 # pytest's word for none, by ARGS
 	ENDURANCE=$(ENDURANCE) $(BIN)/python -m pytest -o faulthandler_timeout=600 $(SHARED) -m "thorough or more" \
 	  tests/integration tests/unit $(ARGS) || test $$? = 5
