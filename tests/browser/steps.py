@@ -118,6 +118,21 @@ def held(page: Page, stack: Stack, *numbers: int) -> Iterator[None]:
         page.unroute(f"{stack.aws}/**", hold)
 
 
+def refused(page: Page, stack: Stack, number: int, status: int, code: str, *, times: int) -> list[str]:
+    """S3 refuses this part so many times; the URLs that it has refused."""
+    urls: list[str] = []
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "PUT" and part_number(route.request.url) == number and len(urls) < times:
+            urls.append(route.request.url)
+            answer(route, stack, status, code)
+        else:
+            route.continue_()
+
+    page.route(f"{stack.aws}/**", refuse)
+    return urls
+
+
 def answer(route: Route, stack: Stack, status: int, code: str) -> None:
     """What S3 says when it takes nothing."""
     headers = {"Access-Control-Allow-Origin": stack.api}

@@ -29,6 +29,7 @@ from tests.browser.steps import (
     looks,
     part_number,
     reads,
+    refused,
     row,
     sha256,
     sign_in,
@@ -169,19 +170,10 @@ def test_each_byte_is_read_once(signed_in: Page, stack: Stack, sample: Sample) -
     """A part that S3 is too busy for twice is sent again from memory, and the file is verified with its last part."""
     original = sample("read once.bin", 3 * PART_BYTES + 1)
     read = reads(signed_in)
-    refused: list[str] = []
-
-    def refuse(route: Route) -> None:
-        if route.request.method == "PUT" and part_number(route.request.url) == 2 and len(refused) < 2:
-            refused.append(route.request.url)
-            answer(route, stack, 503, "SlowDown")
-        else:
-            route.continue_()
-
-    signed_in.route(f"{stack.aws}/**", refuse)
+    urls = refused(signed_in, stack, 2, 503, "SlowDown", times=2)
     choose(signed_in, original)
     verified(signed_in, original.name)
-    assert len(refused) == 2
+    assert len(urls) == 2
     assert sorted(read.json_value()) == [1, PART_BYTES, PART_BYTES, PART_BYTES]
     file = stored(stack, original.name)
     assert (file["part_digest"], file["verified"]) == ("sha-256", True)
@@ -192,19 +184,10 @@ def test_each_byte_is_read_once(signed_in: Page, stack: Stack, sample: Sample) -
 def test_expired_url_is_replaced(traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample) -> None:
     """A part that S3 refuses because its URL's time is over is sent with a fresh one, and nobody notices."""
     original = sample("expired.bin", 2 * PART_BYTES)
-    refused: list[str] = []
-
-    def expire(route: Route) -> None:
-        if route.request.method == "PUT" and part_number(route.request.url) == 2 and not refused:
-            refused.append(route.request.url)
-            answer(route, stack, 403, "AccessDenied")
-        else:
-            route.continue_()
-
-    signed_in.route(f"{stack.aws}/**", expire)
+    urls = refused(signed_in, stack, 2, 403, "AccessDenied", times=1)
     choose(signed_in, original)
     verified(signed_in, original.name)
-    assert len(refused) == 1
+    assert len(urls) == 1
     assert sorted(traffic.parts) == [1, 2]
 
 

@@ -1,6 +1,7 @@
 /** A courier that holds files in memory, and sends them wherever a test says. */
 
 import type { Answer, Held } from "../src/courier";
+import { hex } from "../src/hex";
 
 export interface Put {
   url: string;
@@ -27,7 +28,7 @@ export class FakeCourier {
     const digest = await crypto.subtle.digest("SHA-256", await bytes.arrayBuffer());
     let held = true;
     return {
-      digest: hash ? Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("") : null,
+      digest: hash ? hex(new Uint8Array(digest)) : null,
       size: bytes.size,
       put: (url, headers, onProgress, stop) => this.put({ url, headers, onProgress, signal: stop }),
       send: (url, headers, onProgress, stop) => this.send({ url, headers, onProgress, signal: stop }),

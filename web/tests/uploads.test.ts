@@ -104,6 +104,20 @@ const only = (uploads: Uploads): Upload => {
 };
 const over = (uploads: Uploads) => vi.waitUntil(() => uploads.unfinished.peek().length === 0, { timeout: 10_000 });
 
+/** One upload, in the middle of the PUT of its only part until somebody stops it. */
+async function underWay() {
+  const server = new Server();
+  let begun = false;
+  const courier = new FakeCourier(({ signal }: Put) => {
+    begun = true;
+    return stopped(signal);
+  });
+  const { uploads } = sending(server, courier);
+  uploads.add([chosen("a", 2 * MIB)]);
+  await vi.waitUntil(() => begun);
+  return { server, uploads };
+}
+
 test("a small file goes by one request, whose key is the same in every attempt", async () => {
   const server = new Server();
   const { uploads } = sending(server);
@@ -236,15 +250,7 @@ test.each<[name: string, error: Error]>([
 });
 
 test("an upload that vanishes from the list is looked for once, and stopped where it was cancelled", async () => {
-  const server = new Server();
-  let begun = false;
-  const courier = new FakeCourier(({ signal }: Put) => {
-    begun = true;
-    return stopped(signal);
-  });
-  const { uploads } = sending(server, courier);
-  uploads.add([chosen("a", 2 * MIB)]);
-  await vi.waitUntil(() => begun);
+  const { server, uploads } = await underWay();
   uploads.check(() => true);
   expect(stages(uploads)).toEqual(["sending"]);
   server.put("file-1", { status: "aborted", reason: "aborted" });
@@ -419,15 +425,7 @@ test("what had arrived when it was cancelled is told as the server has it", asyn
 });
 
 test("what was away for a moment is looked for again when it vanishes once more", async () => {
-  const server = new Server();
-  let begun = false;
-  const courier = new FakeCourier(({ signal }: Put) => {
-    begun = true;
-    return stopped(signal);
-  });
-  const { uploads } = sending(server, courier);
-  uploads.add([chosen("a", 2 * MIB)]);
-  await vi.waitUntil(() => begun);
+  const { server, uploads } = await underWay();
   uploads.check(() => false); // the list is read anew
   uploads.check(() => true);
   server.put("file-1", { status: "aborted", reason: "aborted" });
