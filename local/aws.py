@@ -116,7 +116,7 @@ def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = No
     is kept there as well.
     """
     # Imported here, as below: they import moto.
-    from local import moto_s3, s3  # noqa: PLC0415
+    from local import moto_s3, moto_speed, s3  # noqa: PLC0415
     from local.objects import Folder  # noqa: PLC0415
 
     objects = Folder(folder / data.OBJECTS)
@@ -130,6 +130,7 @@ def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = No
         persist_records(store, redelivery_s)
         persist_objects(store, objects)
         queues = store.lock  # a request of S3's holds it already when it sends its event
+    moto_speed.make_faster()
     make_dynamodb_atomic()
     make_sqs_atomic(queues)
     moto_s3.mend(objects)

@@ -225,9 +225,8 @@ class Uploads:
 
     def put(self, file: File, body: bytes, sha256: str) -> File:
         """Store the whole file, and complete it. Raises what `complete` does."""
-        self._objects.put(file.key, body, file.content_type, sha256)
         try:
-            head = self._objects.head(file.key)
+            head = self._objects.put(file.key, body, file.content_type, sha256)
             if ready := verdict_by_s3(file, head, self._digests, {"sha-256": sha256}):
                 return self._files.save(file, **ready | {"crc32": f"{zlib.crc32(body):08x}"})
         except (Conflict, ObjectMissing):  # S3's event, another attempt or a deletion was faster

@@ -22,6 +22,9 @@ RETRY_MILLISECONDS = 1_000  # what a client waits before it comes back when we e
 # Between two looks: short after a change, since others follow then, and longer while nothing changes, but so that a
 # change is told within a second.
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH = 0.2, 0.8, 1.5
+# So many in one look are those of a folder that is sent. Each look reads the last seconds anew, so few are cheaper,
+# and nobody reads a list that changes more often.
+MANY_CHANGES = 10
 LOOKS = 10  # at once: what botocore keeps open by default
 
 logger = Logger()
@@ -47,7 +50,7 @@ async def follow(
         for change in changes or ():
             yield ServerSentEvent(event=change.kind, data=change.data, id=change.cursor)
         if changes:
-            pause = SHORTEST_PAUSE_SECONDS
+            pause = SHORTEST_PAUSE_SECONDS if len(changes) < MANY_CHANGES else LONGEST_PAUSE_SECONDS
             quiet_since = monotonic()
         if out_of_time() or monotonic() - quiet_since >= quiet_seconds:
             break

@@ -891,6 +891,6 @@ def test_many_small_files_hold_nothing_up(
     page.evaluate("window.long = []")
     page.evaluate("window.begun = performance.now()")
     files_of(page, folder)
-    expect(batch(page)).to_contain_text(f"{count} files received and verified", timeout=10 * PATIENCE_SECONDS * 1000)
+    expect(batch(page)).to_contain_text(f"{count:,} files received and verified", timeout=10 * PATIENCE_SECONDS * 1000)
     took = page.evaluate("performance.now() - window.begun") / 1000
     print(f"{count} files of 1 KB: {took:.1f} s, {long_tasks(page)}")  # noqa: T201 - a figure, not an assertion

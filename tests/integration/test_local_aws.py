@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from local import tokens
 from sluice.digests import Digests
 from tests.integration.conftest import thorough
-from tests.integration.world import BUCKET, KEYS, World, world
+from tests.integration.world import BUCKET, KEYS, TABLE, World, world
 
 ALGORITHMS = {
     "SHA256": "sha-256",
@@ -139,3 +139,38 @@ def test_a_token_is_added_beside_the_old_ones(here: World) -> None:
     added = [tokens.add(secrets, "tokens", owner) for owner in ("alice", "alice", "bob")]
     kept = json.loads(secrets.get_secret_value(SecretId="tokens")["SecretString"])
     assert kept == {"alice": [*map(tokens.hashed, added[:2])], "bob": ["old", tokens.hashed(added[2])]}
+
+
+def test_every_kind_of_attribute_comes_back_from_the_table(here: World) -> None:
+    """Also one inside another, and what is empty: moto is told to write the member that is there, and no other."""
+    kinds: dict[str, Any] = {
+        "text": {"S": "Übung"},
+        "nothing": {"S": ""},
+        "number": {"N": "12.50"},
+        "bytes": {"B": bytes(range(256))},
+        "true": {"BOOL": True},
+        "false": {"BOOL": False},
+        "null": {"NULL": True},
+        "texts": {"SS": ["a", "b"]},
+        "numbers": {"NS": ["1", "2"]},
+        "list": {"L": [{"S": "S"}, {"L": []}, {"M": {"N": {"N": "0"}}}]},
+        "map": {"M": {"S": {"M": {}}, "L": {"L": [{"BOOL": False}]}}},
+    }
+    table, _ = here.near_files.connection
+    table.put_item(TableName=TABLE, Item=KEY_OF_KINDS | kinds)
+    item = table.get_item(TableName=TABLE, Key=KEY_OF_KINDS)["Item"]
+    assert {name: _sorted(value) for name, value in item.items()} == KEY_OF_KINDS | kinds
+    assert table.query(
+        TableName=TABLE,
+        KeyConditionExpression="#owner = :owner",
+        ExpressionAttributeNames={"#owner": "owner"},
+        ExpressionAttributeValues={":owner": KEY_OF_KINDS["owner"]},
+    )["Items"] == [item]
+
+
+KEY_OF_KINDS: dict[str, Any] = {"owner": {"S": "kinds"}, "id": {"S": "all"}}
+
+
+def _sorted(value: Any) -> dict[str, Any]:
+    """A set has no order."""
+    return {kind: sorted(members) if kind in ("SS", "NS") else members for kind, members in value.items()}

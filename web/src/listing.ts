@@ -11,6 +11,7 @@ import type { Upload, Uploads } from "./uploads";
 // Making the rows anew takes some milliseconds for thousands of files, and a hundred uploads change them all the time. So
 // it may take this share of the time and no more.
 const SHARE_OF_TIME = 0.1;
+const CHANGES_MS = 100; // nobody reads a list that changes more often
 
 // As they were left, when somebody comes back from the drops to the files.
 export const sort = signal<Sort>("newest");
@@ -34,7 +35,8 @@ export class Listing {
   private readonly keys = new Map<string, string>();
   private readonly changes = signal(0);
   private anchor: string | null = null;
-  private cost = 0;
+  private joining = 0; // milliseconds, the last time
+  private sorting = 0;
 
   constructor(
     private readonly files: Files,
@@ -44,12 +46,15 @@ export class Listing {
   /** Everything that there is. */
   readonly all: ReadonlySignal<readonly Entry[]> = computed(() => {
     reads(this.changes.value);
+    const began = performance.now();
     const going = this.uploads.all.peek().map(({ key, id, name, folder, size, stage }) => ({
       ...{ key, name, folder, size },
       ...{ id: id.peek(), stage: stage.peek() },
     }));
     const files = this.files.all().map((file) => file.peek());
-    return entries(going, files, this.keys);
+    const made = entries(going, files, this.keys);
+    this.joining = performance.now() - began;
+    return made;
   });
 
   readonly wanted = computed((): Wanted => {
@@ -64,7 +69,7 @@ export class Listing {
     const began = performance.now();
     const collator = new Intl.Collator(language.value, { numeric: true });
     const made = rows(this.found.value, this.wanted.value, (one, other) => collator.compare(one, other));
-    this.cost = performance.now() - began;
+    this.sorting = performance.now() - began;
     return made;
   });
 
@@ -92,7 +97,7 @@ export class Listing {
       reads(this.files.changes.value, this.uploads.all.value, this.uploads.moves.value);
       untracked(() => {
         if (timer !== undefined) return;
-        const due = last + this.cost / SHARE_OF_TIME - performance.now();
+        const due = last + Math.max(CHANGES_MS, (this.joining + this.sorting) / SHARE_OF_TIME) - performance.now();
         if (due <= 0) renew();
         else timer = setTimeout(renew, due);
       });

@@ -196,10 +196,10 @@ class Objects:
         )
         return cls(boto3.client("s3", config=config), settings.BUCKET_NAME.read())
 
-    def put(self, key: str, body: bytes, content_type: str, sha256: str) -> None:
-        """Store these bytes and no others (`sha256` in hex), once. Raises Busy."""
+    def put(self, key: str, body: bytes, content_type: str, sha256: str) -> Head:
+        """Store these bytes and no others (`sha256` in hex), once; what S3 has of them. Raises Busy, ObjectMissing."""
         try:
-            self._client.put_object(
+            answer = self._client.put_object(
                 Bucket=self.bucket,
                 Key=key,
                 Body=body,
@@ -210,10 +210,13 @@ class Objects:
         except ClientError as error:
             match error.response["ResponseMetadata"]["HTTPStatusCode"]:
                 case 412:  # an attempt whose answer was lost has stored it
-                    return
+                    return self.head(key)
                 case 409:  # another attempt is at it
                     raise Busy("The file is being stored at this moment; ask again.") from None
             raise
+        # It tells what a HEAD would: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+        version = Version(key, bare_etag(answer["ETag"]), len(body), answer.get("VersionId"))
+        return Head(version, _checksums(answer))
 
     def get(self, key: str) -> bytes:
         """A small object as it is now. Raises ObjectMissing, ObjectForbidden."""

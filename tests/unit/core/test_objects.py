@@ -231,6 +231,31 @@ def test_head_is_the_pinned_version(
     assert objects.head(KEY) == Head(Version(KEY, "abc-2", 7, version_id), {})
 
 
+@pytest.mark.parametrize(
+    ("encrypted", "md5"),
+    [({}, True), ({"ServerSideEncryption": "AES256"}, True), ({"ServerSideEncryption": "aws:kms"}, False)],
+)
+def test_what_was_put_is_told_by_s3s_answer(
+    objects: Objects, s3: Stubber, encrypted: dict[str, Any], md5: bool
+) -> None:
+    """Its version and its digests: no HEAD asks for them again. Under a key of KMS the ETag is no MD5."""
+    sha256 = hashlib.sha256(b"abc").hexdigest()
+    etag = "900150983cd24fb0d6963f7d28e17f72"  # the MD5: https://www.rfc-editor.org/rfc/rfc1321, A.5
+    checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+    told = {"ETag": f'"{etag}"', "VersionId": "v1", "ChecksumSHA256": checksum}
+    s3.add_response("put_object", told | encrypted)
+    head = objects.put(KEY, b"abc", "text/plain", sha256)
+    assert head.version == Version(KEY, etag, 3, "v1")
+    assert head.checksums == ({"md5": etag} if md5 else {}) | {"sha-256": sha256}
+
+
+def test_what_an_earlier_attempt_has_put_is_asked_for(objects: Objects, s3: Stubber) -> None:
+    """S3 refuses to store it twice: that attempt's answer was lost."""
+    s3.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
+    s3.add_response("head_object", HEAD | {"VersionId": "v9"}, ASKED)
+    assert objects.put(KEY, b"1234567", "text/plain", "00" * 32) == Head(Version(KEY, "abc-2", 7, "v9"), {})
+
+
 def test_head_of_an_older_version(objects: Objects, s3: Stubber) -> None:
     """It is asked for by its id."""
     s3.add_response("head_object", HEAD | {"VersionId": "v3"}, ASKED | {"VersionId": "v3"})

@@ -125,6 +125,22 @@ def test_a_change_makes_it_wait_for_more(dynamodb: Stubber, clock: Clock) -> Non
     assert clock.pauses[10:] == sorted(clock.pauses[10:])
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_many_changes_at_once_are_no_hurry(dynamodb: Stubber, clock: Clock, more: int) -> None:
+    """A folder is on its way. One look a second tells as much of it as five, each of which reads the same anew."""
+    count = module.MANY_CHANGES - 1 + more
+    told = [a_file(id=f"{number:026d}", updated_at="2020-11-29T12:00:01.000Z") for number in range(count)]
+    entries = [
+        {"feed": {"S": "default"}, "owner": {"S": "default"}, "id": {"S": file.id}, "changed": {"S": file.updated_at}}
+        for file in told
+    ]
+    dynamodb.add_response("query", {"Items": entries})
+    dynamodb.add_response("batch_get_item", {"Responses": {"the-table": [_to_item(file) for file in told]}})
+    quiet(dynamodb, 1)
+    sent(looks=2)
+    assert clock.pauses == [module.LONGEST_PAUSE_SECONDS if more else module.SHORTEST_PAUSE_SECONDS]
+
+
 @pytest.mark.parametrize("operation", ["query", "batch_get_item"])
 @pytest.mark.parametrize(("code", "status"), [("ThrottlingException", 400), ("ServiceUnavailable", 503)])
 def test_a_table_that_refuses_for_now_ends_nothing(dynamodb: Stubber, operation: str, code: str, status: int) -> None:
