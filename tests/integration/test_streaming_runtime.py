@@ -204,6 +204,54 @@ async def test_an_app_that_exits_while_it_starts_is_an_init_error(tmp_path: Path
         assert leaves.process.returncode == 1
 
 
+EXITS_LATER = """
+import asyncio, sys
+
+async def endpoint(scope, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/begun":
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    if scope["path"] == "/interrupt":
+        raise KeyboardInterrupt
+    if scope["path"] == "/thread":
+        await asyncio.to_thread(sys.exit, "no database")
+    if scope["path"] != "/":
+        sys.exit("no database")
+    await send({"type": "http.response.body", "body": b"whole"})
+
+async def leave():
+    sys.exit("left behind")
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        return
+    if scope["path"] == "/beside":
+        beside = asyncio.create_task(leave())
+        await asyncio.wait([beside])
+        beside.exception()
+        scope = {**scope, "path": "/"}
+    # As a middleware does it: the endpoint is a task of its own.
+    await asyncio.create_task(endpoint(scope, send))
+"""
+
+
+async def test_an_endpoint_that_exits_costs_its_invocation_alone(tmp_path: Path) -> None:
+    """`sys.exit` in a task of its own, which any middleware makes, would end the loop and leave Lambda unanswered."""
+    (tmp_path / "exits_later.py").write_text(EXITS_LATER)
+    async with environment("exits_later.app", LAMBDA_TASK_ROOT=str(tmp_path)) as lambda_:
+        for path in ("/exit", "/begun", "/thread", "/interrupt"):
+            with pytest.raises(FunctionError, match="KeyboardInterrupt" if path == "/interrupt" else "SystemExit"):
+                await lambda_.request(path)
+            assert (await lambda_.request("/"))[1] == b"whole"
+        assert (await lambda_.request("/beside"))[1] == b"whole"
+        assert (await lambda_.request("/"))[1] == b"whole"
+        log = await lambda_.stop()
+    assert sum("would have ended the process" in str(line["message"]) for line in log) >= 4
+    assert lambda_.process.returncode == 0
+
+
 async def test_two_hundred_streams_in_one_environment() -> None:
     """With AWS_LAMBDA_MAX_CONCURRENCY they are all open at once, and each ends as itself."""
     async with environment(AWS_LAMBDA_MAX_CONCURRENCY="200") as stream:

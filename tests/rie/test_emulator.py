@@ -104,13 +104,13 @@ async def test_a_failure_after_the_first_byte_is_lost_in_the_emulator(tmp_path: 
         assert parted((await rie.post(event("/threads"))).content)[1] == b"0\n1\n2\n3\n4\n"
 
 
-async def test_an_event_that_is_no_http_request_is_told_what_would_be(tmp_path: Path) -> None:
-    """The answer is an error that says which events this function takes."""
+async def test_an_event_that_is_no_http_is_the_apps_to_take(tmp_path: Path) -> None:
+    """One that has no route for events refuses it, and the invocation has failed."""
     async with emulator(tmp_path) as rie:
         for payload in (b"{}", b'{"Records": []}', b'{"version": "2.0"}', b"[1]", b'"text"', b"null", b"7"):
             error = (await rie.post(payload)).json()
-            assert error["errorType"] == "Runtime.NotAnHttpRequest"
-            assert "a Function URL, an HTTP API or a REST API" in error["errorMessage"]
+            assert error["errorType"] == "Runtime.EventRefused"
+            assert "answered the event with 404" in error["errorMessage"]
 
 
 async def test_an_app_that_cannot_be_imported_is_an_init_error(tmp_path: Path) -> None:

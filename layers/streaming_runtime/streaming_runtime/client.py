@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from .connection import Answer, Buffer, Connection
-from .errors import BODY_TRAILER, TYPE_HEADER, Document
+from .errors import BODY_TRAILER, CAUSE_HEADER, TYPE_HEADER, Document
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,8 @@ class Client:
 
     async def post_error(self, invocation: Invocation, error: Document) -> None:
         """Answer an invocation with a failure; only as long as no response was begun."""
-        await self._post_error(invocation.path("error"), error, error.header_type, invocation.echo)
+        headers = {CAUSE_HEADER: error.cause(), **invocation.echo}
+        await self._post_error(invocation.path("error"), error, error.header_type, headers)
 
     async def post_init_error(self, error: Document, error_type: str | None = None) -> None:
         """Say that the app cannot be started."""
@@ -112,9 +113,16 @@ class Client:
         """Say that the environment cannot go on from its snapshot."""
         await self._post_error(f"{ROOT}/restore/error", error, error_type, {})
 
-    async def _post_error(self, path: str, error: Document, error_type: str, echo: dict[str, str]) -> None:
-        headers = {"Content-Type": "application/json", TYPE_HEADER: error_type, **echo}
+    async def _post_error(self, path: str, error: Document, error_type: str, more: dict[str, str]) -> None:
+        headers = {"Content-Type": "application/json", TYPE_HEADER: error_type, **more}
         answer = await self._call("POST", path, headers, error.json())
+        if answer.status != 202:
+            raise ApiError(f"POST {path}", answer)
+
+    async def post_answer(self, invocation: Invocation, body: bytes) -> None:
+        """Answer an invocation with a whole body."""
+        path = invocation.path("response")
+        answer = await self._call("POST", path, {"Content-Type": "application/json", **invocation.echo}, body)
         if answer.status != 202:
             raise ApiError(f"POST {path}", answer)
 

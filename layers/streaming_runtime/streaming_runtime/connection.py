@@ -2,6 +2,24 @@
 
 asyncio's streams would copy each chunk and keep in memory what the kernel does not take. Here the kernel is the only
 buffer: a chunk leaves by one `sendmsg` from where the app made it, and a slow reader is felt at once.
+
+Theory of operation
+===================
+
+One task at a time uses a connection, and every `await` of it may be cancelled. Three things make that safe:
+
+1. What is to be sent is in `_unsent` before the first byte of it leaves, and taken from there only as the kernel
+   takes it. So a call that is cancelled leaves a whole number of requests and chunks, part of them sent: the next
+   call goes on with the rest.
+2. What was received stays in `_received` until a whole answer is there, and is taken at once. So reading an answer
+   can be cancelled and begun anew.
+3. `_busy` is true from the first byte of a request to the last of its answer. Where it stayed true (a cancelled
+   request, a `Connection: close`) nothing else may be sent, and whoever wants to asks `usable` first and opens
+   another connection.
+
+Reading and writing watch for each other: while a write waits for the kernel, an answer that arrives wakes it, because
+an answer that comes before the end of a request is a refusal, and nobody reads the rest. `close` wakes whoever waits
+with a `ConnectionAbortedError`, so that no task hangs on a socket that is gone.
 """
 
 import asyncio

@@ -6,7 +6,10 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+from . import logs
 from .client import Invocation
+
+TRACE_FIELDS = ("traceparent", "tracestate", "baggage")
 
 
 class LambdaContext:
@@ -24,10 +27,23 @@ class LambdaContext:
         self.client_context = _client_context(invocation.client_context)
         self.identity = _identity(invocation.cognito_identity)
         self._deadline_ms = invocation.deadline_ms
+        self._trace = _trace(invocation.client_context)
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends this invocation; never less than 0."""
         return max(0, self._deadline_ms - int(time.time() * 1000))
+
+    def w3c(self) -> dict[str, str]:
+        """What the caller of the Invoke API passed along of its own trace: https://www.w3.org/TR/trace-context/"""
+        return dict(self._trace)
+
+    def log(self, message: object) -> None:
+        """Put a text into the log as it is."""
+        logs.write(message)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if not name.startswith("_"))
+        return f"{type(self).__name__}({fields})"
 
 
 def _client_context(header: str | None) -> SimpleNamespace | None:
@@ -41,6 +57,12 @@ def _client_context(header: str | None) -> SimpleNamespace | None:
         custom=fields.get("custom"),
         env=fields.get("env"),
     )
+
+
+def _trace(header: str | None) -> dict[str, str]:
+    fields = _object(header or "{}").get("w3c")
+    given = fields.items() if isinstance(fields, dict) else ()
+    return {name: value for name, value in given if name in TRACE_FIELDS and isinstance(value, str)}
 
 
 def _identity(header: str | None) -> SimpleNamespace:

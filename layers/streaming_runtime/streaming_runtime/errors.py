@@ -4,11 +4,13 @@ import base64
 import importlib
 import json
 import traceback
+from pathlib import Path
 
 # Bytes of all trailers. Lambda's Runtime API is a Go server, whose limit is its read buffer (net/http, transfer.go:
 # "This limits the trailer to the underlying buffer size, typically 4kB"). A longer one would lose the whole failure.
 TRAILER_LIMIT = 4096
 TYPE_HEADER = "Lambda-Runtime-Function-Error-Type"
+CAUSE_HEADER = "Lambda-Runtime-Function-XRay-Error-Cause"
 BODY_TRAILER = "Lambda-Runtime-Function-Error-Body"
 
 # What is left of it for the JSON: base64 turns 3 bytes into 4; the names, the type and the line ends take up to 512.
@@ -16,6 +18,11 @@ _TRAILED_JSON_LIMIT = (TRAILER_LIMIT - 512) // 4 * 3
 _TYPE_LIMIT = 128
 # More frames than that do not fit, whatever they say.
 _TRAILED_FRAMES = 64
+
+# Bytes of the cause that X-Ray shows. Go's server takes heads of 1 MB (net/http, DefaultMaxHeaderBytes); nobody reads
+# that much of a trace.
+CAUSE_LIMIT = 64 * 1024
+_CAUSE_MESSAGE = 4096  # characters of it
 
 # Characters of a message. An exception may carry a whole document; Lambda takes 6 MB, and the log is paid by the byte.
 MESSAGE_LIMIT = 256 * 1024
@@ -39,6 +46,13 @@ def _words(error: BaseException) -> str:
         return f"its message cannot be shown: {type(unspeakable).__name__}"
 
 
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # the app may have removed it
+        return ""
+
+
 class Document:
     """One failure as Lambda takes it, in the body of a request or in trailers.
 
@@ -53,9 +67,8 @@ class Document:
         # A fault of the runtime's own making leads to what made it; anything else to where it was raised itself.
         cause = error.__cause__ if isinstance(error, Fault) else None
         frames = traceback.extract_tb((cause or error).__traceback__)
-        self.stack_trace = traceback.StackSummary.from_list(
-            [frame for frame in frames if not frame.filename.startswith(_NOT_THE_APPS)]
-        ).format()
+        self._frames = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_APPS)]
+        self.stack_trace = traceback.StackSummary.from_list(self._frames).format()
 
     def json(self) -> bytes:
         return self._json(self.message, self.stack_trace)
@@ -69,6 +82,22 @@ class Document:
             else:
                 message = message[: len(message) // 2]
         return {TYPE_HEADER: self.header_type, BODY_TRAILER: base64.b64encode(encoded).decode("ascii")}
+
+    def cause(self) -> str:
+        """What X-Ray shows of the failure, as the managed runtime writes it, without outer frames that do not fit."""
+        frames = self._frames
+        while True:
+            stack = [{"label": frame.name, "path": frame.filename, "line": frame.lineno} for frame in frames]
+            message, kind = self.message[:_CAUSE_MESSAGE], self.error_type[:_TYPE_LIMIT]
+            cause = {
+                "working_directory": _folder(),
+                "exceptions": [{"message": message, "type": kind, "stack": stack}],
+                "paths": sorted({frame.filename for frame in frames}),
+            }
+            text = json.dumps(cause)
+            if len(text) <= CAUSE_LIMIT:
+                return text
+            frames = frames[len(frames) // 2 + 1 :]
 
     @property
     def header_type(self) -> str:

@@ -15,20 +15,31 @@ from .cycle import Cycle
 from .errors import Document, Fault
 from .handler import load
 from .lifespan import Lifespan
-from .logs import request_id
-from .scope import http_request
+from .logs import request_id, tenant_id
+from .scope import Request, read
 from .settings import Settings
+from .whole import for_an_event
 
 logger = logging.getLogger(__name__)
 
 # The part of the deadline's margin that the app's clean-up gets before a deadline, and then again the sending.
 CLEAN_UP_SHARE = 0.4
 
+# The part of its clean-up in which the app has heard that its client left and is not cancelled yet. Django and Quart
+# run a request in tasks of their own: they end these in order when they hear it, and leave them behind when they are
+# cancelled.
+NOTICE_SHARE = 0.5
+
 # The parts of the time after SIGTERM that the app's clean-up under a response gets, and then again the sending of its
 # failure; the app's shutdown; and what is left of the app by then, to end by itself.
 LAST_CLEAN_UP_SHARE = 0.2
 SHUTDOWN_SHARE = 0.4
 EXIT_SHARE = 0.1
+
+
+def handles_interrupts() -> bool:
+    """Whether Ctrl-C, and Lambda's signals, are heard by the loop: then a `KeyboardInterrupt` is the app's own."""
+    return signal.getsignal(signal.SIGINT) is not signal.default_int_handler
 
 
 async def run(settings: Settings) -> int:
@@ -90,6 +101,16 @@ async def _serve(workers: list["Worker"]) -> None:
             raise failure
 
 
+async def _nothing(_scope: asgi.Scope, _receive: asgi.Receive, send: asgi.Send) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": b"Not Found"})
+
+
+def _segments(path: str) -> list[str]:
+    return [segment for segment in path.casefold().split("/") if segment]
+
+
 class Worker:
     """Takes one invocation after the other."""
 
@@ -129,7 +150,7 @@ class Worker:
 
     async def _answer(self, invocation: Invocation) -> None:
         """One invocation, under its own request id; whatever goes wrong costs this invocation alone."""
-        token = request_id.set(invocation.request_id)
+        request, tenant = request_id.set(invocation.request_id), tenant_id.set(invocation.tenant_id)
         self._set_trace(invocation.trace_id)
         try:
             await self._carry(invocation)
@@ -145,28 +166,40 @@ class Worker:
                 await self._client.post_error(invocation, Document(error, invocation.request_id))
         finally:
             self._set_trace(None)
-            request_id.reset(token)
+            tenant_id.reset(tenant)
+            request_id.reset(request)
 
     async def _carry(self, invocation: Invocation) -> None:
         """One invocation from event to answer."""
         try:
-            scope, body = http_request(invocation.event, LambdaContext(invocation))
+            request = read(invocation.event, LambdaContext(invocation), self._settings.event_path)
         except Fault as fault:
             logger.warning("%s", fault)
             await self._client.post_error(invocation, Document(fault, invocation.request_id))
             return
-        scope["state"] = self._lifespan.state.copy()
-        cycle = Cycle(self._client, invocation, scope, body)
+        request.scope["state"] = self._lifespan.state.copy()
+        cycle = Cycle(self._client, invocation, request, self._settings)
+        app = _nothing if self._reserves(request) else self._app
         try:
-            await self._run(cycle, invocation.deadline_ms)
+            await self._run(app, cycle, invocation.deadline_ms)
         finally:
             # Also where its failure could not be told: a task that the app has left behind would else begin to answer,
             # on the connection of the next invocation.
             cycle.over()
 
-    async def _run(self, cycle: Cycle, deadline_ms: int) -> None:
+    def _reserves(self, request: Request) -> bool:
+        """Whether a client asks for the path that is for events: no outsider may be taken for one of them.
+
+        However it is spelled, since routers overlook case and slashes.
+        """
+        if request.pack is for_an_event:
+            return False
+        path = request.scope["path"].removeprefix(request.scope["root_path"])
+        return _segments(path) == _segments(self._settings.event_path)
+
+    async def _run(self, app: asgi.App, cycle: Cycle, deadline_ms: int) -> None:
         """The app for one invocation, until it ends or its time does."""
-        running = asyncio.create_task(cycle.run(self._app))
+        running = asyncio.create_task(cycle.run(app))
         left = max(0.0, deadline_ms / 1000 - time.time())
         # An invocation so short that the margin would eat it up keeps half of its time.
         margin = min(self._settings.deadline_margin, left / 2)
@@ -187,11 +220,16 @@ class Worker:
             running.result()
 
     async def _stop(self, cycle: Cycle, running: asyncio.Task[None], reason: Fault, grace: float) -> None:
-        """Cancel the app, and see to the answer in its place when it does not within `grace` seconds."""
+        """Tell the app that its client left, cancel it, and see to the answer in its place.
+
+        It has `grace` seconds for the first two together, and the answer has as many.
+        """
         logger.error("%s", reason)
         cycle.interrupt(reason)
-        running.cancel()
-        await asyncio.wait({running}, timeout=grace)
+        await asyncio.wait({running}, timeout=grace * NOTICE_SHARE)
+        if not running.done():
+            running.cancel()
+            await asyncio.wait({running}, timeout=grace * (1 - NOTICE_SHARE))
         if running.done() and not running.cancelled():
             return
         if not running.done():

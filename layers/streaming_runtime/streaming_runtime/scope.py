@@ -1,51 +1,103 @@
-"""An HTTP event as an ASGI scope and a body: Function URLs and HTTP APIs (payload 2.0), REST APIs (1.0).
+"""An event as an ASGI scope and a body: Function URLs and HTTP APIs (payload 2.0), REST APIs (1.0), load balancers.
 
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads,
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html,
 https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
 """
 
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from . import asgi
 from .context import LambdaContext
 from .errors import Fault
+from .whole import Pack, for_a_load_balancer, for_an_event
 
 # Characters of a path that stand for themselves (RFC 3986, 3.3), and the sign of those that are encoded.
 _PATH_SAFE = "/:@!$&'()*+,;=~%"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# Of a host's name or address, without the brackets around the latter.
+_NAMEABLE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._~%:!$&'()*+,;=")
 
 
-def http_request(payload: bytes, context: LambdaContext) -> tuple[asgi.Scope, bytes]:
-    """The scope and the body of an event in JSON. Raises `Fault` when the event is no HTTP request."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the app is asked, and how its answer goes back: as a stream, or packed as a whole."""
+
+    scope: asgi.Scope
+    body: bytes
+    pack: Pack | None = None
+
+
+def read(payload: bytes, context: LambdaContext, event_path: str) -> Request:
+    """The request that an event in JSON is. What is no HTTP is a POST of the event to `event_path`."""
+    event: Any
     try:
         event = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise Fault("Runtime.MalformedEvent", f"The event cannot be read: {error}") from None
+    if not _is_http(event):
+        return Request(_event_scope(event, context, event_path), payload, for_an_event)
+    return _http_request(event, context)
+
+
+def _is_http(event: Any) -> bool:
+    """Whether it is a request of somebody's, with a method and a path; an authorizer's is about one."""
+    if not isinstance(event, dict) or not isinstance(request := event.get("requestContext"), dict):
+        return False
+    has_method = "httpMethod" in event or "http" in request
+    return has_method and event.get("type") != "REQUEST" and "routeArn" not in event
+
+
+def _event_scope(event: Any, context: LambdaContext, path: str) -> asgi.Scope:
+    return {
+        "type": "http",
+        "asgi": asgi.VERSION,
+        "http_version": "1.1",
+        "method": "POST",
+        **_paths(path, ""),
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+        "scheme": "https",
+        "server": None,
+        "client": None,
+        "aws.event": event,
+        "aws.context": context,
+    }
+
+
+def _http_request(event: dict[str, Any], context: LambdaContext) -> Request:
+    """Raises `Fault` for a request that lacks what all of them have."""
+    try:
         request = event["requestContext"]
-        if "elb" in request or event.get("type") == "REQUEST":
-            raise ValueError("it is of a load balancer, or asks an authorizer")
-        http = _version_2(event, request) if event.get("version") == "2.0" else _version_1(event, request)
+        balanced = "elb" in request
+        if balanced:
+            http = _balanced(event)
+        else:
+            http = _version_2(event, request) if event.get("version") == "2.0" else _version_1(event, request)
         headers = [(name.lower().encode(), value.encode()) for name, value in http["headers"]]
         scope = {
             "type": "http",
             "asgi": asgi.VERSION,
-            "http_version": (http["protocol"] or "HTTP/1.1").removeprefix("HTTP/"),
+            "http_version": _http_version(http["protocol"]),
             "method": http["method"].upper(),
             **_paths(http["path"], http["prefix"]),
             "query_string": http["query"].encode(),
             "headers": headers,
-            **_addresses(dict(headers), http["source_ip"]),
+            **_addresses(dict(headers), request.get("domainName"), http["source_ip"]),
             "aws.event": event,
             "aws.context": context,
         }
-        return scope, _body(event)
+        return Request(scope, _body(event), for_a_load_balancer(event) if balanced else None)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise Fault(
-            "Runtime.NotAnHttpRequest",
-            "This function answers HTTP requests: the event must be one of a Function URL, an HTTP API or a REST API. "
+            "Runtime.MalformedEvent",
+            "The event is no request of a Function URL, an HTTP API, a REST API or a load balancer. "
             f"({type(error).__name__}: {error})",
         ) from None
 
@@ -86,6 +138,31 @@ def _version_1(event: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]
     }
 
 
+def _balanced(event: dict[str, Any]) -> dict[str, Any]:
+    """What a load balancer says: path and query are as the client encoded them."""
+    pairs = _repeated(
+        {**(event.get("queryStringParameters") or {}), **(event.get("multiValueQueryStringParameters") or {})}
+    )
+    headers = list(_repeated({**(event.get("headers") or {}), **(event.get("multiValueHeaders") or {})}))
+    forwarded = [value for name, value in headers if name.lower() == "x-forwarded-for"]
+    return {
+        "method": event["httpMethod"],
+        "path": event["path"],
+        "prefix": "",
+        "query": "&".join(f"{name}={value}" for name, value in pairs),
+        "headers": headers,
+        "protocol": None,
+        # The last address is the one that the load balancer saw; those before it are the client's word.
+        "source_ip": forwarded[-1].rpartition(",")[2].strip() if forwarded else None,
+    }
+
+
+def _http_version(protocol: str | None) -> str:
+    """As ASGI writes it: 1.0, 1.1, 2."""
+    version = (protocol or "HTTP/1.1").removeprefix("HTTP/")
+    return version if version.startswith("1") else version.removesuffix(".0")
+
+
 def _repeated(headers: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, values in headers.items():
         if isinstance(values, str):
@@ -108,17 +185,32 @@ def _paths(path: str, prefix: str) -> asgi.Scope:
     }
 
 
-def _addresses(headers: dict[bytes, bytes], source_ip: str | None) -> asgi.Scope:
-    """Who asked whom, by which scheme: the front door says it in headers."""
+def _addresses(headers: dict[bytes, bytes], domain: str | None, source_ip: str | None) -> asgi.Scope:
+    """Who asked whom, by which scheme, as the front door says; where the client named no host, it was the domain."""
     scheme = headers.get(b"x-forwarded-proto", b"https").decode()
-    try:
-        host = urlsplit("//" + headers.get(b"host", b"").decode())
-        port = host.port or int(headers.get(b"x-forwarded-port", 0)) or _DEFAULT_PORTS.get(scheme)
-    except ValueError:  # the client's own words, and no reason to refuse what it asks
-        server = None
-    else:
-        server = (host.hostname, port) if host.hostname else None
+    host = _host(headers.get(b"host", b"").decode()) or _host(domain or "")
+    forwarded = headers.get(b"x-forwarded-port", b"").decode()
+    server = None
+    if host:
+        name, port = host
+        server = (name, port or _port(forwarded) or _DEFAULT_PORTS.get(scheme))
     return {"scheme": scheme, "server": server, "client": (source_ip, 0) if source_ip else None}
+
+
+def _host(text: str) -> tuple[str, int | None] | None:
+    """Name and port; None for what is no host (RFC 9110, 7.2): the client's own words, and no reason to refuse it."""
+    try:
+        parts = urlsplit(f"//{text}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not name or parts.netloc != text or parts.username is not None or not _NAMEABLE.issuperset(name):
+        return None
+    return name, port
+
+
+def _port(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16 else None
 
 
 def _body(event: dict[str, Any]) -> bytes:

@@ -1,13 +1,26 @@
-"""What the environment variables say; all but the last two are Lambda's own."""
+"""What the environment variables say; those that begin with STREAMING_RUNTIME are ours, all others Lambda's."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 # Lambda kills a runtime 0.6 s after SIGTERM; the rest of the 2 s of an environment's shutdown is for its extensions:
 # `runtimeDeadlineShare` and `defaultRuntimeShutdownTimeout` in the two shutdown.go of
 # https://github.com/aws/aws-lambda-runtime-interface-emulator.
 SHUTDOWN_MS = 600
+
+# No app has a route of that name by chance.
+EVENT_PATH = "/_lambda/event"
+
+
+class Prelude(StrEnum):
+    """Which answers send their prelude in a write of its own, and a moment before their first bytes."""
+
+    STREAMS = "streams"
+    """Those that may go on for long."""
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -23,6 +36,11 @@ class Settings:
     """Seconds before an invocation's deadline at which the app is cancelled, so that its stream still ends properly."""
     shutdown: float
     """Seconds after SIGTERM within which everything ends."""
+    event_path: str = EVENT_PATH
+    """Where the app is asked about an event that is no HTTP."""
+    prelude: Prelude = Prelude.STREAMS
+    fill_empty: bool = False
+    """Whether an answer without a body gets one of one line end, where it may have one."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -35,7 +53,25 @@ class Settings:
             snap_start=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
             deadline_margin=_whole(environ, "STREAMING_RUNTIME_DEADLINE_MARGIN_MS", default=1000, least=0) / 1000,
             shutdown=_whole(environ, "STREAMING_RUNTIME_SHUTDOWN_MS", default=SHUTDOWN_MS, least=0) / 1000,
+            event_path=_path(environ, "STREAMING_RUNTIME_EVENT_PATH", default=EVENT_PATH),
+            prelude=_prelude(environ, "STREAMING_RUNTIME_PRELUDE"),
+            fill_empty=_whole(environ, "STREAMING_RUNTIME_FILL_EMPTY", default=0, least=0) > 0,
         )
+
+
+def _path(environ: Mapping[str, str], name: str, *, default: str) -> str:
+    path = environ.get(name) or default
+    if not path.startswith("/"):
+        raise ValueError(f"{name} must be a path that begins with a slash, not {path!r}")
+    return path
+
+
+def _prelude(environ: Mapping[str, str], name: str) -> Prelude:
+    text = environ.get(name) or Prelude.STREAMS
+    try:
+        return Prelude(text)
+    except ValueError:
+        raise ValueError(f"{name} must be one of {', '.join(Prelude)}, not {text!r}") from None
 
 
 def _whole(environ: Mapping[str, str], name: str, *, default: int, least: int) -> int:

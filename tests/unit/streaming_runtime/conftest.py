@@ -46,10 +46,10 @@ def function_url_event(path: str = "/", method: str = "GET", **overrides: Any) -
 
 
 @asynccontextmanager
-async def carry(app: asgi.App, concurrency: int = 1, margin: float = 1.0) -> AsyncIterator[Environment]:
+async def carry(app: asgi.App, concurrency: int = 1, margin: float = 1.0, **more: Any) -> AsyncIterator[Environment]:
     api = RuntimeApi(concurrency)
     address = await api.start()
-    settings = Settings(address, "", ".", concurrency, snap_start=False, deadline_margin=margin, shutdown=2)
+    settings = Settings(address, "", ".", concurrency, snap_start=False, deadline_margin=margin, shutdown=2, **more)
     workers = [Worker(settings, app, Lifespan(app)) for _ in range(concurrency)]
     working = asyncio.gather(*(worker.work() for worker in workers))
     try:

@@ -29,6 +29,24 @@ def test_the_context_says_what_the_managed_runtimes_says(monkeypatch: pytest.Mon
     assert context.tenant_id == "tenant"
 
 
+def test_the_trace_of_a_caller_is_told_apart() -> None:
+    """Its three fields where they are texts, and nothing of it in the client context."""
+    client = json.dumps({"custom": {}, "w3c": {"traceparent": "00-1", "tracestate": 7, "baggage": "a=1", "other": "x"}})
+    context = LambdaContext(Invocation("r-1", b"", 0, "arn:f", None, client, None, None, None))
+    assert context.w3c() == {"traceparent": "00-1", "baggage": "a=1"}
+    assert not hasattr(context.client_context, "w3c")
+
+
+def test_a_context_logs_and_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """`log` writes what it is given and nothing else; its repr has the fields."""
+    context = LambdaContext(Invocation("r-1", b"", 0, "arn:f", None, None, None, "tenant", None))
+    context.log("no line end")
+    assert capsys.readouterr().out == "no line end"
+    assert "aws_request_id='r-1'" in repr(context)
+    assert "tenant_id='tenant'" in repr(context)
+    assert "_deadline" not in repr(context)
+
+
 @pytest.mark.parametrize(("ahead_ms", "least", "most"), [(5000, 4000, 5000), (-5000, 0, 0)])
 def test_the_remaining_time_runs_down_to_zero(ahead_ms: int, least: int, most: int) -> None:
     """Milliseconds to the deadline, never negative."""
@@ -37,10 +55,11 @@ def test_the_remaining_time_runs_down_to_zero(ahead_ms: int, least: int, most: i
     assert least <= context.get_remaining_time_in_millis() <= most
 
 
-@pytest.mark.parametrize("header", ["no JSON", "[]", '"text"', "null", '{"client": 1}'])
+@pytest.mark.parametrize("header", ["no JSON", "[]", '"text"', "null", '{"client": 1, "w3c": 1}'])
 def test_a_caller_cannot_break_the_environment(header: str) -> None:
     """Callers write the client context and the identity; what is no JSON object says nothing."""
     context = LambdaContext(Invocation("r-1", b"{}", 0, "arn", None, header, header, None, None))
     assert context.client_context is not None
     assert context.client_context.client is None
     assert context.identity.cognito_identity_id is None
+    assert context.w3c() == {}

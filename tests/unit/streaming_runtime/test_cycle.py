@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from local.runtime_api import FunctionError, Response
 from streaming_runtime.asgi import App, Message, Receive, Scope, Send
+from streaming_runtime.cycle import NEXT, Event, State
+from streaming_runtime.settings import Prelude
 
 pytestmark = pytest.mark.anyio
 
@@ -422,3 +424,82 @@ async def test_what_is_no_exception_costs_its_invocation_alone(carry: Carry, sta
             with pytest.raises(FunctionError, match=kind):
                 await environment.get(path)
         assert (await environment.get("/next"))[1] == stage + b"whole"
+
+
+TRIES = 10
+
+
+@pytest.mark.parametrize("wanted", Prelude)
+@pytest.mark.parametrize("kind", ["stream", "known length", "at once"])
+async def test_the_prelude_goes_out_before_the_first_bytes_where_it_is_wanted(
+    carry: Carry, wanted: Prelude, kind: str
+) -> None:
+    """In a write of its own; by default that of an answer which may go on for long."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start(200, *([(b"content-length", b"4")] if kind == "known length" else [])))
+        if kind != "at once":
+            await send(body(b"ab", more=True))
+        await send(body(b"cd"))
+
+    apart = False
+    async with carry(app, prelude=wanted) as environment:
+        for _ in range(TRIES):  # a reader that is busy may find both at once
+            pieces = [piece async for piece in await environment.invoke(event_of("/"))]
+            assert b"".join(pieces).split(bytes(8))[1] == (b"cd" if kind == "at once" else b"abcd")
+            apart = apart or pieces[0].endswith(bytes(8))
+    assert apart == (wanted is Prelude.ALWAYS or (wanted is Prelude.STREAMS and kind == "stream"))
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "sent", "wanted"),
+    [
+        ("GET", 307, b"", b"\n"),
+        ("GET", 200, b"x", b"x"),
+        ("HEAD", 200, b"", b""),
+        ("GET", 204, b"", b""),
+        ("GET", 304, b"", b""),
+    ],
+)
+async def test_an_empty_body_is_filled_where_that_is_wanted(
+    carry: Carry, method: str, status: int, sent: bytes, wanted: bytes
+) -> None:
+    """With one line end, and without the length that it had. What may have no body stays without."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start(status, (b"content-length", b"%d" % len(sent)), (b"location", b"/elsewhere")))
+        await send(body(sent))
+
+    for fill_empty in (True, False):
+        async with carry(app, fill_empty=fill_empty) as environment:
+            event = event_of("/", method)
+            prelude, received = b"".join([piece async for piece in await environment.invoke(event)]).split(bytes(8), 1)
+        filled = fill_empty and wanted != sent
+        assert received == (wanted if fill_empty else sent)
+        assert ("content-length" in json.loads(prelude)["headers"]) is not filled
+        assert json.loads(prelude)["headers"]["location"] == "/elsewhere"
+
+
+async def test_a_head_that_a_rest_api_would_refuse_is_warned_of(carry: Carry, caplog: pytest.LogCaptureFixture) -> None:
+    """It goes out all the same: other front doors take more."""
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start(200, (b"x-large", b"x" * int(scope["path"][1:]))))
+        await send(body(b"ok"))
+
+    async with carry(app) as environment:
+        assert (await environment.get("/16000"))[1] == b"ok"
+        assert "The head of the response" not in caplog.text
+        assert (await environment.get("/17000"))[1] == b"ok"
+    assert "REST APIs take 16384" in caplog.text
+
+
+def test_the_table_has_one_end() -> None:
+    """From every state it is reached, by a loss at once; nothing leads out of it, and no step of an app leads back."""
+    order = list(State)
+    assert set(NEXT) == set(State)
+    for state, steps in NEXT.items():
+        assert steps[Event.LOST] is State.OVER
+        assert Event.FAILURE in steps
+        assert all(order.index(then) >= order.index(state) for then in steps.values())
+    assert set(NEXT[State.OVER].values()) == {State.OVER}

@@ -49,6 +49,40 @@ def test_json_lines_carry_the_request_and_the_failure(
     assert "requestId" not in plain
 
 
+def test_json_lines_carry_the_tenant(root_logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the function isolates its tenants."""
+    monkeypatch.setattr(sys, "stdout", out := io.StringIO())
+    logs.configure({"AWS_LAMBDA_LOG_FORMAT": "JSON"})
+    token = logs.tenant_id.set("blue")
+    root_logger.error("with")
+    logs.tenant_id.reset(token)
+    root_logger.error("without")
+    first, second = (json.loads(line) for line in out.getvalue().splitlines())
+    assert first["tenantId"] == "blue"
+    assert "tenantId" not in second
+    assert "tenant_id" not in first | second
+
+
+@pytest.mark.parametrize(("level", "name"), [(25, "INFO"), (5, "NOTSET"), (35, "WARNING"), (99, "CRITICAL")])
+def test_a_level_without_a_name_is_the_named_one_below(
+    root_logger: logging.Logger, monkeypatch: pytest.MonkeyPatch, level: int, name: str
+) -> None:
+    """Lambda's filter knows the named ones alone."""
+    monkeypatch.setattr(sys, "stdout", out := io.StringIO())
+    logs.configure({"AWS_LAMBDA_LOG_FORMAT": "JSON"})
+    root_logger.setLevel(1)
+    root_logger.log(level, "x")
+    assert json.loads(out.getvalue())["level"] == name
+
+
+def test_a_level_that_is_none_stops_nothing(root_logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said, and logging goes on as it was."""
+    monkeypatch.setattr(sys, "stdout", out := io.StringIO())
+    logs.configure({"AWS_LAMBDA_LOG_LEVEL": "loud"})
+    assert "AWS_LAMBDA_LOG_LEVEL=LOUD is no level" in out.getvalue()
+    assert root_logger.level == logging.WARNING
+
+
 def test_text_lines_carry_level_time_and_request(root_logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
     """The managed runtime's format, separated by tabs."""
     monkeypatch.setattr(sys, "stdout", out := io.StringIO())
@@ -69,7 +103,7 @@ def frames(data: bytes) -> Iterator[tuple[int, str]]:
         data = data[16 + length :]
 
 
-@pytest.mark.parametrize(("log_format", "kinds"), [("JSON", (0xA55A0016, 0xA55A0002)), ("", (0xA55A0017, 0xA55A0003))])
+@pytest.mark.parametrize(("log_format", "kinds"), [("JSON", (0xA55A0016, 0xA55A0012)), ("", (0xA55A0017, 0xA55A0013))])
 def test_a_record_of_several_lines_is_one_frame(
     root_logger: logging.Logger, log_format: str, kinds: tuple[int, int]
 ) -> None:

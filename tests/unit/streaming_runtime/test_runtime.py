@@ -73,13 +73,36 @@ async def test_the_app_is_told_of_its_end_by_receive_too(carry: Carry) -> None:
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send(START)
-        try:
-            await receive()
-        except asyncio.CancelledError:
-            await send(body((await receive())["type"].encode()))
+        await send(body((await receive())["type"].encode()))
 
     async with carry(app, margin=0.2) as environment:
         assert (await environment.get(seconds=0.4))[1] == b"http.disconnect"
+
+
+async def test_an_app_hears_that_its_client_left_before_it_is_cancelled(carry: Carry) -> None:
+    """Django and Quart run a request in a task of its own, which nobody ends when the one around it is cancelled."""
+    seen: list[str] = []
+
+    async def work(send: Send) -> None:
+        await send(START)
+        await send(body(b"first", more=True))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("cleaned up")
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        working, leaving = asyncio.ensure_future(work(send)), asyncio.ensure_future(receive())
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        working.cancel()
+        await asyncio.wait({working})
+        seen.append("over")
+
+    async with carry(app, margin=0.2) as environment:
+        with pytest.raises(FunctionError, match=r"Runtime\.DeadlineReached"):
+            await environment.get(seconds=0.4)
+        assert seen == ["cleaned up", "over"]
 
 
 async def test_a_stuck_app_does_not_take_the_next_invocation_down(carry: Carry, event: Event) -> None:
@@ -160,17 +183,17 @@ async def test_the_trace_is_in_the_environment_as_long_as_the_invocation(carry: 
     assert "_X_AMZN_TRACE_ID" not in os.environ
 
 
-async def test_an_event_that_is_no_request_is_answered_in_words(carry: Carry, caplog: pytest.LogCaptureFixture) -> None:
-    """The caller and the log learn what this function takes; the app is not called."""
+async def test_a_malformed_request_is_answered_in_words(carry: Carry, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller and the log learn what is wrong with it; the app is not called."""
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send(START)
         await send(body(b"called"))
 
     async with carry(app) as environment:
-        with caplog.at_level(logging.WARNING), pytest.raises(FunctionError, match=r"Runtime\.NotAnHttpRequest"):
-            await environment.invoke({"hello": "world"})
-        assert "answers HTTP requests" in caplog.text
+        with caplog.at_level(logging.WARNING), pytest.raises(FunctionError, match=r"Runtime\.MalformedEvent"):
+            await environment.invoke({"version": "2.0", "requestContext": {"http": {}}})
+        assert "KeyError: 'method'" in caplog.text
         assert (await environment.get())[1] == b"called"
 
 
@@ -204,7 +227,7 @@ async def test_an_event_that_cannot_be_parsed_costs_its_invocation_alone(carry: 
         deadline_ms = int((time.time() + 10) * 1000)
         for context in (None, deep[:3500]):
             bad = Invocation(deep.encode(), deadline_ms, arn, client_context=context)
-            with pytest.raises(FunctionError, match=r"Runtime\.NotAnHttpRequest"):
+            with pytest.raises(FunctionError, match=r"Runtime\.MalformedEvent"):
                 await environment.api.invoke(bad)
         go_on.set()
         assert b"".join([piece async for piece in neighbour]).endswith(b"begunended")

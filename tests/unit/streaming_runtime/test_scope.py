@@ -13,13 +13,21 @@ from streaming_runtime.asgi import Scope
 from streaming_runtime.client import Invocation
 from streaming_runtime.context import LambdaContext
 from streaming_runtime.errors import Fault
-from streaming_runtime.scope import http_request
+from streaming_runtime.scope import Request, read
 
 CONTEXT = LambdaContext(Invocation("r-1", b"", 0, "arn:f", None, None, None, None, None))
 
 
+EVENTS = "/_lambda/event"
+
+
+def asked(event: object) -> Request:
+    return read(json.dumps(event).encode(), CONTEXT, EVENTS)
+
+
 def request(event: object) -> tuple[Scope, bytes]:
-    return http_request(json.dumps(event).encode(), CONTEXT)
+    it = asked(event)
+    return it.scope, it.body
 
 
 def version_2(path: str = "/", stage: str = "$default", **overrides: Any) -> dict[str, Any]:
@@ -138,16 +146,40 @@ def test_a_text_body_arrives_as_utf_8() -> None:
         ({"host": "example.org:8443"}, ("example.org", 8443), "https"),
         ({"host": "[2001:db8::1]:8443"}, ("2001:db8::1", 8443), "https"),
         ({"host": "example.org", "x-forwarded-port": "8080"}, ("example.org", 8080), "https"),
+        ({"host": "example.org", "x-forwarded-port": "eighty"}, ("example.org", 443), "https"),
+        ({"host": "example.org", "x-forwarded-port": "-1"}, ("example.org", 443), "https"),
+        ({"host": "example.org", "x-forwarded-port": "65536"}, ("example.org", 443), "https"),
+        ({"host": "example.org", "x-forwarded-port": "²"}, ("example.org", 443), "https"),
         ({"host": "example.org:eighty"}, None, "https"),
+        ({"host": "example.org:65536"}, None, "https"),
+        ({"host": "[2001:db8"}, None, "https"),
+        ({"host": "example.org/admin"}, None, "https"),
+        ({"host": "user@example.org"}, None, "https"),
+        ({"host": "two words"}, None, "https"),
         ({}, None, "https"),
     ],
 )
+@pytest.mark.parametrize("domain", [None, "id.lambda-url.eu-west-1.on.aws"])
 def test_the_server_is_whom_the_client_named(
-    headers: dict[str, str], server: tuple[str, int] | None, scheme: str
+    headers: dict[str, str], server: tuple[str, int] | None, scheme: str, domain: str | None
 ) -> None:
-    """A Host header that makes no sense is no reason to refuse the request."""
-    scope, _ = request(version_2(headers=headers))
-    assert (scope["server"], scope["scheme"]) == (server, scheme)
+    """A Host that makes no sense is no reason to refuse the request: then it is the domain that Lambda says."""
+    event = version_2(headers=headers)
+    event["requestContext"]["domainName"] = domain
+    scope, _ = request(event)
+    known = (domain, 443) if domain else None
+    assert (scope["server"], scope["scheme"]) == (server or known, scheme)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "version"),
+    [("HTTP/1.0", "1.0"), ("HTTP/1.1", "1.1"), ("HTTP/2.0", "2"), ("HTTP/2", "2"), ("HTTP/3.0", "3"), (None, "1.1")],
+)
+def test_the_version_of_http_is_written_as_asgi_has_it(protocol: str | None, version: str) -> None:
+    """From 2 on without a minor number."""
+    event = version_2()
+    event["requestContext"]["http"]["protocol"] = protocol
+    assert request(event)[0]["http_version"] == version
 
 
 def mangums(handler: type[HTTPGateway | APIGateway], event: dict[str, Any]) -> Scope:
@@ -184,14 +216,68 @@ def test_a_host_that_mangum_cannot_read() -> None:
         mangums(HTTPGateway, event)
 
 
+def balanced(**overrides: Any) -> dict[str, Any]:
+    """A load balancer's event: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html"""
+    return {
+        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/t/1"}},
+        "httpMethod": "GET",
+        "path": "/a%20b",
+        "queryStringParameters": {"q": "x%20y"},
+        "headers": {
+            "host": "lb-1.eu-west-1.elb.amazonaws.com",
+            "x-forwarded-for": "198.51.100.9, 192.0.2.1",
+            "x-forwarded-port": "443",
+            "x-forwarded-proto": "https",
+        },
+        "body": "",
+        "isBase64Encoded": False,
+        **overrides,
+    }
+
+
+def test_a_load_balancers_event_becomes_a_scope() -> None:
+    """Path and query stay encoded once; the client is whom the load balancer saw, whatever the client says."""
+    it = asked(balanced())
+    assert (it.scope["path"], it.scope["raw_path"], it.scope["query_string"]) == ("/a b", b"/a%20b", b"q=x%20y")
+    assert it.scope["client"] == ("192.0.2.1", 0)
+    assert it.scope["server"] == ("lb-1.eu-west-1.elb.amazonaws.com", 443)
+    assert it.pack is not None
+
+
+def test_a_load_balancer_with_lists_keeps_what_repeats() -> None:
+    """A target group can have multi-value headers switched on."""
+    several = balanced(
+        headers=None,
+        queryStringParameters=None,
+        multiValueHeaders={"Host": ["lb"], "Accept": ["a", "b"]},
+        multiValueQueryStringParameters={"a": ["1", "2"]},
+    )
+    scope = asked(several).scope
+    assert scope["query_string"] == b"a=1&a=2"
+    assert [value for name, value in scope["headers"] if name == b"accept"] == [b"a", b"b"]
+
+
 @pytest.mark.parametrize(
     "event",
     [None, 1, "version requestContext", [], {}, {"Records": []}, {"version": "2.0", "requestContext": {}},
-     {"requestContext": {"elb": {}}, "httpMethod": "GET"},
-     {**version_1(), "requestContext": {"elb": {"targetGroupArn": "arn"}}}, {**version_2(), "type": "REQUEST"}],
+     {**version_1(), "type": "REQUEST"}, {**version_2(), "type": "REQUEST", "routeArn": "arn"},
+     {"requestContext": {"connectionId": "c", "routeKey": "$connect"}}],
 )  # fmt: skip
-def test_another_event_is_refused_in_words(event: object) -> None:
-    """A direct invocation or a wrong trigger is told what this function takes."""
-    with pytest.raises(Fault, match="answers HTTP requests") as refused:
-        request(event)
-    assert refused.value.error_type == "Runtime.NotAnHttpRequest"
+def test_what_is_no_http_is_a_post_of_the_event(event: object) -> None:
+    """Of queues, schedules, other functions, an authorizer, a WebSocket: to a path of its own, in JSON."""
+    it = asked(event)
+    assert (it.scope["method"], it.scope["path"]) == ("POST", EVENTS)
+    assert it.scope["headers"] == [(b"content-type", b"application/json")]
+    assert json.loads(it.body) == it.scope["aws.event"] == event
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"{", b"\xff", b"[" * 100_000, json.dumps({"requestContext": {"http": 1}, "version": "2.0"}).encode(),
+     json.dumps({"requestContext": {"elb": {}}, "httpMethod": 7, "path": "/"}).encode()],
+)  # fmt: skip
+def test_a_malformed_event_is_refused_in_words(payload: bytes) -> None:
+    """It costs its invocation alone."""
+    with pytest.raises(Fault, match="event") as refused:
+        read(payload, CONTEXT, EVENTS)
+    assert refused.value.error_type == "Runtime.MalformedEvent"

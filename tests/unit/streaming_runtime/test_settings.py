@@ -1,6 +1,6 @@
 import pytest
 
-from streaming_runtime.settings import Settings
+from streaming_runtime.settings import Prelude, Settings
 
 LEAST = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "_HANDLER": "app.app"}
 
@@ -21,10 +21,28 @@ def test_every_variable_is_read() -> None:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
             "STREAMING_RUNTIME_DEADLINE_MARGIN_MS": "250",
             "STREAMING_RUNTIME_SHUTDOWN_MS": "1800",
+            "STREAMING_RUNTIME_EVENT_PATH": "/from/lambda",
+            "STREAMING_RUNTIME_PRELUDE": "always",
+            "STREAMING_RUNTIME_FILL_EMPTY": "1",
         }
     )
     assert (settings.concurrency, settings.snap_start) == (64, True)
     assert (settings.deadline_margin, settings.shutdown) == (0.25, 1.8)
+    assert (settings.event_path, settings.prelude, settings.fill_empty) == ("/from/lambda", Prelude.ALWAYS, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("STREAMING_RUNTIME_EVENT_PATH", "events", "begins with a slash"),
+        ("STREAMING_RUNTIME_PRELUDE", "sometimes", "streams, always, never"),
+        ("STREAMING_RUNTIME_FILL_EMPTY", "yes", "a whole number"),
+    ],
+)
+def test_a_wrong_word_fails_by_its_name(name: str, value: str, wanted: str) -> None:
+    """The message says which variable and what it takes."""
+    with pytest.raises(ValueError, match=f"{name} must be .*{wanted}"):
+        Settings.read({**LEAST, name: value})
 
 
 @pytest.mark.parametrize(
