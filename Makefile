@@ -133,6 +133,14 @@ build: $(DEV) $(SAM_ENV) $(PAGE_IF_NPM) ## Build what `sam deploy` uploads (ARCH
 	@find .aws-sam/build -name __pycache__ -prune -exec rm -r {} +
 	@$(BIN)/python -m tests.sam.artifacts
 
+RUNTIME := layers/streaming_runtime
+.PHONY: dist
+dist: $(DEV) ## Make the streaming runtime's wheel, sdist and layer for other projects, in dist/
+	rm -rf dist
+	$(UV) build --quiet --out-dir dist $(RUNTIME)
+	$(BIN)/python $(RUNTIME)/pack_layer.py dist
+	@ls -l dist
+
 .PHONY: deploy
 deploy: $(DEV) $(SAM_ENV) ## Build, and deploy to your AWS account (ORIGINS=https://your.page,... PARAMS="OwnerBytes=1000000 ...")
 	@architecture=$$($(BIN)/python -m local.deploy --write $(PARAMETERS) $(if $(ARCH_GIVEN),--arch "$(ARCH)") $(ARGS)) && \
@@ -208,7 +216,7 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 .PHONY: clean
 clean: ## Remove everything that make made
 	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf .local tests/integration/templates/*/.local
+	rm -rf dist .local tests/integration/templates/*/.local
 	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 

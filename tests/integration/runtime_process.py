@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,17 @@ async def until(pieces: AsyncIterator[bytes], end: bytes) -> bytes:
     return received
 
 
+def environment(handler: str = "stream_app.app", **variables: str) -> AbstractAsyncContextManager[Environment]:
+    """The runtime under the layer's wrapper."""
+    return started(BOOTSTRAP, handler, **variables)
+
+
 @asynccontextmanager
-async def environment(handler: str = "stream_app.app", **variables: str) -> AsyncIterator[Environment]:
+async def started(bootstrap: Path, handler: str = "stream_app.app", **variables: str) -> AsyncIterator[Environment]:
     """Start a process as Lambda starts it: `<wrapper> <python> <the managed runtime's arguments>`."""
     api = RuntimeApi(int(variables.get("AWS_LAMBDA_MAX_CONCURRENCY", "1")))
     process = await asyncio.create_subprocess_exec(
-        BOOTSTRAP, sys.executable, "/var/runtime/bootstrap.py",
+        bootstrap, sys.executable, "/var/runtime/bootstrap.py",
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(LAYER),
