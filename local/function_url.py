@@ -114,7 +114,8 @@ class FunctionUrl(Door):
         except FAILURES as error:
             where = f"{request.method} {request.path.decode('latin-1')}"
             say(self.name, f"{where} broken off after {sent} bytes: {reason(error)}")
-            raise Broken(where) from error
+            if isinstance(error, MalformedAnswer) or not self.harshness.stream_hides_failures:
+                raise Broken(where) from error
         return sent
 
 

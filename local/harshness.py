@@ -28,6 +28,7 @@ class Harshness:
     stream_remaps_length: int = _switch(1, "a streamed answer's Content-Length is renamed")
     stream_linger_s: int = _switch(0, "a streamed answer without a body stays open so long")
     stream_holds_prelude: int = _switch(0, "a stream is held back if its body came with its prelude")
+    stream_hides_failures: int = _switch(0, "a stream that fails on its way ends as if it were whole")
     account_concurrency: int = _switch(0, "invocations at once; a new account has 10")
 
     @classmethod

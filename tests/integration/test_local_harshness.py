@@ -57,6 +57,15 @@ def test_answer_without_a_body_lingers(stream: str, status: int) -> None:
         assert time.monotonic() - began > LINGER_SECONDS / 2  # the head may have come a little late
 
 
+def test_stream_that_fails_may_look_whole(tmp_path: Path) -> None:
+    """As one says of real Function URLs: whoever has to know compares a length or a digest. A limit still cuts it."""
+    switch = {"LOCAL_STREAM_HIDES_FAILURES": "1", "LOCAL_STREAM_BYTES_PER_S": "0"}
+    with running(tmp_path / "log", "--template", str(TINY), "--door", "stream=StreamingUrl", **switch) as up:
+        assert ask(f"{up.ready['stream']}/fail").content == b"some"
+        with pytest.raises(httpx.RemoteProtocolError):
+            ask(f"{up.ready['stream']}/too-much")
+
+
 def test_answer_that_ends_with_its_head_does_not_linger(stream: str) -> None:
     """HEAD, 204 and 304 have no body, whose end nobody waits for."""
     assert ask(f"{stream}/status?code=200&length=77", "HEAD").headers["content-length"] == "77"

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 # Statuses that never have a body (RFC 9110, 6.4.1).
 BODILESS = frozenset({204, 304})
 # Bytes of a head that a REST API takes from a stream:
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/response-streaming-lambda-configure.html
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html
 PRELUDE_LIMIT = 16 * 1024
 # What an empty body is given where it must not stay empty: the least that no text is changed by.
 FILLING = b"\n"

@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[3]
 
 def test_documented_behaviour_is_the_default() -> None:
     """Streams are slow and their length is renamed, unless a variable says otherwise; what is only reported is off."""
-    assert Harshness.of({"PATH": "/bin"}) == Harshness(2_000_000, 1, 0, 0, 0)
+    assert Harshness.of({"PATH": "/bin"}) == Harshness(2_000_000, 1, 0, 0, 0, 0)
     set_here = {"LOCAL_STREAM_BYTES_PER_S": "0", "LOCAL_STREAM_LINGER_S": "900", "LOCAL_ACCOUNT_CONCURRENCY": "10"}
-    assert Harshness.of(set_here) == Harshness(0, 1, 900, 0, 10)
+    assert Harshness.of(set_here) == Harshness(0, 1, 900, 0, 0, 10)
 
 
 @pytest.mark.parametrize("value", ["", "no", "-1", "1.5", "\u0661"])
