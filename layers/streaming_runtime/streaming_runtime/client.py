@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -173,7 +174,7 @@ class ResponseStream:
         self._connection = connection
         self._path = invocation.path("response")
         self._writes = 0
-        self._looked = asyncio.get_running_loop().time()
+        self._looked = time.monotonic()
         self._unsent: tuple[Buffer, ...] = (
             connection.head(
                 "POST",
@@ -188,8 +189,13 @@ class ResponseStream:
             ),
         )
 
+    @property
+    def unsent(self) -> bool:
+        """Whether a cancelled call has left something."""
+        return self._connection.unsent
+
     async def flush(self) -> None:
-        """Send what a cancelled call has left."""
+        """Send it."""
         if not await self._connection.flush():
             await self._refused()
 
@@ -204,11 +210,12 @@ class ResponseStream:
 
     async def write(self, *chunks: Buffer) -> None:
         """Send the chunks at once. Returns when the kernel has them; raises `OSError` when nobody takes them."""
-        await self._send(chunks, b"")
+        if not await self._connection.write(*self._parts(chunks)):
+            await self._refused()
         self._writes += 1
         if self._writes % WRITES_PER_TURN == 0:
             await asyncio.sleep(0)
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             if self._connection.answered:
@@ -216,8 +223,7 @@ class ResponseStream:
 
     async def end(self, *chunks: Buffer) -> None:
         """Send the last chunks and the end, and wait until Lambda has accepted the response."""
-        await self._send(chunks, b"0\r\n\r\n")
-        await self._accepted()
+        await self._last(chunks, b"0\r\n\r\n")
 
     async def finish(self) -> None:
         """Go on with an `end` that was cancelled."""
@@ -227,18 +233,20 @@ class ResponseStream:
     async def fail(self, error: Document) -> None:
         """End the response as one that failed on the way."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in error.trailers().items())
-        await self._send((), b"0\r\n" + lines.encode("ascii") + b"\r\n")
-        await self._accepted()
+        await self._last((), b"0\r\n" + lines.encode("ascii") + b"\r\n")
 
-    async def _send(self, chunks: tuple[Buffer, ...], tail: bytes) -> None:
+    def _parts(self, chunks: tuple[Buffer, ...]) -> list[Buffer]:
         parts: list[Buffer] = [*self._unsent]
         self._unsent = ()
         for chunk in chunks:
             if chunk:  # a chunk of no bytes would end the body
                 parts += _framed(chunk)
-        parts.append(tail)
-        if not await self._connection.write(*parts):
+        return parts
+
+    async def _last(self, chunks: tuple[Buffer, ...], tail: bytes) -> None:
+        if not await self._connection.write(*self._parts(chunks), tail):
             await self._refused()
+        await self._accepted()
 
     async def _refused(self) -> NoReturn:
         """Say why the response is not wanted: the answer to it came before its end."""

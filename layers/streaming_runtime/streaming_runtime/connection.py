@@ -106,6 +106,15 @@ class Connection:
         if self._unsent and not await self.flush():
             return False
         self._unsent = parts
+        try:
+            # Nearly always the kernel takes all of it at once, and a stream of tokens is made of such writes.
+            sent = self._socket.sendmsg(parts)
+        except BlockingIOError:
+            sent = 0
+        if sent == sum(map(len, parts)):
+            self._unsent = ()
+            return True
+        self._unsent = _after(parts, sent)
         return await self.flush()
 
     async def flush(self) -> bool:
@@ -124,6 +133,11 @@ class Connection:
                     return False
         self._unsent = ()
         return True
+
+    @property
+    def unsent(self) -> bool:
+        """Whether a cancelled call has left something."""
+        return bool(self._unsent)
 
     @property
     def answered(self) -> bool:

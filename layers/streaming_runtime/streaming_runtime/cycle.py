@@ -50,6 +50,8 @@ FILLING = b"\n"
 class State(Enum):
     """How far the response is."""
 
+    __hash__ = object.__hash__  # that of Enum is made from the name each time, and each chunk asks the table
+
     UNBEGUN = auto()
     """The app has said nothing."""
     HEADED = auto()
@@ -64,6 +66,8 @@ class State(Enum):
 
 class Event(Enum):
     """What moves it on."""
+
+    __hash__ = object.__hash__  # as above
 
     START = auto()
     """The app's `http.response.start`."""
@@ -194,17 +198,12 @@ class Cycle:
         """Take one message of the response. Raises `OSError` when nobody takes it any more."""
         kind = message["type"]
         async with self._sending:
-            if kind == "http.response.start":
-                event = Event.START
-            elif kind == "http.response.body":
+            if kind == "http.response.body" and self._state is not State.UNBEGUN:
                 event = Event.MORE if message.get("more_body", False) else Event.LAST
-            else:
-                event = None
-            if event is Event.START and event in NEXT[self._state]:
-                self._begin(message["status"], message.get("headers", ()))
-            elif event in (Event.MORE, Event.LAST) and self._state is not State.UNBEGUN:
                 await self._send_body(event, message.get("body", b""))
-            elif event is Event.START and self._state is State.OVER and not self._status:
+            elif kind == "http.response.start" and self._state is State.UNBEGUN:
+                self._begin(message["status"], message.get("headers", ()))
+            elif kind == "http.response.start" and self._state is State.OVER and not self._status:
                 raise OSError("the response has ended")  # without a word of the app's
             else:
                 raise RuntimeError(f"the ASGI message {kind!r} is not expected here")
@@ -232,7 +231,7 @@ class Cycle:
             body, event = b"", Event.LAST
         if type(body) is not bytes:
             body = memoryview(body).cast("B")  # a TypeError for what are no bytes, before anything is sent
-        missing = self._missing_after(len(body), event)
+        missing = None if self._missing is None else self._missing_after(self._missing, len(body), event)
         try:
             await self._take(event, body, missing)
         except OSError as error:
@@ -245,7 +244,8 @@ class Cycle:
         response, head = self._response, b""
         begins = response is None
         if response is not None:
-            await response.flush()
+            if response.unsent:
+                await response.flush()
         elif pack := self._request.pack:
             response = WholeResponse(self._client, self._invocation, pack, self._status, self._headers)
         else:
@@ -254,7 +254,7 @@ class Cycle:
         # Up to here the app may be cancelled and nothing was said. From here on the message counts.
         self._response, self._missing = response, missing
         self._move(event)
-        chunks: tuple[Buffer, ...] = (head, body)
+        chunks: tuple[Buffer, ...] = (head, body) if head else (body,)
         if begins and self._apart(event):
             await response.begin(head, body)
             chunks = ()
@@ -277,11 +277,10 @@ class Cycle:
         may_go_on = event is Event.MORE and self._missing is None
         return self._settings.prelude is Prelude.ALWAYS or (self._settings.prelude is Prelude.STREAMS and may_go_on)
 
-    def _missing_after(self, sent: int, event: Event) -> int | None:
+    @staticmethod
+    def _missing_after(missing: int, sent: int, event: Event) -> int:
         """Hold the app to its Content-Length: a client that waits for the rest, or gets too much, sees no error."""
-        if self._missing is None:
-            return None
-        missing = self._missing - sent
+        missing -= sent
         if missing < 0:
             raise RuntimeError("the response body is longer than its Content-Length")
         if missing and event is Event.LAST:

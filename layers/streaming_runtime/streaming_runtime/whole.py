@@ -92,6 +92,8 @@ class WholeResponse:
         self._body = bytearray()
         self._delivery: asyncio.Task[None] | None = None
 
+    unsent = False
+
     async def flush(self) -> None:
         """Nothing is ever left."""
 
