@@ -99,7 +99,7 @@ def open_share(share: HeldShare, wanted: Annotated[OpenShare | None, Body()] = N
         raise used_up(share)
     ids, following = shares.page_ids(share, wanted.cursor)
     found = [file for file in files.several(share.owner, ids) if file.status is Status.READY]
-    told = {"title": share.title, "message": share.message, "owner_name": share.owner_name}
+    told: dict[str, Any] = {"title": share.title, "message": share.message, "owner_name": share.owner_name}
     told |= {"downloads_left": share.downloads_left, "expires_at": rfc3339(share.expires_at)}
     return told | {"next": following} | _opened(share, found)
 

@@ -431,6 +431,8 @@ const de: Messages = {
   "shares.gone": "Diese Freigabe ist beendet.",
   "held.title": "Freigaben, in denen sie ist",
   "held.none": "In keiner Freigabe.",
+  "held.none_yet": "In keiner deiner neuesten Freigaben.",
+  "held.more": "Weiter suchen",
   "guest.opening": "Link wird geöffnet",
   "guest.title": "Dateien schicken",
   "guest.title_for": "Dateien an {owner} schicken",

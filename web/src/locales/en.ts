@@ -411,6 +411,8 @@ export const en = {
   "shares.gone": "This share has ended.",
   "held.title": "Shares that hold it",
   "held.none": "In no share.",
+  "held.none_yet": "In none of your newest shares.",
+  "held.more": "Look further",
   "guest.opening": "Opening the link",
   "guest.title": "Send files",
   "guest.title_for": "Send files to {owner}",
