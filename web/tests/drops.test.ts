@@ -13,7 +13,13 @@ test("drops are asked for by one request, and once each where its answer lacks t
   const api = {
     drops: () => {
       asked.push("list");
-      return Promise.resolve({ items: [{ id: "a", title: "Photos" }, { id: "b", title: null }], next: "more" });
+      return Promise.resolve({
+        items: [
+          { id: "a", title: "Photos" },
+          { id: "b", title: null },
+        ],
+        next: "more",
+      });
     },
     drop: (id: string) => {
       asked.push(id);
@@ -34,7 +40,8 @@ test("drops are asked for by one request, and once each where its answer lacks t
 test("a list that could not be had is asked for once more", async () => {
   let times = 0;
   const api = {
-    drops: () => (times++ === 0 ? Promise.reject(new Error("lost")) : Promise.resolve({ items: [{ id: "a", title: "T" }] })),
+    drops: () =>
+      times++ === 0 ? Promise.reject(new Error("lost")) : Promise.resolve({ items: [{ id: "a", title: "T" }] }),
   } as unknown as Api;
   const drops = new Drops(api);
   drops.title("a");

@@ -119,7 +119,7 @@ const de: Messages = {
   "problem.file_too_large": "Dateien dürfen höchstens {limit} groß sein; diese hat {size}.",
   "problem.file_too_large_unknown": "Dateien dürfen höchstens {limit} groß sein; diese ist größer.",
   "problem.too_large": "Das ist mehr, als der Server auf einmal annimmt.",
-  "problem.content_type": "Angenommen werden nur: {allowed}. Diese Datei ist: {type}.",
+  "problem.content_type": "Angenommen werden nur: {allowed}. Diese Datei ist vom Typ {type}.",
   "problem.quota_bytes":
     "Dein Speicherplatz ist voll: {used} von {limit} sind belegt. Lösche Dateien und versuche es dann noch einmal.",
   "problem.quota_uploads":
@@ -134,14 +134,6 @@ const de: Messages = {
   "problem.unknown":
     "Auf dieser Seite ist etwas schiefgegangen ({message}). Versuche es noch einmal, oder lade die Seite neu.",
   "problem.other": "Der Server sagt: {detail}",
-  "kind.images": "Bilder",
-  "kind.videos": "Videos",
-  "kind.audio": "Audio",
-  "kind.text": "Text",
-  "kind.plain_text": "reiner Text",
-  "kind.pdf": "PDF",
-  "kind.zip": "ZIP",
-  "kind.unknown": "von unbekanntem Typ",
   // ---- die Liste
   "list.search": "Nach Namen suchen",
   "list.show": "Anzeigen",

@@ -116,7 +116,7 @@ export const en = {
   "problem.file_too_large": "Files may be at most {limit}; this one is {size}.",
   "problem.file_too_large_unknown": "Files may be at most {limit}; this one is larger.",
   "problem.too_large": "This is more than the server takes at once.",
-  "problem.content_type": "Only these are accepted: {allowed}. This file is: {type}.",
+  "problem.content_type": "Only these are accepted: {allowed}. This file is of the type {type}.",
   "problem.quota_bytes": "Your storage is full: {used} of {limit} are used. Delete files, then try again.",
   "problem.quota_uploads":
     "You have {used} unfinished uploads, and {limit} are allowed. Finish or cancel some, then try again.",
@@ -129,14 +129,6 @@ export const en = {
   "problem.broken": "The part of this page that sends files does not run. Load the page again.",
   "problem.unknown": "Something went wrong in this page ({message}). Try again, or load the page again.",
   "problem.other": "The server says: {detail}",
-  "kind.images": "images",
-  "kind.videos": "videos",
-  "kind.audio": "audio",
-  "kind.text": "text",
-  "kind.plain_text": "plain text",
-  "kind.pdf": "PDF",
-  "kind.zip": "ZIP",
-  "kind.unknown": "of an unknown type",
   // ---- the list
   "list.search": "Search by name",
   "list.show": "Show",
