@@ -190,8 +190,9 @@ def test_what_a_holder_learns_of_a_file(
     """Name, folder, size, type and digests, and a link to the bytes: of its owner what he typed, and no history."""
     share = shared(api, files, title="For you", owner_name="Alice")
     found = opened(holder, share)
-    assert set(found) == {"title", "message", "owner_name", "files", "next", "links"}
+    assert set(found) == {"title", "message", "owner_name", "downloads_left", "expires_at", "files", "next", "links"}
     assert (found["title"], found["owner_name"], found["message"], found["next"]) == ("For you", "Alice", None, None)
+    assert (found["downloads_left"], found["expires_at"]) == (None, share["expires_at"])
     assert set(found["links"]) == {"archive"}
     for file, told in zip(files, found["files"], strict=True):
         link = told["links"]["content"]
@@ -496,6 +497,7 @@ def test_all_bytes_are_the_whole_however_they_are_asked_for(
     link = first_link(holder, share)
     everything = {"Range": "bytes=0-"}
     for count in (1, 2):
+        assert opened(holder, share)["downloads_left"] == 3 - count
         assert stream.get(link, headers=everything).content == b"the first"
         assert downloads(api, share) == count
     problem(stream.get(link, headers=everything), 403, "share_used_up")
