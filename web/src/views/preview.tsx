@@ -88,7 +88,7 @@ function Text({ name, link, size }: { name: string; link: string; size: number }
   useEffect(() => {
     const leave = new AbortController();
     const headers = { Range: `bytes=0-${TEXT_BYTES - 1}` };
-    answer(link, { headers, cache: "no-store", signal: leave.signal })
+    answer(inline(link), { headers, cache: "no-store", signal: leave.signal })
       .then((response) => response.arrayBuffer())
       .then((read) => (text.value = new TextDecoder().decode(read)))
       .catch((error: unknown) => {
