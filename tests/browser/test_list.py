@@ -644,6 +644,7 @@ def test_links_of_open_details_are_renewed(page: Page, stack: Stack, store: Stor
     page.clock.install()
     file = store.put("open for hours.pdf", b"%PDF-1.4", "application/pdf")
     opened(page, stack, "open for hours.pdf")
+    expect(row(page, "open for hours.pdf")).to_have_attribute("data-state", "ready")  # by another it has other links
     panel = details(page, "open for hours.pdf")
     link = panel.get_by_role("link", name="Open in a new tab")
     before = link.get_attribute("href") or ""
