@@ -96,7 +96,7 @@ function Content({ kind, name, content, direct, newest, text, size, onShown, onB
     case "video":
       return <Media kind={kind} name={name} link={direct} onShown={onShown} onBroken={onBroken} />;
     case "pdf":
-      return <Pdf name={name} link={direct} newest={newest} onShown={onShown} />;
+      return <Pdf name={name} link={direct} newest={newest} />;
     case "text":
       return <Text name={name} link={text} size={size} onShown={onShown} />;
   }
@@ -139,11 +139,12 @@ function Media({ kind: Element, name, link, onShown, onBroken }: Media) {
  * A browser's own PDF viewer does not run in a sandbox (Chromium shows a blocked page), so it is not in one: it is at the
  * bucket's origin, where nothing is to be had.
  */
-function Pdf({ name, link, newest, onShown }: Pick<Props, "name" | "newest" | "onShown"> & { link: string }) {
+function Pdf({ name, link, newest }: Pick<Props, "name" | "newest"> & { link: string }) {
+  const shown = useRef(link); // a newer one would begin it anew, and lose the place where somebody reads
   return (
     <>
       {navigator.pdfViewerEnabled && (
-        <iframe src={link} title={t("preview.of", { name })} referrerpolicy="no-referrer" onLoad={onShown} />
+        <iframe src={shown.current} title={t("preview.of", { name })} referrerpolicy="no-referrer" />
       )}
       <a class="button quiet" href={newest} target="_blank" rel="noreferrer">
         {t("preview.open")}
