@@ -519,6 +519,21 @@ def test_a_redirect_counts_when_it_is_given(
     assert stream.get(link, headers={"Range": "bytes=1-2"}).status_code == 307  # goes on with what it has begun
 
 
+@pytest.mark.parametrize("more", ["", "&direct=1"])
+def test_a_look_by_a_share_is_a_download(
+    *, api: httpx.Client, holder: Client, stream: httpx.Client, files: list[dict[str, Any]], more: str
+) -> None:
+    """A holder who asks for it `inline` has the bytes as well: it is counted, and its owner hears of it."""
+    share = shared(api, files[:1], max_downloads=1)
+    feed = api.get("/files", params={"limit": 1}).json()["links"]["events"]
+    link = f"{first_link(holder, share)}&disposition=inline{more}"
+    assert stream.get(link).status_code == (307 if more else 200)
+    assert downloads(api, share) == 1
+    problem(stream.get(link), 403, "share_used_up")
+    told = (event.data["id"] for event in journey.events(feed) if event.data.get("share") == share["id"])
+    assert next(told) == files[0]["id"]
+
+
 def test_asking_for_the_head_counts_nothing(
     api: httpx.Client, holder: Client, stream: httpx.Client, files: list[dict[str, Any]]
 ) -> None:

@@ -5,10 +5,11 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Api, passes, Problem } from "../api";
 import { copy } from "../clipboard";
 import type { SharedFile } from "../contract";
+import { digestsOf } from "../digests";
+import { explain } from "../explain";
 import { bytes, moment, number, percent } from "../format";
 import { t } from "../i18n";
 import { Opened } from "../opened_share";
-import { explain } from "../explain";
 import { recordOf } from "../session";
 import "../style/links.css";
 import { Frame } from "./frame";
@@ -233,8 +234,8 @@ function Row({ file, only, usedUp, onDownload }: RowProps) {
       <details>
         <summary>{t("recipient.digests")}</summary>
         <dl>
-          {digestsOf(file).map(([algorithm, hex]) => (
-            <Digest key={algorithm} of={file.filename} algorithm={algorithm} hex={hex} />
+          {digestsOf(file).map(([name, hex]) => (
+            <Digest key={name} of={file.filename} name={name} hex={hex} />
           ))}
         </dl>
       </details>
@@ -242,15 +243,8 @@ function Row({ file, only, usedUp, onDownload }: RowProps) {
   );
 }
 
-/** The SHA-256 first, because it is what people compare. */
-function digestsOf({ digests }: SharedFile): [string, string][] {
-  const first = "sha-256";
-  return Object.entries(digests).sort(([one], [other]) => Number(other === first) - Number(one === first));
-}
-
-function Digest({ of, algorithm, hex }: { of: string; algorithm: string; hex: string }) {
+function Digest({ of, name, hex }: { of: string; name: string; hex: string }) {
   const value = useRef<HTMLElement>(null);
-  const name = algorithm.toUpperCase();
   const copyIt = async () => {
     if (await copy(hex)) {
       say(t("recipient.copied", { name }));
