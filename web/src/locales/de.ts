@@ -6,7 +6,7 @@ const de: Messages = {
   "app.shares": "Freigaben",
   "app.sign_out": "Abmelden",
   "app.language": "Sprache",
-  "chooser.files": "Dateien auswählen",
+  "chooser.files": "Dateien wählen",
   "dialog.keep": "Behalten",
   "door.title": "Anmelden",
   "door.token": "Zugangsschlüssel",
@@ -18,7 +18,7 @@ const de: Messages = {
   "problem.unreachable":
     "Der Server ist nicht erreichbar. Prüfe deine Verbindung und versuche es noch einmal; was angekommen ist, bleibt.",
   "problem.offline": "Du bist offline. Versuche es wieder, wenn du zurück bist; was angekommen ist, bleibt.",
-  "chooser.folder": "Ordner auswählen",
+  "chooser.folder": "Ordner wählen",
   "chooser.hint": "oder zieh Dateien irgendwo auf diese Seite",
   "chooser.drop": "Loslassen zum Senden",
   "chooser.litter": {

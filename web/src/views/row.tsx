@@ -113,8 +113,11 @@ function Frame(props: FrameProps) {
         <Icon name={icon} size={24} />
         <span class="words">
           <button type="button" class="name" tabIndex={tabIndex} aria-label={name} title={name} onClick={onName}>
-            <bdi class="begin">{begin}</bdi>
-            <bdi class="end">{end}</bdi>
+            {/* Both parts in the direction of the whole name, which decides where the end stands. */}
+            <span class="whole" dir="auto">
+              <span class="begin">{begin}</span>
+              <span class="end">{end}</span>
+            </span>
           </button>
           <span class="facts">{facts}</span>
         </span>
