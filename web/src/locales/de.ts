@@ -7,7 +7,7 @@ const de: Messages = {
   "app.sign_out": "Abmelden",
   "app.language": "Sprache",
   "chooser.files": "Dateien wählen",
-  "dialog.keep": "Behalten",
+  "dialog.keep": { one: "Behalten", other: "Behalten" },
   "door.title": "Anmelden",
   "door.token": "Zugangsschlüssel",
   "door.help": "Frag deine Administration nach einem Zugangsschlüssel. Er bleibt in diesem Tab, bis du ihn schließt.",
@@ -237,8 +237,11 @@ const de: Messages = {
   "reason.other": "Sie ist gescheitert ({reason}). Sende die Datei noch einmal.",
   "remove.one": "„{name}“ endgültig löschen?",
   "remove.many": { one: "{count} Datei endgültig löschen?", other: "{count} Dateien endgültig löschen?" },
-  "remove.detail":
-    "Danach kann sie niemand mehr herunterladen, auch nicht über Links. Das lässt sich nicht rückgängig machen.",
+  "remove.detail": {
+    one: "Danach kann sie niemand mehr herunterladen, auch nicht über einen Link. Das lässt sich nicht rückgängig machen.",
+    other:
+      "Danach kann sie niemand mehr herunterladen, auch nicht über einen Link. Das lässt sich nicht rückgängig machen.",
+  },
   "remove.mixed_detail": {
     one: "{count} davon ist noch nicht angekommen: Ihr Upload wird abgebrochen. Das lässt sich nicht rückgängig machen.",
     other:
@@ -248,7 +251,7 @@ const de: Messages = {
   "remove.cancel_many": { one: "{count} Upload abbrechen?", other: "{count} Uploads abbrechen?" },
   "remove.cancel_detail": "Was schon angekommen ist, wird gelöscht.",
   "remove.delete": { one: "Löschen", other: "{count} Dateien löschen" },
-  "remove.cancel": "Upload abbrechen",
+  "remove.cancel": { one: "Upload abbrechen", other: "{count} Uploads abbrechen" },
   "remove.cancelled": "{name}: abgebrochen",
   "remove.done": { one: "{count} Datei gelöscht", other: "{count} Dateien gelöscht" },
   "bulk.label": "Ausgewählte Dateien",
@@ -316,7 +319,7 @@ const de: Messages = {
   "check.title": "Eine Datei vergleichen",
   "check.help":
     "Zieh eine Datei von deinem Gerät hierher oder wähle eine aus, um zu sehen, ob es genau diese ist. Dabei wird nichts gesendet.",
-  "check.choose": "Datei zum Vergleichen auswählen",
+  "check.choose": "Datei zum Vergleichen wählen",
   "check.reading": "{name} wird gelesen: {progress}",
   "check.stop": "Aufhören",
   "check.same": "Das ist die Datei",

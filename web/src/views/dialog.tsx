@@ -55,7 +55,12 @@ interface Question {
 const asked = signal<Question | null>(null);
 
 /** Ask before what cannot be undone. `yes` and `no` are what the buttons say, and name what happens. */
-export function confirmed(title: string, detail: string, yes: string, no = t("dialog.keep")): Promise<boolean> {
+export function confirmed(
+  title: string,
+  detail: string,
+  yes: string,
+  no = t("dialog.keep", { count: 1 }),
+): Promise<boolean> {
   asked.peek()?.answer(false); // whoever asked before has an answer all the same
   return new Promise((resolve) => {
     asked.value = {
