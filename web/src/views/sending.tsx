@@ -95,7 +95,17 @@ export function Strip({ uploads, files }: Props) {
         <div class="strip" data-batch="open">
           <progress max={1} value={fraction(sum.sent, sum.bytes)} aria-label={t("sending.title")} />
           <p>
-            <strong>{far(sum)}</strong> <span class="muted">{details(sum, uploads, offline.value)}</span>
+            <strong>{far(sum)}</strong>{" "}
+            <span class="muted">
+              {details(sum, uploads, offline.value).map((fact, index) => (
+                <>
+                  {index > 0 && " · "}
+                  <span key={index} class="unbroken">
+                    {fact}
+                  </span>
+                </>
+              ))}
+            </span>
           </p>
           <div class="actions">
             {isSending ? (
@@ -153,7 +163,7 @@ function far({ arrived, files }: Tally): string {
   return files === 1 ? t("sending.one") : t("sending.progress", { files: arrived, count: files });
 }
 
-function details(sum: Tally, uploads: Uploads, offline: boolean): string {
+function details(sum: Tally, uploads: Uploads, offline: boolean): string[] {
   const said = [t("sending.bytes", { sent: bytes(sum.sent), bytes: bytes(sum.bytes) })];
   if (sum.active === 0) said.push(t("sending.paused"));
   else if (!offline) {
@@ -163,7 +173,7 @@ function details(sum: Tally, uploads: Uploads, offline: boolean): string {
     if (rate !== null && rate > 0) said.push(t("sending.rate", { rate: bytes(Math.round(rate)) }));
     if (left !== null && sum.left > 0) said.push(t("sending.left", { time: duration(left) }));
   }
-  return said.join(" · ");
+  return said;
 }
 
 /** How the batch ended, as far as it has: what is verified and what is only hashed are two things. */
