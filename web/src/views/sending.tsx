@@ -11,7 +11,7 @@ import { t } from "../i18n";
 import { tally, type Tally } from "../tally";
 import { going } from "../title";
 import type { Uploads } from "../uploads";
-import { Chooser, Notices, notice } from "./chooser";
+import { Chooser, Dismiss, Notices, notice } from "./chooser";
 import { cancelled, guard } from "./leaving";
 import { say } from "./status";
 import { Withdrawn } from "./withdrawn";
@@ -144,9 +144,7 @@ export function Strip({ uploads, files }: Props) {
               {t("sending.retry_all")}
             </button>
           )}
-          <button type="button" class="plain" onClick={() => (dismissed.value = uploads.batch.peek())}>
-            {t("sending.dismiss")}
-          </button>
+          <Dismiss onClick={() => (dismissed.value = uploads.batch.peek())} />
         </div>
       </div>
     </>
