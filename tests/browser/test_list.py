@@ -527,7 +527,7 @@ def test_a_range_is_deleted_with_the_true_number(page: Page, stack: Stack, store
     expect(page.get_by_text("4 selected")).to_be_visible()
     page.locator(".bulk").get_by_role("button", name="Delete").click()
     question = page.get_by_role("dialog", name="Delete 4 files for good?")
-    expect(question.get_by_role("button", name="Keep it")).to_be_focused()
+    expect(question.get_by_role("button", name="Keep them")).to_be_focused()
     assert accessible(page) == []
     question.get_by_role("button", name="Delete 4 files").click()
     expect(page.locator("[data-row]")).to_have_count(2)

@@ -13,6 +13,8 @@ const de: Messages = {
   "app.reload": "Neu laden",
   "chooser.files": "Dateien auswählen",
   "dialog.keep": "Behalten",
+  "chooser.files": "Dateien wählen",
+  "dialog.keep": { one: "Behalten", other: "Behalten" },
   "door.title": "Anmelden",
   "door.token": "Zugangsschlüssel",
   "door.help": "Frag deine Administration nach einem Zugangsschlüssel. Er bleibt in diesem Tab, bis du ihn schließt.",
@@ -23,7 +25,7 @@ const de: Messages = {
   "problem.unreachable":
     "Der Server ist nicht erreichbar. Prüfe deine Verbindung und versuche es noch einmal; was angekommen ist, bleibt.",
   "problem.offline": "Du bist offline. Versuche es wieder, wenn du zurück bist; was angekommen ist, bleibt.",
-  "chooser.folder": "Ordner auswählen",
+  "chooser.folder": "Ordner wählen",
   "chooser.hint": "oder zieh Dateien irgendwo auf diese Seite",
   "chooser.drop": "Loslassen zum Senden",
   "chooser.litter": {
@@ -234,8 +236,11 @@ const de: Messages = {
   "reason.other": "Sie ist gescheitert ({reason}). Sende die Datei noch einmal.",
   "remove.one": "„{name}“ endgültig löschen?",
   "remove.many": { one: "{count} Datei endgültig löschen?", other: "{count} Dateien endgültig löschen?" },
-  "remove.detail":
-    "Danach kann sie niemand mehr herunterladen, auch nicht über Links. Das lässt sich nicht rückgängig machen.",
+  "remove.detail": {
+    one: "Danach kann sie niemand mehr herunterladen, auch nicht über einen Link. Das lässt sich nicht rückgängig machen.",
+    other:
+      "Danach kann sie niemand mehr herunterladen, auch nicht über einen Link. Das lässt sich nicht rückgängig machen.",
+  },
   "remove.mixed_detail": {
     one: "{count} davon ist noch nicht angekommen: Ihr Upload wird abgebrochen. Das lässt sich nicht rückgängig machen.",
     other:
@@ -245,7 +250,7 @@ const de: Messages = {
   "remove.cancel_many": { one: "{count} Upload abbrechen?", other: "{count} Uploads abbrechen?" },
   "remove.cancel_detail": "Was schon angekommen ist, wird gelöscht.",
   "remove.delete": { one: "Löschen", other: "{count} Dateien löschen" },
-  "remove.cancel": "Upload abbrechen",
+  "remove.cancel": { one: "Upload abbrechen", other: "{count} Uploads abbrechen" },
   "remove.cancelled": "{name}: abgebrochen",
   "remove.done": { one: "{count} Datei gelöscht", other: "{count} Dateien gelöscht" },
   "bulk.label": "Ausgewählte Dateien",
@@ -332,7 +337,7 @@ const de: Messages = {
   "check.title": "Eine Datei vergleichen",
   "check.help":
     "Zieh eine Datei von deinem Gerät hierher oder wähle eine aus, um zu sehen, ob es genau diese ist. Dabei wird nichts gesendet.",
-  "check.choose": "Datei zum Vergleichen auswählen",
+  "check.choose": "Datei zum Vergleichen wählen",
   "check.reading": "{name} wird gelesen: {progress}",
   "check.stop": "Aufhören",
   "check.same": "Das ist die Datei",

@@ -265,7 +265,7 @@ function Remove({ entry, actions }: { entry: Entry; actions: Actions }) {
   };
   return (
     <button type="button" class="quiet bad" onClick={() => void remove()}>
-      {t(words ? "remove.cancel" : "bulk.delete")}
+      {words ? t("remove.cancel", { count: 1 }) : t("bulk.delete")}
     </button>
   );
 }

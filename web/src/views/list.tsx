@@ -216,7 +216,7 @@ function Empty({ listing, asking }: { listing: Listing; asking: Asking }) {
   };
   if (!filtered && folder === null) {
     return (
-      <div class="empty">
+      <div class="empty nothing">
         <Gates />
         <h2>{t("empty.title")}</h2>
         <p class="muted">{t("empty.help")}</p>

@@ -1,6 +1,7 @@
 /** What an owner sends: the chooser, and how far all of it is. */
 
 import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { Fragment } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { StoredFile } from "../api";
 import type { Chosen } from "../chosen";
@@ -12,7 +13,7 @@ import { t } from "../i18n";
 import { tally, type Tally } from "../tally";
 import { going } from "../title";
 import type { Uploads } from "../uploads";
-import { Chooser, Notices, notice } from "./chooser";
+import { Chooser, Dismiss, Notices, notice } from "./chooser";
 import { cancelled, guard } from "./leaving";
 import { say } from "./status";
 import { Withdrawn } from "./withdrawn";
@@ -81,9 +82,7 @@ export function Strip({ uploads, files }: Props) {
               {t("sending.retry_all")}
             </button>
           )}
-          <button type="button" class="plain" onClick={() => (dismissed.value = uploads.batch.peek())}>
-            {t("sending.dismiss")}
-          </button>
+          <Dismiss onClick={() => (dismissed.value = uploads.batch.peek())} />
         </div>
       </div>
     </>
@@ -147,7 +146,15 @@ export function Going({ uploads, sum, offline }: Pick<Batch, "sum" | "offline"> 
     <div class="strip" data-batch="open">
       <progress max={1} value={fraction(sum.sent, sum.bytes)} aria-label={t("sending.title")} />
       <p>
-        <strong>{far(sum)}</strong> <span class="muted">{details(sum, uploads, offline)}</span>
+        <strong>{far(sum)}</strong>{" "}
+        <span class="muted">
+          {details(sum, uploads, offline).map((fact, index) => (
+            <Fragment key={index}>
+              {index > 0 && " · "}
+              <span class="unbroken">{fact}</span>
+            </Fragment>
+          ))}
+        </span>
       </p>
       <div class="actions">
         {sum.active > 0 ? (
@@ -178,7 +185,7 @@ function far({ arrived, files }: Tally): string {
   return files === 1 ? t("sending.one") : t("sending.progress", { files: arrived, count: files });
 }
 
-function details(sum: Tally, uploads: Uploads, offline: boolean): string {
+function details(sum: Tally, uploads: Uploads, offline: boolean): string[] {
   const said = [t("sending.bytes", { sent: bytes(sum.sent), bytes: bytes(sum.bytes) })];
   if (sum.active === 0) said.push(t("sending.paused"));
   else if (!offline) {
@@ -188,7 +195,7 @@ function details(sum: Tally, uploads: Uploads, offline: boolean): string {
     if (rate !== null && rate > 0) said.push(t("sending.rate", { rate: bytes(Math.round(rate)) }));
     if (left !== null && sum.left > 0) said.push(t("sending.left", { time: duration(left) }));
   }
-  return said.join(" · ");
+  return said;
 }
 
 /** How the batch ended, as far as it has: what is verified and what is only hashed are two things. */
