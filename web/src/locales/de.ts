@@ -11,8 +11,6 @@ const de: Messages = {
   "app.not_loaded":
     "Ein Teil dieser Seite konnte nicht geladen werden. Prüfe deine Verbindung und lade die Seite neu; was angekommen ist, bleibt.",
   "app.reload": "Neu laden",
-  "chooser.files": "Dateien auswählen",
-  "dialog.keep": "Behalten",
   "chooser.files": "Dateien wählen",
   "dialog.keep": { one: "Behalten", other: "Behalten" },
   "door.title": "Anmelden",
