@@ -290,6 +290,8 @@ class OpenedShare(Shown):
     title: str | None
     message: str | None
     owner_name: OwnerName
+    downloads_left: Annotated[int, Field(ge=0, description="Of all files together; null: no limit.")] | None
+    expires_at: Moment
     files: list[SharedFile]
     next: str | None
     links: OpenedShareLinks

@@ -1,6 +1,7 @@
 """Bytes on their way: a body that is streamed, or a redirect to S3; and what the owner's feed tells of them."""
 
 from collections.abc import Generator, Mapping
+from contextlib import nullcontext
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
@@ -30,7 +31,7 @@ def url_seconds(taking: Taking | None) -> int | None:
 
 
 def redirect(url: str, what: str, transfer: Transfer | None) -> PlainTextResponse:
-    """To S3. With a `transfer` it is a download that begins: who asks for the head downloads nothing."""
+    """To S3. With a `transfer` it is a download that begins, which the owner's feed tells of."""
     # With a body, though a short one: an answer without a body may not end on a Function URL that streams.
     headers = {"Location": url, "Cache-Control": "no-store"}
     # Told after the answer, which does not wait for it.
@@ -50,7 +51,7 @@ class Body(StreamingResponse):
         chunks: Generator[bytes, None, None],
         status_code: int,
         headers: Mapping[str, str],
-        transfer: Transfer,
+        transfer: Transfer | None,
     ) -> None:
         super().__init__(chunks, status_code, headers)
         self._chunks = chunks
@@ -59,7 +60,7 @@ class Body(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await run_sync(next, self._chunks)  # the empty chunk
-            async with self._transfer.counted(send) as counting:
+            async with self._transfer.counted(send) if self._transfer else nullcontext(send) as counting:
                 await super().__call__(scope, receive, counting)
         finally:
             # Not on the event loop: it waits for threads, and may give a count back. And to its end, come what may.

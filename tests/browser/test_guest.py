@@ -139,6 +139,67 @@ def test_a_file_that_breaks_a_rule_says_which(page: Page, api: httpx.Client, sam
 
 
 @thorough
+def test_a_guest_sees_how_far_the_batch_is(page: Page, stack: Stack, api: httpx.Client, sample: Sample) -> None:
+    """As an owner does: files, bytes, speed and time left, also in the tab's title, and one button to pause all."""
+    traffic = Traffic(page)
+    open_page(page, drop_of(api, title="Originals"))
+    strip = page.locator("[data-batch]")
+    with held(page, stack, 3):
+        send(page, sample("small.bin", 10), sample("large.bin", 3 * PART_BYTES))
+        expect(strip).to_contain_text(re.compile(r"1 of 2 files .* of 25\.2 MB · .*B/s · .* left"))
+        wait_for(page, lambda: {1, 2} <= set(traffic.parts))
+        expect(page).to_have_title("66% · Originals · Sluice")
+        assert accessible(page) == []
+        page.get_by_role("button", name="Pause all").click()
+        expect(row(page, "large.bin")).to_have_attribute("data-state", "paused")
+        expect(strip).to_contain_text("Paused")
+    page.get_by_role("button", name="Resume all").click()
+    expect(page.get_by_text("2 files have arrived. All of them are verified")).to_be_visible()
+    expect(strip).to_have_count(0)
+    expect(page).to_have_title("Originals · Sluice")
+
+
+@thorough
+def test_thousands_of_files_are_chosen_by_a_guest(page: Page, api: httpx.Client) -> None:
+    """Only the rows that are seen are in the document, each in its place; the others come by scrolling."""
+    count = 3_000
+    open_page(page, drop_of(api, max_files=count - 1, max_file_bytes=1, title="Many"))
+    rows = page.locator("[data-staged]")
+    page.evaluate(
+        """count => {
+            const transfer = new DataTransfer();
+            for (let n = 0; n < count; n++) transfer.items.add(new File([n === 1 ? "xx" : "x"], `${n}.txt`));
+            const input = document.querySelector("input[type=file]");
+            input.files = transfer.files;
+            input.dispatchEvent(new Event("change", { bubbles: true }));
+        }""",
+        count,
+    )
+    expect(page.get_by_role("button", name=f"Send {count - 1:,} files")).to_be_visible()
+    expect(staged(page, "1.txt")).to_contain_text("Too large")
+    assert rows.count() < 60
+    expect(rows.first).to_have_attribute("aria-setsize", str(count))
+    tops = "rows => rows.map(row => row.getBoundingClientRect()).map(({ top, bottom }) => [top, bottom])"
+    page.wait_for_function(
+        f"""() => {{
+            const places = ({tops})([...document.querySelectorAll("[data-staged]")]);
+            return places.every(([top], index) => index === 0 || Math.abs(top - places[index - 1][1]) < 1);
+        }}"""
+    )
+    tab_to(page, "Remove 0.txt")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(staged(page, f"{count - 1}.txt")).to_be_visible()
+    assert rows.count() < 60
+    expect(page.get_by_role("button", name="Remove 0.txt")).to_be_focused()  # what has the focus stays
+    page.keyboard.press("Enter")
+    expect(staged(page, f"{count - 1}.txt")).to_have_attribute("aria-setsize", str(count - 1))
+    page.get_by_role("button", name=f"Send {count - 2:,} files").click()
+    page.get_by_role("button", name="Pause all").click()
+    expect(page.get_by_role("heading", name=re.compile("^Sending [0-9,]+ files$"))).to_be_visible()
+    assert page.locator("[data-row]").count() < 60
+
+
+@thorough
 def test_the_same_file_twice_is_noticed(page: Page, api: httpx.Client, sample: Sample) -> None:
     """Before it is sent, and after."""
     open_page(page, drop_of(api))

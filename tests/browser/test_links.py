@@ -265,3 +265,15 @@ def test_on_a_phone(browser: Browser, stack: Stack, api: httpx.Client, scheme: s
         expect(card(page, share)).to_be_visible()
         states.append(looks(page, 360))
     assert states == [[]] * 4
+
+
+@thorough
+def test_the_main_action_among_shares_is_to_share_files(view: View) -> None:
+    """The one filled button leads to the files, which are chosen there."""
+    page = view("shares")
+    filled = page.locator("main button:visible:not(.quiet, .plain, .inline)")
+    expect(filled).to_have_count(1)
+    expect(filled).to_have_text("Choose files to share")
+    assert looks(page, 360) == []
+    filled.click()
+    expect(page.get_by_role("heading", name="Files", exact=True)).to_be_visible()

@@ -8,6 +8,7 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -526,7 +527,7 @@ def test_a_range_is_deleted_with_the_true_number(page: Page, stack: Stack, store
     expect(page.get_by_text("4 selected")).to_be_visible()
     page.locator(".bulk").get_by_role("button", name="Delete").click()
     question = page.get_by_role("dialog", name="Delete 4 files for good?")
-    expect(question.get_by_role("button", name="Keep it")).to_be_focused()
+    expect(question.get_by_role("button", name="Keep them")).to_be_focused()
     assert accessible(page) == []
     question.get_by_role("button", name="Delete 4 files").click()
     expect(page.locator("[data-row]")).to_have_count(2)
@@ -545,8 +546,9 @@ def test_details_of_a_file(page: Page, stack: Stack, store: Store) -> None:
     for words in ("text/plain", "2026", "12 bytes", "camera", "X100", "Verified"):
         expect(panel).to_contain_text(words)
     expect(panel.get_by_role("region", name="Preview of report.txt")).to_have_text("all was said")
-    panel.get_by_role("button", name="Copy sha-256").click()
-    expect(said(page).filter(has_text="sha-256 copied")).to_be_attached()
+    expect(panel.locator(".digests dt").first).to_have_text("SHA-256")
+    panel.get_by_role("button", name="Copy SHA-256").click()
+    expect(said(page).filter(has_text="SHA-256 copied")).to_be_attached()
     assert page.evaluate("navigator.clipboard.readText()") == hashlib.sha256(b"all was said").hexdigest()
     assert accessible(page) == []
     page.reload()
@@ -603,6 +605,102 @@ def test_preview_is_inline_and_obeys_the_policy(
     page.wait_for_function(ready, arg=shown.element_handle())
     assert accessible(page) == []
     assert not [told for told in traffic.complaints if "Content Security Policy" in told]
+
+
+def another(store: Store, file: dict[str, Any], link: str) -> None:
+    """Wait until the API would give another link than this one: those of one second are the same."""
+    while store.api.get(f"/files/{file['id']}").json()["links"]["content"] in link:
+        pass
+
+
+@thorough
+@pytest.mark.parametrize("element", ["img", "audio"])
+def test_preview_whose_link_has_ended_goes_on_by_another(element: str, page: Page, stack: Stack, store: Store) -> None:
+    """A link of hours ago is refused: the page asks for another one, and shows what it was asked for."""
+    name = "later.png" if element == "img" else "later.wav"
+    file = store.put(name, *((PIXEL, "image/png") if element == "img" else (silence(), "audio/wav")))
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        if refused:
+            route.fallback()
+            return
+        refused.append(route.request.url)
+        another(store, file, route.request.url)
+        route.fulfill(status=403, json={"code": "expired_capability"})
+
+    page.route("**/content?*", refuse)
+    opened(page, stack, name)
+    shown = details(page, name).locator(element)
+    ready = "img => img.complete && img.naturalWidth === 1" if element == "img" else "audio => audio.readyState > 0"
+    expect(shown).to_be_attached()
+    page.wait_for_function(ready, arg=shown.element_handle())
+    assert len(refused) == 1
+
+
+@thorough
+def test_links_of_open_details_are_renewed(page: Page, stack: Stack, store: Store) -> None:
+    """Before they end, by the clock of the wall; what is shown is not loaded anew."""
+    page.clock.install()
+    file = store.put("open for hours.pdf", b"%PDF-1.4", "application/pdf")
+    opened(page, stack, "open for hours.pdf")
+    expect(row(page, "open for hours.pdf")).to_have_attribute("data-state", "ready")  # by another it has other links
+    panel = details(page, "open for hours.pdf")
+    link = panel.get_by_role("link", name="Open in a new tab")
+    before = link.get_attribute("href") or ""
+    source = page.evaluate("document.querySelector('.preview iframe')?.src")  # where the browser shows PDFs
+    another(store, file, before)
+    page.clock.set_system_time(datetime.now(UTC) + timedelta(hours=3))
+    with page.expect_response(f"**/files/{file['id']}"):
+        page.clock.run_for(31_000)
+    expect(link).not_to_have_attribute("href", before)
+    assert page.evaluate("document.querySelector('.preview iframe')?.src") == source
+
+
+@thorough
+def test_notes_are_added_changed_and_removed(page: Page, stack: Stack, store: Store) -> None:
+    """By keyboard alone, with the limits said before they are broken, and each fault at its field."""
+    file = store.put("noted.txt")
+    page.set_viewport_size({"width": 360, "height": 740})
+    opened(page, stack, "noted.txt")
+    panel = details(page, "noted.txt")
+    panel.get_by_role("button", name="Add a note").press("Enter")
+    expect(panel.get_by_text("At most 20 notes, 2 KiB together.")).to_be_visible()
+    first = panel.get_by_role("group", name="Note 1")
+    expect(first.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("camera")
+    page.keyboard.press("Tab")
+    page.keyboard.type("X100")
+    expect(panel.get_by_text("2,038 bytes are left.")).to_be_visible()
+    panel.get_by_role("button", name="Add another").press("Enter")
+    second = panel.get_by_role("group", name="Note 2")
+    expect(second.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("camera")
+    panel.get_by_role("button", name="Save").press("Enter")
+    expect(second.get_by_text("Another note has this name.")).to_be_visible()
+    expect(second.get_by_label("Name")).to_be_focused()
+    expect(second.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
+    assert looks(page, 360) == []
+    second.get_by_label("Name").fill("place")
+    second.get_by_label("Text").fill("x" * 2_100)
+    expect(panel.get_by_text("bytes more than can be kept")).to_be_visible()
+    panel.get_by_role("button", name="Save").press("Enter")
+    expect(second.get_by_label("Text")).to_be_focused()
+    second.get_by_label("Text").fill("Kraków,\nin the evening")
+    panel.get_by_role("button", name="Save").press("Enter")
+    edit = panel.get_by_role("button", name="Edit notes")
+    expect(edit).to_be_focused()
+    assert stored(stack, "noted.txt")["metadata"] == {"camera": "X100", "place": "Kraków,\nin the evening"}
+    edit.press("Enter")
+    store.api.patch(f"/files/{file['id']}", json={"metadata": {**stored(stack, "noted.txt")["metadata"], "by": "API"}})
+    panel.get_by_role("button", name="Remove note camera").press("Enter")
+    expect(first.get_by_label("Name")).to_have_value("place")
+    expect(first.get_by_label("Name")).to_be_focused()
+    panel.get_by_role("button", name="Save").press("Enter")
+    expect(edit).to_be_focused()
+    expect(panel).not_to_contain_text("X100")
+    assert stored(stack, "noted.txt")["metadata"] == {"place": "Kraków,\nin the evening", "by": "API"}
+    assert looks(page, 360) == []
 
 
 def silence() -> bytes:

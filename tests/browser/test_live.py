@@ -1,6 +1,7 @@
 """What happens elsewhere shows up at the page by itself, and the page says when it cannot know."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -99,6 +100,25 @@ def test_a_download_by_a_share_is_shown(live: Page, api: httpx.Client) -> None:
 
 
 @thorough
+def test_what_the_owner_looks_at_is_no_download(live: Page, api: httpx.Client) -> None:
+    """A preview is shown, and its row does not say that somebody has downloaded it."""
+    live.evaluate("""() => {
+        window.told = [];
+        new MutationObserver(() => {
+            for (const row of document.querySelectorAll("[data-row]"))
+                if (row.textContent.includes("ownloaded")) window.told.push(row.textContent);
+        }).observe(document, {subtree: true, childList: true, characterData: true});
+    }""")
+    small(api, "looked at.txt", b"the text itself")
+    row(live, "looked at.txt").get_by_role("button", name="looked at.txt", exact=True).click()
+    expect(live.get_by_role("region", name="Preview of looked at.txt")).to_have_text("the text itself")
+    taken = small(api, "taken afterwards.txt")
+    httpx.get(taken["links"]["content"], **PATIENT).raise_for_status()
+    live.wait_for_function("() => window.told.some(text => text.includes('taken afterwards.txt'))")
+    assert not [text for text in live.evaluate("window.told") if "looked at.txt" in text]
+
+
+@thorough
 def test_all_files_come_in_pieces(page: Page, stack: Stack, api: httpx.Client) -> None:
     """More files than one list holds come as lines, each once, even where the first stream of them breaks off."""
     for number in range(130):
@@ -171,7 +191,7 @@ def test_the_end_of_a_stream_is_no_loss(page: Page, stack: Stack, api: httpx.Cli
 
 @thorough
 def test_a_link_whose_time_is_over_is_replaced(page: Page, stack: Stack, api: httpx.Client) -> None:
-    """A feed that refuses its link is followed by another one; one that refuses its cursor begins with a new list."""
+    """A feed that refuses its link is followed by another one, and goes on from where it was."""
     refusals = 2
     asked: list[str] = []
 
@@ -188,6 +208,55 @@ def test_a_link_whose_time_is_over_is_replaced(page: Page, stack: Stack, api: ht
     small(api, "by another link.txt")
     expect(row(page, "by another link.txt")).to_be_visible()
     assert len(asked) == refusals + 1
+
+
+def lists(traffic: Traffic) -> list[str]:
+    """What the page has read of the list as a whole."""
+    return [url for url in traffic.urls if "/files?limit=100" in url or "/files.jsonl" in url]
+
+
+@thorough
+def test_a_stream_host_that_is_down_is_waited_for(
+    traffic: Traffic, live: Page, api: httpx.Client, stack: Stack
+) -> None:
+    """The page says that the connection is gone, reads no list anew, and goes on from where it was."""
+    before = lists(traffic)
+    refused: list[str] = []
+
+    def out_of_order(route: Route) -> None:
+        refused.append(route.request.resource_type)
+        route.fulfill(status=502, headers={"Access-Control-Allow-Origin": stack.api})
+
+    live.route("**/events?*", out_of_order)
+    live.evaluate(HIDE, True)
+    connected(live, "hidden")
+    live.evaluate(HIDE, False)
+    connected(live, "gone")
+    assert {"eventsource", "fetch"} <= {*refused}
+    small(api, "while it was down.txt")
+    live.unroute("**/events?*", out_of_order)
+    connected(live, "live")
+    expect(row(live, "while it was down.txt")).to_be_visible()
+    assert lists(traffic) == before
+
+
+@thorough
+def test_a_cursor_that_is_too_old_begins_with_a_new_list(traffic: Traffic, page: Page, stack: Stack) -> None:
+    """Of one that the server has forgotten the page reads all of it once more, and is live."""
+    asked: list[str] = []
+
+    def age(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) > 2:  # the stream, and why it was refused
+            route.fallback()
+        else:
+            route.continue_(url=re.sub("cursor=[^&]*", "cursor=2020-01-01T00:00:00.000Z", route.request.url))
+
+    page.route("**/events?*", age)
+    sign_in(page, stack)
+    connected(page, "live")
+    assert len([url for url in lists(traffic) if "/files?" in url]) == 2
+    assert len(asked) == 3
 
 
 def test_a_hidden_page_holds_no_stream(traffic: Traffic, live: Page, api: httpx.Client) -> None:

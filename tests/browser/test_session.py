@@ -6,7 +6,7 @@ from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.steps import (
     PART_BYTES,
@@ -17,6 +17,7 @@ from tests.browser.steps import (
     choose,
     held,
     looks,
+    on_a_phone,
     row,
     sign_in,
     wait_for,
@@ -45,6 +46,40 @@ def revoke(page: Page, stack: Stack, token: str) -> Callable[[], None]:
 
     page.route(f"{stack.api}/**", refuse)
     return lambda: page.unroute(f"{stack.api}/**", refuse)
+
+
+@thorough
+def test_a_language_that_does_not_come_is_done_without(browser: Browser, stack: Stack) -> None:
+    """The page speaks English, says why and that nothing is lost, and works; so it does when the language is chosen."""
+    with on_a_phone(browser, "light", "de") as page:
+        page.route("**/assets/de-*.js", lambda route: route.abort())
+        page.goto(stack.api)
+        told = page.get_by_role("alert").filter(has_text="German could not be loaded, so this page is in English.")
+        expect(told).to_contain_text("Nothing is lost")
+        assert looks(page, 360) == []
+        page.get_by_label("Language").select_option("de")
+        expect(page.get_by_label("Language")).to_have_value("en")
+        page.get_by_label("Access token").fill(stack.token)
+        page.get_by_role("button", name="Sign in").click()
+        inside(page)
+        expect(told).to_be_visible()
+        assert looks(page, 360) == []
+        page.unroute("**/assets/de-*.js")
+        page.reload()
+        expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
+        expect(told).to_have_count(0)
+
+
+@thorough
+def test_a_part_of_the_page_that_does_not_come_is_said(page: Page, stack: Stack) -> None:
+    """Instead of a page that stays white; loading it again helps."""
+    page.route("**/assets/door-*.js", lambda route: route.abort())
+    page.goto(stack.api)
+    expect(page.get_by_role("alert")).to_contain_text("A part of this page could not be loaded.")
+    assert looks(page, 360) == []
+    page.unroute("**/assets/door-*.js")
+    page.get_by_role("button", name="Load again").click()
+    signed_out(page)
 
 
 def test_wrong_token_is_refused_in_words(page: Page, stack: Stack) -> None:

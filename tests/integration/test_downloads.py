@@ -100,6 +100,21 @@ def test_no_bytes_are_no_download(stream: TestClient, here: World) -> None:
     assert heard(here, file, since) == []
 
 
+@pytest.mark.parametrize(
+    ("size", "more", "headers"),
+    [(100, "", {}), (100, "", {"Range": "bytes=0-9"}), (0, "", {}), (LIMIT + 1, "", {}), (100, "&direct=1", {})],
+    ids=str,
+)
+def test_a_look_by_the_owners_own_link_is_no_download(
+    *, stream: TestClient, here: World, size: int, more: str, headers: dict[str, str]
+) -> None:
+    """He asks for it `inline`: the bytes are the same, and his feed tells of nothing."""
+    since = now()
+    file = kept(here, content(size))
+    assert asked(stream, file, more=f"{more}&disposition=inline", **headers).status_code in {200, 206, 307}
+    assert heard(here, file, since) == []
+
+
 def test_other_bytes_than_were_hashed_break_the_download(stream: TestClient, here: World) -> None:
     """And the owner hears that it broke."""
     since = now()

@@ -190,8 +190,9 @@ def test_what_a_holder_learns_of_a_file(
     """Name, folder, size, type and digests, and a link to the bytes: of its owner what he typed, and no history."""
     share = shared(api, files, title="For you", owner_name="Alice")
     found = opened(holder, share)
-    assert set(found) == {"title", "message", "owner_name", "files", "next", "links"}
+    assert set(found) == {"title", "message", "owner_name", "downloads_left", "expires_at", "files", "next", "links"}
     assert (found["title"], found["owner_name"], found["message"], found["next"]) == ("For you", "Alice", None, None)
+    assert (found["downloads_left"], found["expires_at"]) == (None, share["expires_at"])
     assert set(found["links"]) == {"archive"}
     for file, told in zip(files, found["files"], strict=True):
         link = told["links"]["content"]
@@ -496,6 +497,7 @@ def test_all_bytes_are_the_whole_however_they_are_asked_for(
     link = first_link(holder, share)
     everything = {"Range": "bytes=0-"}
     for count in (1, 2):
+        assert opened(holder, share)["downloads_left"] == 3 - count
         assert stream.get(link, headers=everything).content == b"the first"
         assert downloads(api, share) == count
     problem(stream.get(link, headers=everything), 403, "share_used_up")
@@ -515,6 +517,21 @@ def test_a_redirect_counts_when_it_is_given(
     assert downloads(api, share) == 1
     problem(stream.get(link), 403, "share_used_up")
     assert stream.get(link, headers={"Range": "bytes=1-2"}).status_code == 307  # goes on with what it has begun
+
+
+@pytest.mark.parametrize("more", ["", "&direct=1"])
+def test_a_look_by_a_share_is_a_download(
+    *, api: httpx.Client, holder: Client, stream: httpx.Client, files: list[dict[str, Any]], more: str
+) -> None:
+    """A holder who asks for it `inline` has the bytes as well: it is counted, and its owner hears of it."""
+    share = shared(api, files[:1], max_downloads=1)
+    feed = api.get("/files", params={"limit": 1}).json()["links"]["events"]
+    link = f"{first_link(holder, share)}&disposition=inline{more}"
+    assert stream.get(link).status_code == (307 if more else 200)
+    assert downloads(api, share) == 1
+    problem(stream.get(link), 403, "share_used_up")
+    told = (event.data["id"] for event in journey.events(feed) if event.data.get("share") == share["id"])
+    assert next(told) == files[0]["id"]
 
 
 def test_asking_for_the_head_counts_nothing(

@@ -62,8 +62,9 @@ export class Actions {
         ? t("remove.cancel_detail")
         : unfinished > 0
           ? t("remove.mixed_detail", { count: unfinished })
-          : t("remove.detail"),
-      cancels ? t("remove.cancel") : t("remove.delete", values),
+          : t("remove.detail", values),
+      cancels ? t("remove.cancel", values) : t("remove.delete", values),
+      t("dialog.keep", values),
     );
     if (agreed) await this.removeAll(entries);
     return agreed;

@@ -202,7 +202,8 @@ export class Api {
     // One byte is enough, and an empty file has none. A redirect leads to S3, which need not know this page to be read.
     const headers: HeadersInit = size ? { Range: "bytes=0-0" } : {};
     const request = { headers, cache: "no-store", redirect: "manual" } as const;
-    await patiently(() => answer(link, request), passes, ATTEMPTS);
+    const look = `${link}&disposition=inline`; // of which the feed does not tell: the download is yet to come
+    await patiently(() => answer(look, request), passes, ATTEMPTS);
   }
 
   private ask<T>(path: string, { method = "GET", body, attempts = ATTEMPTS, signal }: Call = {}): Promise<T> {

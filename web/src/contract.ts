@@ -1402,6 +1402,13 @@ export interface components {
              * @description Whose it is, as the owner has typed it.
              */
             owner_name: string | null;
+            /** Downloads Left */
+            downloads_left: number | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
             /** Files */
             files: components["schemas"]["SharedFile"][];
             /** Next */

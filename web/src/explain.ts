@@ -3,9 +3,10 @@
 import { passes, Problem } from "./api";
 import { Altered, Broken, Changed, Refused, Withdrawn } from "./failures";
 import { bytes, number } from "./format";
-import { language, t } from "./i18n";
+import { t } from "./i18n";
 import type { MessageName } from "./locales/en";
 import { Unreachable } from "./patience";
+import { inWords } from "./type_words";
 
 /** Who reads it: the owner, a guest of a drop, or the recipient of a share. */
 export type Reader = "owner" | "guest" | "recipient";
@@ -117,7 +118,7 @@ function problem(error: Problem, reader: Reader): string {
       : t("problem.file_too_large_unknown", { limit: most });
   }
   if (error.code === "content_type_refused" && Array.isArray(allowed)) {
-    return t("problem.content_type", { allowed: kinds(allowed.map(String)), type: kinds([String(content_type)]) });
+    return t("problem.content_type", { allowed: inWords(allowed.map(String)), type: essence(String(content_type)) });
   }
   if (error.code === "quota_exceeded") {
     if (typeof limit !== "number" || typeof used !== "number") return t("guest.quota"); // strangers learn no numbers
@@ -133,22 +134,7 @@ function problem(error: Problem, reader: Reader): string {
   return t("problem.other", { detail: error.detail }); // in the server's own words, which are English
 }
 
-const KINDS: Record<string, MessageName> = {
-  "image/*": "kind.images",
-  "video/*": "kind.videos",
-  "audio/*": "kind.audio",
-  "text/*": "kind.text",
-  "text/plain": "kind.plain_text",
-  "application/pdf": "kind.pdf",
-  "application/zip": "kind.zip",
-  "application/octet-stream": "kind.unknown",
-};
-
-/** Media types, ranges of them, and extensions, as people call them. */
-export function kinds(allowed: readonly string[]): string {
-  const names = allowed.map((one) => {
-    const name = KINDS[one.split(";")[0]?.trim().toLowerCase() ?? ""];
-    return name === undefined ? one : t(name);
-  });
-  return new Intl.ListFormat(language.value, { type: "conjunction" }).format([...new Set(names)]);
+/** Without its parameters. */
+function essence(type: string): string {
+  return type.split(";")[0]?.trim() ?? "";
 }

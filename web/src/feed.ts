@@ -8,7 +8,7 @@
  */
 
 import { type ReadonlySignal, signal } from "@preact/signals";
-import { type Api, MOST_LISTED, type StoredFile } from "./api";
+import { answer, type Api, MOST_LISTED, passes, Problem, type StoredFile } from "./api";
 import type { FileList } from "./contract";
 import type { Download, Downloads } from "./downloads";
 import type { Files } from "./files";
@@ -170,28 +170,52 @@ export class Feed {
   }
 
   /**
-   * A link lives for some hours, and ends with the access token: the list has another one, and what was seen stays
-   * seen. Where that is refused as well, the cursor is too old.
+   * The browser is not told why a stream was refused, so it is asked for once more. A link lives for some hours, and ends
+   * with the access token: the list has another one, and what was seen stays seen. Only where the cursor is too old is all
+   * of it read anew; a host that does not answer is waited for.
    */
   private async renew(source: EventSource): Promise<void> {
     clearTimeout(this.silent);
-    const tooOld = ++this.refusals === 2;
-    const first = FIRST_PAUSE_MS * 2 ** (this.refusals - 1);
+    this.expectBack();
+    const first = FIRST_PAUSE_MS * 2 ** this.refusals++;
     for (let wait = first; this.source === source; wait = 2 * wait) {
       try {
         await pause(Math.min(wait, LONGEST_PAUSE_MS), this.left.signal);
-        const list = await this.api.list(tooOld ? MOST_LISTED : 1);
-        this.link = list.links.events;
-        if (tooOld) {
-          this.cursor = cursorOf(list.links.events);
-          this.onForgotten(list);
-        }
+        const refusal = await this.refusal();
+        if (this.source !== source) return;
+        if (refusal !== null) await this.askForLink(refusal.code === "invalid_cursor");
         break;
-      } catch {
+      } catch (error) {
         if (this.left.signal.aborted) return;
-        this.become("late");
+        if (!(error instanceof Away)) this.become("late");
       }
     }
     if (this.source === source) this.open();
   }
+
+  /** Why a stream is refused; null where it is not. Rejects with Away while nobody can say. */
+  private async refusal(): Promise<Problem | null> {
+    const enough = new AbortController();
+    const signal = AbortSignal.any([this.left.signal, enough.signal, AbortSignal.timeout(LATE_MS)]);
+    try {
+      await answer(resumed(this.link, this.cursor), { cache: "no-store", signal });
+      return null;
+    } catch (error) {
+      if (error instanceof Problem && !passes(error)) return error;
+      throw new Away();
+    } finally {
+      enough.abort();
+    }
+  }
+
+  private async askForLink(anew: boolean): Promise<void> {
+    const list = await this.api.list(anew ? MOST_LISTED : 1);
+    this.link = list.links.events;
+    if (!anew) return;
+    this.cursor = cursorOf(list.links.events);
+    this.onForgotten(list);
+  }
 }
+
+/** The stream host does not answer, or is busy. */
+class Away extends Error {}

@@ -25,8 +25,9 @@ export async function fingerprint(file: File, path: string | null | undefined): 
   return PREFIX + hex(new Uint8Array(digest));
 }
 
+/** By a page of the owner: what a guest has begun only he can go on with. */
 export function begunByAPage(file: StoredFile): boolean {
-  return file.fingerprint?.startsWith(PREFIX) ?? false;
+  return file.drop === null && (file.fingerprint?.startsWith(PREFIX) ?? false);
 }
 
 function secret(): string {

@@ -38,9 +38,18 @@ export function preferred(): string {
   return known.find((code) => code !== undefined) ?? "en";
 }
 
+/** The language that could not be loaded: the page goes on in the one that it speaks. */
+export const missing = signal<string | null>(null);
+
 /** Speaks this language from now on, in the whole page. */
 export async function speak(code: string): Promise<void> {
-  catalogue.value = code === "en" ? en : ((await others[`./locales/${code}.ts`]?.())?.default ?? en);
+  try {
+    catalogue.value = code === "en" ? en : ((await others[`./locales/${code}.ts`]?.())?.default ?? en);
+  } catch {
+    missing.value = code;
+    return;
+  }
+  missing.value = null;
   language.value = code;
   document.documentElement.lang = code;
 }

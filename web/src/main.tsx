@@ -1,13 +1,14 @@
 /** The page: who is there, and which of its faces they see. Each face is a bundle of its own. */
 
 import { render } from "preact";
-import { preferred, speak } from "./i18n";
+import { preferred, speak, t } from "./i18n";
 import { capability, token } from "./session";
 import "./style/base.css";
 
-async function start(): Promise<void> {
-  const root = document.getElementById("page");
-  if (!root) throw new Error("there is no #page");
+const root = document.getElementById("page");
+if (!root) throw new Error("there is no #page");
+
+async function start(root: HTMLElement): Promise<void> {
   await speak(preferred());
   const share = capability("share");
   const drop = capability("drop");
@@ -35,4 +36,22 @@ for (const name of ["dragover", "drop"] as const) {
     event.dataTransfer.dropEffect = "none";
   });
 }
-void start();
+start(root).catch((error: unknown) => {
+  render(
+    <main class="narrow">
+      <div class="card">
+        <h1>Sluice</h1>
+        <p class="problem" role="alert">
+          {t("app.not_loaded")}
+        </p>
+        <div class="actions">
+          <button type="button" onClick={() => location.reload()}>
+            {t("app.reload")}
+          </button>
+        </div>
+      </div>
+    </main>,
+    root,
+  );
+  throw error;
+});

@@ -14,6 +14,8 @@ export class Opened {
   readonly next = signal<string | null>(null);
   /** Of the archive that is put together, from 0 to 1; null while none is. */
   readonly built = signal<number | null>(null);
+  /** Downloads of all files together that the link still allows, as far as is known here; null where it has no limit. */
+  readonly left = signal<number | null>(null);
   readonly size = computed(() => this.files.value.reduce((sum, file) => sum + file.size, 0));
   private archive: string;
 
@@ -21,7 +23,7 @@ export class Opened {
     private readonly api: Api,
     private readonly id: string,
     private readonly password: string | undefined,
-    readonly about: Pick<OpenedShare, "title" | "message" | "owner_name">,
+    readonly about: Pick<OpenedShare, "title" | "message" | "owner_name" | "expires_at">,
     first: OpenedShare,
   ) {
     this.archive = first.links.archive;
@@ -78,6 +80,7 @@ export class Opened {
   private put(page: OpenedShare): void {
     this.files.value = [...this.files.value, ...page.files];
     this.next.value = page.next;
+    this.left.value = page.downloads_left;
   }
 
   /** Has S3 put the archive together, where it is too large to be sent as it is made. */
@@ -114,9 +117,11 @@ export class Opened {
         await this.api.reachable(link);
       }
     } catch (error) {
+      if (error instanceof Problem && error.code === "share_used_up") this.left.value = 0; // by others
       throw error instanceof Problem && error.code === "" ? new Problem(error.status, code, error.detail) : error;
     }
     save(link);
+    if (this.left.value !== null) this.left.value = Math.max(0, this.left.value - 1);
   }
 
   private async works(link: string): Promise<boolean> {

@@ -24,12 +24,6 @@ export function recordOf(capability: string): string | null {
   return typeof record === "string" && /^[0-9a-z]{26}$/.test(record) ? record : null;
 }
 
-/** When a capability ends, as RFC 3339 has it; null where it does not say. */
-export function endOf(capability: string): string | null {
-  const { exp } = claimsOf(capability);
-  return typeof exp === "number" ? new Date(exp * 1000).toISOString() : null;
-}
-
 function claimsOf(capability: string): Record<string, unknown> {
   try {
     const claims = atob((capability.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));

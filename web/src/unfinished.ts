@@ -15,9 +15,9 @@ export interface Unfinished {
 
 type Known = Omit<Unfinished, "begun">;
 
-export function same(one: Known, other: Known): boolean {
-  const { path, name, size, lastModified } = one;
-  return path === other.path && name === other.name && size === other.size && lastModified === other.lastModified;
+/** The same for two files of which nothing that the browser tells is different. */
+export function keyOf({ path, name, size, lastModified }: Known): string {
+  return JSON.stringify([path, name, size, lastModified]);
 }
 
 export function unfinished(drop: string, now = Date.now()): Unfinished[] {
@@ -30,13 +30,13 @@ export function unfinished(drop: string, now = Date.now()): Unfinished[] {
 }
 
 export function remember(drop: string, known: Known, now = Date.now()): void {
-  keep(drop, [...unfinished(drop, now).filter((one) => !same(one, known)), { ...known, begun: now }]);
+  keep(drop, [...unfinished(drop, now).filter((one) => keyOf(one) !== keyOf(known)), { ...known, begun: now }]);
 }
 
 export function forget(drop: string, known: Known): void {
   keep(
     drop,
-    unfinished(drop).filter((one) => !same(one, known)),
+    unfinished(drop).filter((one) => keyOf(one) !== keyOf(known)),
   );
 }
 

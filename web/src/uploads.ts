@@ -174,19 +174,22 @@ export class Uploads {
   add(chosen: readonly Chosen[], isThere: (id: string) => boolean = () => true): Chosen[] {
     const doubles: Chosen[] = [];
     const added: Upload[] = [];
+    let mends = false; // something that failed of the batch
     batch(() => {
       for (const one of chosen) {
         const earlier = this.byIdentity.get(identity(one));
         const stage = earlier?.stage.peek();
         const deleted = stage === "sent" && !isThere(earlier?.id.peek() ?? "");
-        if (!earlier || stage === "cancelled" || deleted) added.push(this.begun(one));
-        else if (stage === "paused" || stage === "failed") {
+        if (!earlier || stage === "cancelled" || deleted) {
+          if (this.replaces(one)) mends = true;
+          added.push(this.begun(one));
+        } else if (stage === "paused" || stage === "failed") {
           if (earlier.cancel.signal.aborted) earlier.cancel = new AbortController(); // who chooses it again wants it sent
           this.resume(earlier);
         } else doubles.push(one);
       }
       if (added.length === 0) return;
-      this.joinOrBegin();
+      if (!mends) this.joinOrBegin();
       this.list.value = [...this.list.value, ...added];
       this.current.value = [...this.current.value, ...added];
       for (const upload of added) {
@@ -311,10 +314,18 @@ export class Uploads {
     return entry;
   }
 
-  private begun(chosen: Chosen): Upload {
+  /**
+   * Gives up what was sent of the same file before it changed, which is no use to anybody. Tells whether that belongs to
+   * the batch, as what is chosen in its place then does.
+   */
+  private replaces(chosen: Chosen): boolean {
     const stale = this.byPlace.get(place(chosen));
-    // The same file as it is now: what was sent of it as it was is no use to anybody.
-    if (stale?.error.peek() instanceof Changed && stale.stage.peek() === "failed") void this.cancel(stale);
+    if (!(stale?.error.peek() instanceof Changed) || stale.stage.peek() !== "failed") return false;
+    void this.cancel(stale);
+    return stale.batch === this.batches;
+  }
+
+  private begun(chosen: Chosen): Upload {
     const upload = new Upload(`upload-${++this.last}`, chosen);
     this.byIdentity.set(identity(chosen), upload);
     this.byPlace.set(place(chosen), upload);

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import document from "../../docs/api.md?raw";
 import { Problem } from "../src/api";
-import { canRetry, explain, kinds } from "../src/explain";
+import { canRetry, explain } from "../src/explain";
 import { Altered, Broken, Changed, Refused, Withdrawn } from "../src/failures";
 import { speak } from "../src/i18n";
 import { Unreachable } from "../src/patience";
@@ -48,7 +48,7 @@ test("limits are told with both numbers", async () => {
   await speak("en");
   const type = { allowed: ["image/*", "application/pdf", ".heic"], content_type: "text/plain; charset=utf-8" };
   expect(explain(new Problem(415, "content_type_refused", "", type), "guest")).toBe(
-    "Only these are accepted: images, PDF, and .heic. This file is: plain text.",
+    "Only these are accepted: images, PDF files, and .heic files. This file is of the type text/plain.",
   );
   const full = { quota: "bytes", limit: 5e9, used: 4.9e9 };
   expect(explain(new Problem(403, "quota_exceeded", "", full))).toContain("4.9 GB of 5 GB are used");
@@ -93,8 +93,4 @@ test.each<[error: unknown, helps: boolean]>([
   [new Problem(429, "too_many_tries", ""), false],
 ])("trying %s again helps: %s", (error, helps) => {
   expect(canRetry(error)).toBe(helps);
-});
-
-test("types have the names that people use", () => {
-  expect(kinds(["video/*", "model/stl", ".mov"])).toBe("videos, model/stl, and .mov");
 });

@@ -67,6 +67,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   Source.opened.length = 0;
   vi.stubGlobal("EventSource", Source);
+  says(403, "expired_capability");
   vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }));
   vi.stubGlobal("addEventListener", vi.fn());
 });
@@ -76,16 +77,22 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function followed(): { feed: Feed; asked: () => number } {
+/** What the stream host says to whoever asks it why. */
+function says(status: number, code: string): void {
+  vi.stubGlobal("fetch", () => Promise.resolve(Response.json({ code }, { status })));
+}
+
+function followed() {
   let lists = 0;
+  const forgotten = vi.fn();
   const list = () => {
     lists++;
     const events = LINK.replace("12%3A46", `13%3A${10 + lists}`);
     return Promise.resolve({ items: [], next: null, links: { events } });
   };
-  const feed = new Feed({ list } as unknown as Api, new Files(), new Downloads(), vi.fn());
+  const feed = new Feed({ list } as unknown as Api, new Files(), new Downloads(), forgotten);
   feed.start(LINK);
-  return { feed, asked: () => lists };
+  return { feed, forgotten, asked: () => lists };
 }
 
 test("a new link goes on from the list, though no event has come since", async () => {
@@ -103,14 +110,49 @@ test("a new link goes on from the list, though no event has come since", async (
 
 test("a feed that is refused again and again is gone, and asked for less and less often", async () => {
   Source.refuses = true;
-  const { feed, asked } = followed();
+  const { feed, forgotten, asked } = followed();
   await vi.advanceTimersByTimeAsync(11_000);
   expect(feed.state.value).toBe("gone");
   await vi.advanceTimersByTimeAsync(600_000);
   expect(asked()).toBeLessThan(20);
+  expect(forgotten).not.toHaveBeenCalled();
   Source.refuses = false;
   await vi.advanceTimersByTimeAsync(61_000);
   Source.opened.at(-1)?.onopen?.();
   expect(feed.state.value).toBe("live");
+  feed.stop();
+});
+
+test.each([
+  ["cannot be reached", () => vi.stubGlobal("fetch", () => Promise.reject(new TypeError("Failed to fetch")))],
+  ["is out of order", () => says(502, "")],
+  ["is busy", () => says(429, "busy")],
+])("a stream host that %s is waited for, and nothing is read anew", async (_, away) => {
+  Source.refuses = true;
+  away();
+  const { feed, forgotten, asked } = followed();
+  await vi.advanceTimersByTimeAsync(11_000);
+  expect(feed.state.value).toBe("gone");
+  await vi.advanceTimersByTimeAsync(60_000);
+  Source.refuses = false;
+  says(200, "");
+  await vi.advanceTimersByTimeAsync(61_000);
+  Source.opened.at(-1)?.onopen?.();
+  expect(feed.state.value).toBe("live");
+  expect(forgotten).not.toHaveBeenCalled();
+  expect(asked()).toBe(0);
+  expect(Source.opened.at(-1)?.url).toBe(LINK);
+  feed.stop();
+});
+
+test("a cursor that is too old begins with a new list, once", async () => {
+  Source.refuses = true;
+  says(422, "invalid_cursor");
+  const { feed, forgotten } = followed();
+  await vi.advanceTimersByTimeAsync(500);
+  Source.refuses = false;
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(forgotten).toHaveBeenCalledTimes(1);
+  expect(new URL(Source.opened.at(-1)?.url ?? "").searchParams.get("cursor")).toBe("2026-11-29T13:11:44.200Z");
   feed.stop();
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { broken, capitalized, inWords } from "../src/rules";
+import { broken, capitalized } from "../src/rules";
+import { inWords } from "../src/type_words";
 
 const file = (name: string, size: number, type: string) => ({ name, size, type });
 

@@ -216,6 +216,20 @@ test("a file that changed is told to have changed, and takes the place of what i
   expect(server.removed).toEqual(["file-1"]);
 });
 
+test("what is chosen again because it changed belongs to the batch, though all others have come to their end", async () => {
+  const server = new Server();
+  let changed = true;
+  const put = ({ url }: Put) => (changed && url === "/files/report" ? Promise.reject(new Changed()) : answered());
+  const { uploads } = sending(server, new FakeCourier(arrived, put));
+  uploads.add([chosen("other"), chosen("report")]);
+  await over(uploads);
+  expect(stages(uploads)).toEqual(["sent", "failed"]);
+  changed = false;
+  uploads.add([chosen("report", 10, "", 2)]);
+  await over(uploads);
+  expect(tally(uploads.batch.peek(), () => undefined)).toMatchObject({ files: 2, failed: 0, arrived: 2 });
+});
+
 test("what has failed goes on when it is chosen again", async () => {
   const server = new Server();
   let refused = true;

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from sluice_client.cli.groups import Making
-from sluice_client.cli.options import AsJson, Expires, amount_of, check_ids, seconds_of
+from sluice_client.cli.options import AsJson, Expires, OwnerName, amount_of, check_ids, seconds_of
 from sluice_client.cli.run import run
 from sluice_client.cli.settings import EXIT_CODES
 
@@ -37,12 +37,14 @@ def make(
     ] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's headline.")] = None,
     message: Annotated[str | None, typer.Option("--message", metavar="TEXT", help="What the page says.")] = None,
+    owner_name: OwnerName = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a drop, and print the link to its page (`make` may be left out). The link is shown this once."""
     more = {
         "title": title,
         "message": message,
+        "owner_name": owner_name,
         "max_file_bytes": None if max_size is None else int(max_size),
         "content_types": types,
     }

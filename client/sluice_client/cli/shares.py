@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from sluice_client.cli.groups import Making
-from sluice_client.cli.options import AsJson, Expires, PasswordStdin, check_ids, seconds_of, secret
+from sluice_client.cli.options import AsJson, Expires, OwnerName, PasswordStdin, check_ids, seconds_of, secret
 from sluice_client.cli.run import run
 from sluice_client.cli.settings import EXIT_CODES
 from sluice_client.errors import Misuse
@@ -44,6 +44,7 @@ def make(
     ] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's headline.")] = None,
     message: Annotated[str | None, typer.Option("--message", metavar="TEXT", help="What the page says.")] = None,
+    owner_name: OwnerName = None,
     password: Annotated[bool, typer.Option("--password", help="Ask for a password that opens it.")] = False,
     password_stdin: PasswordStdin = False,
     as_json: AsJson = False,
@@ -57,7 +58,7 @@ def make(
         raise typer.BadParameter("Give ids, or a --folder, or a --drop.", param_hint="ID")
     check_ids(*ids, *([drop] if drop else []))
     wanted: dict[str, Any] = {"files": ids} if ids else {"folder": folder.strip("/")} if folder else {"drop": drop}
-    more = {"title": title, "message": message, "max_downloads": max_downloads}
+    more = {"title": title, "message": message, "owner_name": owner_name, "max_downloads": max_downloads}
     wanted |= {"expires_in": seconds_of(expires)} | {name: value for name, value in more.items() if value is not None}
     if password or password_stdin:
         wanted["password"] = _new_password(from_stdin=password_stdin)

@@ -16,7 +16,7 @@ from sluice import capabilities, secrets, settings
 from sluice.capabilities import Holder, Use
 from sluice.download_counts import used_up
 from sluice.errors import NothingToShare
-from sluice.files import File, Status, new_id
+from sluice.files import File, Status, new_id, rfc3339
 from sluice.limits import MAX_ID_CHARACTERS, MAX_SHARED_FILES
 from sluice.shares import Share
 
@@ -99,7 +99,8 @@ def open_share(share: HeldShare, wanted: Annotated[OpenShare | None, Body()] = N
         raise used_up(share)
     ids, following = shares.page_ids(share, wanted.cursor)
     found = [file for file in files.several(share.owner, ids) if file.status is Status.READY]
-    told = {"title": share.title, "message": share.message, "owner_name": share.owner_name}
+    told: dict[str, Any] = {"title": share.title, "message": share.message, "owner_name": share.owner_name}
+    told |= {"downloads_left": share.downloads_left, "expires_at": rfc3339(share.expires_at)}
     return told | {"next": following} | _opened(share, found)
 
 

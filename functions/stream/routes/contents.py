@@ -23,6 +23,7 @@ def send(
     disposition: Literal["attachment", "inline"] = "attachment",
 ) -> Response:
     file, taking = link.file, link.taking
+    told = taking is not None or disposition != "inline"  # to its owner, who looks at it by a link of his own
     if not content.available(file, direct=direct):
         raise NotReady(f"The file is {file.status}.", state=file.status, reason=file.reason)
     headers = content.headers(file, inline=disposition == "inline" and content.can_be_shown(file.content_type))
@@ -31,7 +32,7 @@ def send(
     source = stored.Stored(connections.files, connections.objects, file)
     if direct:
         source.check()
-        return redirect(request, file, source, headers["Content-Disposition"], taking)
+        return redirect(request, file, source, headers["Content-Disposition"], taking, told=told)
     span = content.span(file, request.method, request.headers)
     headers |= span.headers
     if request.method == "HEAD":
@@ -41,15 +42,17 @@ def send(
         return Response(status_code=span.status, headers=headers)
     if span.size == 0 or span.size > connections.stream_limit:
         source.check()
-        return redirect(request, file, source, headers["Content-Disposition"], taking)
+        return redirect(request, file, source, headers["Content-Disposition"], taking, told=told)
     chunks = source.chunks(span.start, span.stop, partial(seconds_left, request))
     if taking:
         chunks = taking.counted(chunks, whole=span.whole)
-    transfer = sending.transfer_of(file.owner, file.id, span.size, taking)
+    transfer = sending.transfer_of(file.owner, file.id, span.size, taking) if told else None
     return sending.Body(chunks, span.status, headers, transfer)
 
 
-def redirect(request: Request, file: File, source: stored.Stored, disposition: str, taking: Taking | None) -> Response:
+def redirect(
+    request: Request, file: File, source: stored.Stored, disposition: str, taking: Taking | None, *, told: bool
+) -> Response:
     """To S3, for the method of the request: it sends what is too much for a stream, and what has no bytes."""
     head = request.method == "HEAD"
     if taking and head:
@@ -58,5 +61,5 @@ def redirect(request: Request, file: File, source: stored.Stored, disposition: s
         taking.begin(whole=content.span(file, request.method, request.headers).whole)
     seconds = sending.url_seconds(taking)
     signed = connections.objects.sign_get(source.version, file.content_type, disposition, request.method, seconds)
-    transfer = None if head else sending.transfer_of(file.owner, file.id, file.size, taking)
+    transfer = sending.transfer_of(file.owner, file.id, file.size, taking) if told and not head else None
     return sending.redirect(signed.url, "file", transfer)

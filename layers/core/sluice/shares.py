@@ -53,7 +53,12 @@ class Share:
 
     @property
     def used_up(self) -> bool:
-        return self.max_downloads is not None and self.downloads >= self.max_downloads
+        return self.downloads_left == 0
+
+    @property
+    def downloads_left(self) -> int | None:
+        """None where there is no limit."""
+        return None if self.max_downloads is None else max(0, self.max_downloads - self.downloads)
 
     def public(self) -> dict[str, Any]:
         """What its owner may see."""

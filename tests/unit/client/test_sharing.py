@@ -17,13 +17,32 @@ from tests.unit.client.test_cli import environment, process_environment, sluice
 def test_a_share_prints_its_link(deployment: Deployment) -> None:
     """And nothing else on stdout; the server learns what was asked for, and no more."""
     done = sluice(
-        "share", "id-1", "id-2", "--expires", "2w", "--title", "T", "--max-downloads", "3", api=deployment.url
+        *(
+            "share",
+            "id-1",
+            "id-2",
+            "--expires",
+            "2w",
+            "--title",
+            "T",
+            "--max-downloads",
+            "3",
+            "--owner-name",
+            "Alice & Co",
+        ),
+        api=deployment.url,
     )
     assert done.exit_code == 0
     assert done.stdout.startswith(f"{deployment.url}/#share=")
     assert len(done.stdout.splitlines()) == 1
     assert "Share shares-1: 2 files, 3.0 kB, until 2026-02-03 04:05 UTC." in done.stderr
-    wanted = {"files": ["id-1", "id-2"], "expires_in": 14 * 86_400, "title": "T", "max_downloads": 3}
+    wanted = {
+        "files": ["id-1", "id-2"],
+        "expires_in": 14 * 86_400,
+        "title": "T",
+        "owner_name": "Alice & Co",
+        "max_downloads": 3,
+    }
     assert deployment.requests("POST /shares")[0].json() == wanted
 
 
@@ -54,6 +73,7 @@ def test_a_password_comes_by_stdin(deployment: Deployment) -> None:
 def test_a_drop_prints_its_link(deployment: Deployment) -> None:
     """With its rules."""
     arguments = ["--max-files", "5", "--max-size", "1.5M", "--type", "image/*", "--type", ".heic", "--message", "M"]
+    arguments += ["--owner-name", "Alice & Co"]
     done = sluice("drop", *arguments, "--expires", "12h", api=deployment.url)
     assert (done.exit_code, done.stdout.startswith(f"{deployment.url}/#drop=")) == (0, True)
     assert deployment.requests("POST /drops")[0].json() == {
@@ -61,6 +81,7 @@ def test_a_drop_prints_its_link(deployment: Deployment) -> None:
         "max_file_bytes": 1_500_000,
         "content_types": ["image/*", ".heic"],
         "message": "M",
+        "owner_name": "Alice & Co",
         "expires_in": 43_200,
     }
     assert "drops-1" in sluice("drop", "ls", api=deployment.url).stdout

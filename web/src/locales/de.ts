@@ -6,8 +6,13 @@ const de: Messages = {
   "app.shares": "Freigaben",
   "app.sign_out": "Abmelden",
   "app.language": "Sprache",
-  "chooser.files": "Dateien auswählen",
-  "dialog.keep": "Behalten",
+  "app.no_language":
+    "{wanted} konnte nicht geladen werden, deshalb ist diese Seite auf {spoken}. Nichts ist verloren. Lade die Seite neu, um es noch einmal zu versuchen.",
+  "app.not_loaded":
+    "Ein Teil dieser Seite konnte nicht geladen werden. Prüfe deine Verbindung und lade die Seite neu; was angekommen ist, bleibt.",
+  "app.reload": "Neu laden",
+  "chooser.files": "Dateien wählen",
+  "dialog.keep": { one: "Behalten", other: "Behalten" },
   "door.title": "Anmelden",
   "door.token": "Zugangsschlüssel",
   "door.help": "Frag deine Administration nach einem Zugangsschlüssel. Er bleibt in diesem Tab, bis du ihn schließt.",
@@ -18,7 +23,7 @@ const de: Messages = {
   "problem.unreachable":
     "Der Server ist nicht erreichbar. Prüfe deine Verbindung und versuche es noch einmal; was angekommen ist, bleibt.",
   "problem.offline": "Du bist offline. Versuche es wieder, wenn du zurück bist; was angekommen ist, bleibt.",
-  "chooser.folder": "Ordner auswählen",
+  "chooser.folder": "Ordner wählen",
   "chooser.hint": "oder zieh Dateien irgendwo auf diese Seite",
   "chooser.drop": "Loslassen zum Senden",
   "chooser.litter": {
@@ -119,7 +124,7 @@ const de: Messages = {
   "problem.file_too_large": "Dateien dürfen höchstens {limit} groß sein; diese hat {size}.",
   "problem.file_too_large_unknown": "Dateien dürfen höchstens {limit} groß sein; diese ist größer.",
   "problem.too_large": "Das ist mehr, als der Server auf einmal annimmt.",
-  "problem.content_type": "Angenommen werden nur: {allowed}. Diese Datei ist: {type}.",
+  "problem.content_type": "Angenommen werden nur: {allowed}. Diese Datei ist vom Typ {type}.",
   "problem.quota_bytes":
     "Dein Speicherplatz ist voll: {used} von {limit} sind belegt. Lösche Dateien und versuche es dann noch einmal.",
   "problem.quota_uploads":
@@ -134,14 +139,6 @@ const de: Messages = {
   "problem.unknown":
     "Auf dieser Seite ist etwas schiefgegangen ({message}). Versuche es noch einmal, oder lade die Seite neu.",
   "problem.other": "Der Server sagt: {detail}",
-  "kind.images": "Bilder",
-  "kind.videos": "Videos",
-  "kind.audio": "Audio",
-  "kind.text": "Text",
-  "kind.plain_text": "reiner Text",
-  "kind.pdf": "PDF",
-  "kind.zip": "ZIP",
-  "kind.unknown": "von unbekanntem Typ",
   // ---- die Liste
   "list.search": "Nach Namen suchen",
   "list.show": "Anzeigen",
@@ -237,8 +234,11 @@ const de: Messages = {
   "reason.other": "Sie ist gescheitert ({reason}). Sende die Datei noch einmal.",
   "remove.one": "„{name}“ endgültig löschen?",
   "remove.many": { one: "{count} Datei endgültig löschen?", other: "{count} Dateien endgültig löschen?" },
-  "remove.detail":
-    "Danach kann sie niemand mehr herunterladen, auch nicht über Links. Das lässt sich nicht rückgängig machen.",
+  "remove.detail": {
+    one: "Danach kann sie niemand mehr herunterladen, auch nicht über einen Link. Das lässt sich nicht rückgängig machen.",
+    other:
+      "Danach kann sie niemand mehr herunterladen, auch nicht über einen Link. Das lässt sich nicht rückgängig machen.",
+  },
   "remove.mixed_detail": {
     one: "{count} davon ist noch nicht angekommen: Ihr Upload wird abgebrochen. Das lässt sich nicht rückgängig machen.",
     other:
@@ -248,7 +248,7 @@ const de: Messages = {
   "remove.cancel_many": { one: "{count} Upload abbrechen?", other: "{count} Uploads abbrechen?" },
   "remove.cancel_detail": "Was schon angekommen ist, wird gelöscht.",
   "remove.delete": { one: "Löschen", other: "{count} Dateien löschen" },
-  "remove.cancel": "Upload abbrechen",
+  "remove.cancel": { one: "Upload abbrechen", other: "{count} Uploads abbrechen" },
   "remove.cancelled": "{name}: abgebrochen",
   "remove.done": { one: "{count} Datei gelöscht", other: "{count} Dateien gelöscht" },
   "bulk.label": "Ausgewählte Dateien",
@@ -300,6 +300,25 @@ const de: Messages = {
   "detail.metadata": "Notizen",
   "detail.expected": "{name} sollte sein",
   "detail.found": "{name} ist",
+  "notes.begin": "Notiz hinzufügen",
+  "notes.edit": "Notizen bearbeiten",
+  "notes.add": "Noch eine hinzufügen",
+  "notes.one": "Notiz {number}",
+  "notes.name": "Name",
+  "notes.text": "Text",
+  "notes.remove": "Notiz {name} entfernen",
+  "notes.removed": "Notiz entfernt. Speichere, damit es so bleibt.",
+  "notes.rules": "Höchstens {count} Notizen, zusammen 2 KiB.",
+  "notes.seen": "Alle, die diese Datei sehen dürfen, sehen sie.",
+  "notes.left": { one: "{count} Byte ist noch frei.", other: "{count} Bytes sind noch frei." },
+  "notes.over": {
+    one: "Das ist {count} Byte mehr, als gespeichert werden kann.",
+    other: "Das sind {count} Bytes mehr, als gespeichert werden können.",
+  },
+  "notes.most": "Mehr als diese {count} Notizen kann eine Datei nicht haben.",
+  "notes.no_name": "Gib dieser Notiz einen Namen oder entferne sie.",
+  "notes.twice": "Eine andere Notiz heißt schon so. Wähle einen anderen Namen.",
+  "notes.too_long": "Mit dieser Notiz sind es mehr als 2 KiB. Kürze sie oder entferne eine andere.",
   "place.name": "Name",
   "place.folder": "Ordner",
   "place.help": "Ein Pfad wie 2026/sommer. Ohne Ordner bleibt das Feld leer.",
@@ -316,7 +335,7 @@ const de: Messages = {
   "check.title": "Eine Datei vergleichen",
   "check.help":
     "Zieh eine Datei von deinem Gerät hierher oder wähle eine aus, um zu sehen, ob es genau diese ist. Dabei wird nichts gesendet.",
-  "check.choose": "Datei zum Vergleichen auswählen",
+  "check.choose": "Datei zum Vergleichen wählen",
   "check.reading": "{name} wird gelesen: {progress}",
   "check.stop": "Aufhören",
   "check.same": "Das ist die Datei",
@@ -400,7 +419,7 @@ const de: Messages = {
   "drops.gone": "Diese Ablage ist beendet.",
   "shares.none": "Du gibst gerade nichts frei. Wähle Dateien in deiner Liste aus und dann „Freigeben“.",
   "shares.how": "Um mehr freizugeben, wähle Dateien in deiner Liste aus und dann „Freigeben“.",
-  "shares.to_files": "Zu deinen Dateien",
+  "shares.to_files": "Dateien zum Freigeben auswählen",
   "shares.fixed":
     "Welche Dateien dazugehören, steht jetzt fest: Was du später hinzufügst, ist nicht dabei, und was du löschst, verschwindet daraus.",
   "shares.title_help": "Was es ist, etwa „Pläne für den Garten“.",
@@ -431,6 +450,8 @@ const de: Messages = {
   "shares.gone": "Diese Freigabe ist beendet.",
   "held.title": "Freigaben, in denen sie ist",
   "held.none": "In keiner Freigabe.",
+  "held.none_yet": "In keiner deiner neuesten Freigaben.",
+  "held.more": "Weiter suchen",
   "guest.opening": "Link wird geöffnet",
   "guest.title": "Dateien schicken",
   "guest.title_for": "Dateien an {owner} schicken",
@@ -464,7 +485,11 @@ const de: Messages = {
   },
   "guest.send": { one: "{count} Datei schicken", other: "{count} Dateien schicken" },
   "guest.sending": { one: "{count} Datei unterwegs", other: "{count} Dateien unterwegs" },
-  "guest.tab": { one: "{count} Datei unterwegs – Sluice", other: "{count} Dateien unterwegs – Sluice" },
+  "guest.verifying": {
+    one: "{count} Datei ist angekommen und wird geprüft",
+    other: "{count} Dateien sind angekommen und werden geprüft",
+  },
+  "guest.retry_all": "Alle noch einmal versuchen",
   "guest.thanks": "Danke",
   "guest.has": { one: "{count} Datei ist angekommen.", other: "{count} Dateien sind angekommen." },
   "guest.owner_has": { one: "{owner} hat {count} Datei von dir.", other: "{owner} hat {count} Dateien von dir." },
@@ -507,7 +532,8 @@ const de: Messages = {
   "recipient.empty": "Diese Dateien gibt es nicht mehr: Sie wurden gelöscht.",
   "recipient.first": { one: "Die erste Datei", other: "Die ersten {count} Dateien" },
   "recipient.shown": { one: "Dateien in der Liste: {count}", other: "Dateien in der Liste: {count}" },
-  "recipient.until": "Verfügbar bis {day}",
+  "recipient.until": "Verfügbar bis {moment}",
+  "recipient.left": { one: "Noch {count} Download", other: "Noch {count} Downloads" },
   "recipient.all": "Alle als ZIP herunterladen",
   "recipient.download": "Herunterladen",
   "recipient.building": "Das ZIP wird zusammengestellt: {percent}",

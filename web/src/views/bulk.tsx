@@ -48,9 +48,16 @@ export function Bulk({ actions, listing, onShare }: Props) {
   return (
     <section class="bulk" aria-label={t("bulk.label")}>
       <div class="bulk-row">
-        <p>
-          <strong>{t("bulk.selected", { count: selected.length })}</strong> <span class="muted">{bytes(size)}</span>
-        </p>
+        <div class="bulk-count">
+          <p>
+            <strong>{t("bulk.selected", { count: selected.length })}</strong> <span class="muted">{bytes(size)}</span>
+          </p>
+          {!work && (
+            <button type="button" class="plain" onClick={() => listing.clear()}>
+              {t("bulk.clear")}
+            </button>
+          )}
+        </div>
         {work ? (
           <Working actions={actions} />
         ) : (
@@ -66,9 +73,6 @@ export function Bulk({ actions, listing, onShare }: Props) {
             </button>
             <button type="button" class="quiet bad" onClick={() => void attempt(remove)}>
               {t("bulk.delete")}
-            </button>
-            <button type="button" class="plain" onClick={() => listing.clear()}>
-              {t("bulk.clear")}
             </button>
           </div>
         )}

@@ -6,6 +6,7 @@ import { type Chosen, few, type Found, hiddenNames, pasted, sort, walk } from ".
 import { t } from "../i18n";
 import type { MessageName } from "../locales/en";
 import { confirmed } from "./dialog";
+import { Icon } from "./icon";
 import "../style/sending.css";
 
 interface Props {
@@ -89,12 +90,19 @@ export function Notices({ notices, onDismiss }: { notices: readonly string[]; on
               <p key={notice}>{notice}</p>
             ))}
           </div>
-          <button type="button" class="plain" onClick={onDismiss}>
-            {t("sending.dismiss")}
-          </button>
+          <Dismiss onClick={onDismiss} />
         </div>
       )}
     </div>
+  );
+}
+
+export function Dismiss({ onClick }: { onClick: () => void }) {
+  const words = t("sending.dismiss");
+  return (
+    <button type="button" class="plain icon" aria-label={words} title={words} onClick={onClick}>
+      <Icon name="cross" />
+    </button>
   );
 }
 
@@ -125,6 +133,7 @@ async function sift(chosen: readonly Chosen[], unreadable: readonly string[]): P
     t("chooser.hidden", { names: others === 0 ? names : t("list.few", { names, count: others }) }),
     t("chooser.hidden_yes"),
     t("chooser.hidden_no"),
+    "harmless",
   );
   return agrees ? [...wanted, ...hidden] : wanted;
 }

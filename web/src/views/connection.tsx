@@ -19,7 +19,7 @@ export function ConnectionState({ state }: { state: ReadonlySignal<Connection> }
   const name = gone ? "gone" : live ? "on" : "connecting";
   return (
     <span class="connection" data-connection={state.value} title={t(`live.${name}_help`)}>
-      {t(`live.${name}`)}
+      <span class="word">{t(`live.${name}`)}</span>
     </span>
   );
 }

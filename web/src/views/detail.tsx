@@ -3,8 +3,9 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { type Actions, canDownload } from "../actions";
-import { Problem, type StoredFile } from "../api";
+import { passes, Problem, type StoredFile } from "../api";
 import type { FileLinks } from "../contract";
+import { digestsOf } from "../digests";
 import type { Drops } from "../drops";
 import type { Entry } from "../entries";
 import { explain } from "../explain";
@@ -18,12 +19,15 @@ import { Check, exactly } from "./check";
 import { Copy } from "./copy";
 import { HeldBy } from "./held_by";
 import { Icon } from "./icon";
+import { Notes } from "./notes";
 import { Place } from "./place";
 import { Preview } from "./preview";
 import { Stages } from "./stages";
 import { compared } from "./tick";
 
 const narrow = media("(width < 64rem)");
+const RENEW_MS = 3 * 60 * 60_000; // half of what links live: docs/api.md
+const LOOK_MS = 30_000; // by the clock of the wall, which goes on while the machine sleeps
 
 interface Props {
   id: string;
@@ -46,23 +50,31 @@ export function Detail(props: Props) {
   const status = file.value?.status;
   useEffect(() => {
     let left = false;
-    problem.value = "";
-    actions.api.file(id).then(
-      (fresh) => {
+    let since = Date.now();
+    const ask = async (renews: boolean) => {
+      const asked = Date.now();
+      try {
+        const fresh = await actions.api.file(id);
         if (left) return;
+        since = asked;
         links.value = fresh.links;
         actions.files.put(fresh);
         if (!actions.files.get(id)) problem.value = t("problem.file_gone"); // an upload that was cancelled is no file
-      },
-      (error: unknown) => {
-        if (left) return;
+      } catch (error) {
+        if (left || (renews && passes(error))) return; // the next look asks again
         if (error instanceof Problem && error.code === "file_not_found") actions.files.remove(id);
         problem.value = explain(error);
-      },
-    );
+      }
+    };
+    problem.value = "";
+    void ask(false);
+    const timer = setInterval(() => {
+      if (Date.now() - since >= RENEW_MS) void ask(true);
+    }, LOOK_MS);
     return () => {
       left = true;
       links.value = null;
+      clearInterval(timer);
     };
     // By another status it has other links.
   }, [actions, id, links, problem, status]);
@@ -124,13 +136,12 @@ function Facts({ file, links, actions, listing, drops, onShare }: FactsProps) {
   const renaming = useSignal(false);
   const entry = listing.all.value.find(({ id }) => id === file.id);
   const upload = entry?.upload == null ? undefined : listing.byUpload.value.get(entry.upload);
-  const digests = Object.entries(file.digests);
-  const metadata = Object.entries(file.metadata ?? {});
+  const digests = digestsOf(file);
   const ended = file.status === "failed" || file.status === "aborted";
   const trouble = entry && listing.troubles.value.get(entry.key);
   return (
     <>
-      <Preview file={file} links={links} />
+      <Preview file={file} links={links} fresh={async () => (await actions.api.file(file.id)).links} />
       {file.status === "ready" ? (
         <p class={file.verified ? "said good" : "said"}>
           <Icon name={file.verified ? "tick" : "hashed"} />
@@ -209,18 +220,7 @@ function Facts({ file, links, actions, listing, drops, onShare }: FactsProps) {
           </dl>
         </section>
       )}
-      {metadata.length > 0 && (
-        <section>
-          <h3>{t("detail.metadata")}</h3>
-          <dl class="facts-list">
-            {metadata.map(([name, value]) => (
-              <Fact key={name} name={name}>
-                <span class="lines">{value}</span>
-              </Fact>
-            ))}
-          </dl>
-        </section>
-      )}
+      <Notes file={file} actions={actions} />
       {file.status === "ready" && (
         <section>
           <h3>{t("held.title")}</h3>
@@ -265,7 +265,7 @@ function Remove({ entry, actions }: { entry: Entry; actions: Actions }) {
   };
   return (
     <button type="button" class="quiet bad" onClick={() => void remove()}>
-      {t(words ? "remove.cancel" : "bulk.delete")}
+      {words ? t("remove.cancel", { count: 1 }) : t("bulk.delete")}
     </button>
   );
 }

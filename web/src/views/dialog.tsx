@@ -44,18 +44,28 @@ export function Dialog({ title, onClose, children }: Props) {
   );
 }
 
+/** What `yes` leads to: most questions come before something that cannot be undone. */
+type Outcome = "final" | "harmless";
+
 interface Question {
   title: string;
   detail: string;
   yes: string;
   no: string;
+  outcome: Outcome;
   answer: (agreed: boolean) => void;
 }
 
 const asked = signal<Question | null>(null);
 
 /** Ask before what cannot be undone. `yes` and `no` are what the buttons say, and name what happens. */
-export function confirmed(title: string, detail: string, yes: string, no = t("dialog.keep")): Promise<boolean> {
+export function confirmed(
+  title: string,
+  detail: string,
+  yes: string,
+  no = t("dialog.keep", { count: 1 }),
+  outcome: Outcome = "final",
+): Promise<boolean> {
   asked.peek()?.answer(false); // whoever asked before has an answer all the same
   return new Promise((resolve) => {
     asked.value = {
@@ -63,6 +73,7 @@ export function confirmed(title: string, detail: string, yes: string, no = t("di
       detail,
       yes,
       no,
+      outcome,
       answer: (agreed) => {
         asked.value = null;
         resolve(agreed);
@@ -88,7 +99,7 @@ export function Questions() {
           <button type="button" class="quiet" autofocus onClick={() => question.answer(false)}>
             {question.no}
           </button>
-          <button class="danger">{question.yes}</button>
+          <button class={question.outcome === "final" ? "danger" : ""}>{question.yes}</button>
         </div>
       </form>
     </Dialog>

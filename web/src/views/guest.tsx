@@ -3,24 +3,26 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Api, passes, Problem, type StoredFile } from "../api";
-import { keepAwake } from "../awake";
 import type { DropRules } from "../contract";
 import { Files } from "../files";
 import { bytes, day, moment } from "../format";
 import { t } from "../i18n";
-import { canRetry, explain } from "../explain";
-import { type Broken, capitalized, inWords } from "../rules";
+import { explain } from "../explain";
+import { type Broken, capitalized } from "../rules";
 import { recordOf } from "../session";
 import { refusals, type Staged } from "../staged";
 import "../style/links.css";
+import { tally, type Tally } from "../tally";
+import { at } from "../title";
+import { inWords } from "../type_words";
 import * as memory from "../unfinished";
-import { type Chosen, type Upload, Uploads } from "../uploads";
+import { type Chosen, Uploads } from "../uploads";
 import { Watcher } from "../watch";
 import { Chooser } from "./chooser";
-import { confirmed } from "./dialog";
 import { Frame } from "./frame";
-import { Stages } from "./stages";
-import { say } from "./status";
+import { Given } from "./given";
+import { SentRow, StagedRow } from "./guest_rows";
+import { Going, useBatch, useSaid } from "./sending";
 import { Withdrawn } from "./withdrawn";
 
 const DAY_MS = 86_400_000;
@@ -113,6 +115,10 @@ function identity({ file: { name, size, lastModified }, path }: Chosen) {
   return { path, name, size, lastModified };
 }
 
+function keyOf(chosen: Chosen): string {
+  return memory.keyOf(identity(chosen));
+}
+
 function isOver({ status }: StoredFile): boolean {
   return status === "ready" || status === "failed" || status === "aborted";
 }
@@ -129,16 +135,16 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
   const thanks = useRef<HTMLHeadingElement>(null);
   const more = useRef<HTMLDivElement>(null);
 
-  const sent = uploads.all.value
-    .filter(({ stage }) => stage.value !== "cancelled")
-    .map((upload) => ({ upload, file: files.get(upload.id.value ?? "")?.value }));
-  const moving = sent.filter(({ upload, file }) => !isAtEnd(upload, file, unwatched.value));
-  const arrived = sent.filter(({ upload, file }) => upload.stage.value === "sent" && file?.status !== "failed");
-  const finished = moving.length === 0 && arrived.length > 0;
+  const fileOf = (id: string) => (unwatched.value.has(id) ? undefined : files.get(id)?.peek());
+  const { sum: batch, isOpen, offline } = useBatch(uploads, files, fileOf);
+  const sent = uploads.all.value.filter(({ stage }) => stage.peek() !== "cancelled");
+  const sum = tally(sent, fileOf);
+  const arrived = sum.arrived - sum.spoilt;
+  const finished = !isOpen && sum.verifying === 0 && arrived > 0;
+  useSaid(batch, isOpen, finished ? t("guest.arrived", { count: arrived }) : "");
   const left = Math.max(0, rules.value.files_left - taking.value);
-  const known = memory
-    .unfinished(id)
-    .filter((one) => !sent.some(({ upload }) => memory.same(one, identity(upload.chosen))));
+  const here = useMemo(() => new Set(uploads.all.value.map(({ chosen }) => keyOf(chosen))), [uploads.all.value]);
+  const known = memory.unfinished(id).filter((one) => !here.has(memory.keyOf(one)));
   const { content_types: ranges } = rules.value;
   const takes = left > 0 || known.length > 0;
 
@@ -154,31 +160,16 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
   useEffect(() => {
     if (!finished) return;
     again.value = false;
-    say(t("guest.arrived", { count: arrived.length }));
     thanks.current?.focus();
     void fresh();
   }, [finished]);
-  useEffect(() => {
-    document.title = moving.length > 0 ? t("guest.tab", { count: moving.length }) : `${heading(rules.value)} – Sluice`;
-    if (moving.length === 0) return undefined;
-    const stay = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener("beforeunload", stay);
-    return () => removeEventListener("beforeunload", stay);
-  }, [moving.length, rules.value]);
-
-  const isSending = moving.some(({ upload }) => ["waiting", "sending"].includes(upload.stage.value));
-  useEffect(() => (isSending ? keepAwake() : undefined), [isSending]);
+  useEffect(() => at(heading(rules.value)), [rules.value]);
 
   const choose = (chosen: Chosen[]) => {
-    const news = chosen.filter((one) => {
-      const is = (other: Chosen) => memory.same(identity(one), identity(other));
-      return !staged.value.some((other) => is(other.chosen)) && !sent.some(({ upload }) => is(upload.chosen));
-    });
-    const begun = memory.unfinished(id);
-    staged.value = [
-      ...staged.value,
-      ...news.map((one) => ({ chosen: one, resumes: begun.some((other) => memory.same(other, identity(one))) })),
-    ];
+    const listed = new Set([...staged.value, ...sent].map((one) => keyOf(one.chosen)));
+    const news = chosen.filter((one) => !listed.has(keyOf(one)));
+    const begun = new Set(memory.unfinished(id).map(memory.keyOf));
+    staged.value = [...staged.value, ...news.map((one) => ({ chosen: one, resumes: begun.has(keyOf(one)) }))];
     const doubles = chosen.length - news.length;
     problem.value = doubles === 0 ? "" : t("guest.doubles", { count: doubles });
   };
@@ -223,16 +214,20 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
         <Withdrawn uploads={uploads} />
         {staged.value.length > 0 && (
           <>
-            <ul class="given" aria-label={t("guest.chosen")}>
-              {staged.value.map((one, index) => (
+            <Given
+              label={t("guest.chosen")}
+              items={staged.value}
+              keyOf={({ chosen }) => keyOf(chosen)}
+              row={(one, index, place) => (
                 <StagedRow
-                  key={`${one.chosen.path}/${one.chosen.file.name}/${index}`}
+                  key={keyOf(one.chosen)}
+                  place={place}
                   staged={one}
                   reason={reason(refused[index] ?? null, one, rules.value)}
                   onRemove={() => remove(one)}
                 />
-              ))}
-            </ul>
+              )}
+            />
             {good.length < staged.value.length && good.length > 0 && (
               <p class="muted">{t("guest.rest_stays", { count: staged.value.length - good.length })}</p>
             )}
@@ -251,11 +246,9 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
               <h2 id="sent" ref={thanks} tabIndex={-1}>
                 {t("guest.thanks")}
               </h2>
-              <p>{received(rules.value, arrived)}</p>
-              {arrived.length < sent.length && (
-                <p class="notice">{t("guest.not_arrived", { count: sent.length - arrived.length })}</p>
-              )}
-              {arrived.length === sent.length && <p>{t("guest.close")}</p>}
+              <p>{received(rules.value, arrived, sum.verified === arrived)}</p>
+              {arrived < sum.files && <p class="notice">{t("guest.not_arrived", { count: sum.files - arrived })}</p>}
+              {arrived === sum.files && <p>{t("guest.close")}</p>}
               {takes && !again.value && (
                 <div class="actions">
                   <button
@@ -272,19 +265,27 @@ function Open({ api, id, first }: { api: Api; id: string; first: DropRules }) {
               )}
             </div>
           ) : (
-            <h2 id="sent">{t("guest.sending", { count: moving.length })}</h2>
+            <h2 id="sent">{stillGoing(sum, isOpen)}</h2>
           )}
-          <ul class="given" data-changes={files.changes.value}>
-            {sent.map(({ upload, file }) => (
+          {isOpen && <Going {...{ uploads, sum: batch, offline }} />}
+          {!isOpen && batch.retryable > 1 && (
+            <div class="actions">
+              <button type="button" class="quiet" onClick={() => uploads.retryAll()}>
+                {t("guest.retry_all")}
+              </button>
+            </div>
+          )}
+          <Given
+            items={sent}
+            keyOf={({ key }) => key}
+            row={(upload, _, place) => (
               <SentRow
                 key={upload.key}
-                upload={upload}
-                file={file}
-                uploads={uploads}
-                unwatched={unwatched.value.has(upload.id.value ?? "")}
+                {...{ place, upload, uploads, files }}
+                unwatched={unwatched.value.has(upload.id.peek() ?? "")}
               />
-            ))}
-          </ul>
+            )}
+          />
         </section>
       )}
     </>
@@ -322,136 +323,13 @@ function reason(refused: Broken | "place" | null, { chosen }: Staged, rules: Dro
   }
 }
 
-function isAtEnd(upload: Upload, file: StoredFile | undefined, unwatched: ReadonlySet<string>): boolean {
-  if (upload.stage.value === "failed") return true;
-  return upload.stage.value === "sent" && file !== undefined && (isOver(file) || unwatched.has(file.id));
+function stillGoing({ active, paused, verifying, files }: Tally, isOpen: boolean): string {
+  if (isOpen) return t("guest.sending", { count: active + paused });
+  if (verifying > 0) return t("guest.verifying", { count: verifying });
+  return t("guest.not_arrived", { count: files });
 }
 
-function received({ owner_name: owner }: DropRules, arrived: { file: StoredFile | undefined }[]): string {
-  const count = arrived.length;
+function received({ owner_name: owner }: DropRules, count: number, verified: boolean): string {
   const has = owner === null ? t("guest.has", { count }) : t("guest.owner_has", { count, owner });
-  const verified = arrived.every(({ file }) => file?.verified);
   return verified ? `${has} ${t("guest.verified", { count })}` : has;
-}
-
-function place({ file, path }: Chosen): string {
-  return path === "" ? file.name : path.replace(/^\/+/, "");
-}
-
-function StagedRow({ staged, reason, onRemove }: { staged: Staged; reason: string | null; onRemove: () => void }) {
-  const { file } = staged.chosen;
-  return (
-    <li data-staged={reason === null ? "good" : "bad"}>
-      <div class="what">
-        <h3 title={place(staged.chosen)}>{file.name}</h3>
-        <p class="about muted">
-          <span>{bytes(file.size)}</span>
-          {staged.resumes && <span>{t("guest.goes_on")}</span>}
-        </p>
-      </div>
-      <button type="button" class="plain" aria-label={t("guest.remove_of", { name: file.name })} onClick={onRemove}>
-        {t("guest.remove")}
-      </button>
-      {reason !== null && <p class="problem">{reason}</p>}
-    </li>
-  );
-}
-
-interface Row {
-  upload: Upload;
-  file: StoredFile | undefined;
-  uploads: Uploads;
-  unwatched: boolean;
-}
-
-function SentRow({ upload, file, uploads, unwatched }: Row) {
-  const stage = upload.stage.value;
-  const { name } = upload;
-  const state = stage === "sent" ? (file?.status ?? "sending") : stage;
-  const failed = stage === "sent" && file?.status === "failed";
-  const moving = stage === "waiting" || stage === "sending" || stage === "paused";
-  const cancel = async () => {
-    const really = await confirmed(t("guest.cancel_title", { name }), t("guest.cancel_detail"), t("guest.cancel"));
-    if (really) await uploads.cancel(upload);
-  };
-  const anew = () => {
-    upload.stage.value = "cancelled"; // the record of what failed stays with the server, for its owner
-    uploads.add([upload.chosen]);
-  };
-  return (
-    <li data-row data-state={state} data-verified={String(file?.verified ?? false)}>
-      <div class="what">
-        <h3 title={place(upload.chosen)}>{name}</h3>
-        <p class="about muted">
-          <span>{bytes(upload.size)}</span>
-        </p>
-      </div>
-      <span class="actions">
-        {(stage === "sending" || stage === "waiting") && (
-          <button
-            type="button"
-            class="plain"
-            aria-label={t("guest.pause_of", { name })}
-            onClick={() => uploads.pause(upload)}
-          >
-            {t("guest.pause")}
-          </button>
-        )}
-        {stage === "paused" && (
-          <button
-            type="button"
-            class="plain"
-            aria-label={t("guest.resume_of", { name })}
-            onClick={() => uploads.resume(upload)}
-          >
-            {t("guest.resume")}
-          </button>
-        )}
-        {stage === "failed" && canRetry(upload.error.value) && (
-          <button
-            type="button"
-            class="quiet"
-            aria-label={t("link.of", { what: t("link.again"), name })}
-            onClick={() => uploads.resume(upload)}
-          >
-            {t("link.again")}
-          </button>
-        )}
-        {failed && (
-          <button type="button" class="quiet" aria-label={t("link.of", { what: t("link.again"), name })} onClick={anew}>
-            {t("link.again")}
-          </button>
-        )}
-        {moving && (
-          <button type="button" class="plain" aria-label={t("guest.cancel_of", { name })} onClick={() => void cancel()}>
-            {t("guest.cancel")}
-          </button>
-        )}
-        {stage === "failed" && (
-          <button
-            type="button"
-            class="plain"
-            aria-label={t("guest.remove_of", { name })}
-            onClick={() => void uploads.cancel(upload)}
-          >
-            {t("guest.remove")}
-          </button>
-        )}
-      </span>
-      <div class="how">
-        <Stages upload={upload} file={file} />
-      </div>
-      {stage === "failed" && (
-        <p role="alert" class="problem">
-          {explain(upload.error.value, "guest")}
-        </p>
-      )}
-      {failed && (
-        <p role="alert" class="problem">
-          {t("guest.spoilt")}
-        </p>
-      )}
-      {unwatched && <p class="notice">{t("guest.unwatched")}</p>}
-    </li>
-  );
 }

@@ -7,6 +7,9 @@ import { go } from "../route";
 import "../style/links.css";
 import { Rest, usePages } from "./paged";
 
+// Each looks through a hundred shares at most: a panel that somebody only passes by does not read all of them.
+const ANSWERS_AT_ONCE = 3;
+
 interface Props {
   api: Api;
   id: string;
@@ -17,11 +20,11 @@ export function HeldBy({ api, id }: Props) {
 }
 
 function Found({ api, id }: Props) {
-  const list = usePages((cursor) => api.sharesOf(id, cursor));
+  const list = usePages((cursor) => api.sharesOf(id, cursor), ANSWERS_AT_ONCE);
   const items = list.items.value;
   return (
     <div class="held">
-      {items?.length === 0 && <p class="muted">{t("held.none")}</p>}
+      {items?.length === 0 && <p class="muted">{t(list.next.value === null ? "held.none" : "held.none_yet")}</p>}
       <ul>
         {items?.map((share) => (
           <li key={share.id}>
@@ -32,7 +35,7 @@ function Found({ api, id }: Props) {
           </li>
         ))}
       </ul>
-      <Rest list={list} />
+      <Rest list={list} more={t("held.more")} />
     </div>
   );
 }

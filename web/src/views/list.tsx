@@ -1,7 +1,7 @@
 /** All files in one list: those that are on their way from here, and those that the server has. */
 
 import { type ReadonlySignal, useSignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Actions } from "../actions";
 import type { Api, Filter } from "../api";
 import type { Downloads } from "../downloads";
@@ -19,15 +19,15 @@ import { go, route } from "../route";
 import { share } from "../selection";
 import "../style/list.css";
 import type { Uploads } from "../uploads";
-import { offsets, rendered, visible } from "../visible";
+import { offsets, rendered } from "../visible";
 import { Bulk } from "./bulk";
 import { Detail } from "./detail";
 import { RowView } from "./row";
+import { useSeen } from "./seen";
 import { say } from "./status";
 import { Path, Toolbar } from "./toolbar";
 
 const ROW_PX = 56;
-const SPARE_ROWS = 8; // beyond what is seen, so that scrolling shows no gaps
 const PAGE_ROWS = 10; // by Page Up and Page Down
 const ASKED_AFTER_MS = 250; // typing goes on
 const phone = media("(width < 40rem)");
@@ -130,24 +130,8 @@ function Rows({ listing, actions, drops, downloads }: RowsProps) {
     });
     return offsets(heights);
   }, [all, troubles, listing, width, width.value, phone.value, language.value]);
-  const range = useSignal<readonly [number, number]>([0, 0]);
+  const [first, end] = useSeen(element, starts, width);
   const last = useRef(0); // where the active row was, for when it is gone
-
-  const measure = () => {
-    const top = -(element.current?.getBoundingClientRect().top ?? 0);
-    width.value = element.current?.clientWidth ?? 0;
-    const next = visible(starts, top, top + innerHeight, SPARE_ROWS);
-    if (next[0] !== range.peek()[0] || next[1] !== range.peek()[1]) range.value = next;
-  };
-  useLayoutEffect(measure);
-  useEffect(() => {
-    addEventListener("scroll", measure, { passive: true });
-    addEventListener("resize", measure);
-    return () => {
-      removeEventListener("scroll", measure);
-      removeEventListener("resize", measure);
-    };
-  });
 
   const keys = useMemo(() => new Map(all.map((row, index) => [row.key, index])), [all]);
   const known = keys.get(listing.active.value ?? "") ?? -1;
@@ -166,7 +150,6 @@ function Rows({ listing, actions, drops, downloads }: RowsProps) {
   });
 
   if (all.length === 0) return null;
-  const [first, end] = range.value;
   return (
     <>
       <Head listing={listing} />
@@ -233,7 +216,7 @@ function Empty({ listing, asking }: { listing: Listing; asking: Asking }) {
   };
   if (!filtered && folder === null) {
     return (
-      <div class="empty">
+      <div class="empty nothing">
         <Gates />
         <h2>{t("empty.title")}</h2>
         <p class="muted">{t("empty.help")}</p>

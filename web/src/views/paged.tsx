@@ -19,7 +19,8 @@ export interface Paged<T> {
   anew: () => Promise<void>;
 }
 
-export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>): Paged<T> {
+/** `most` answers are waited for at once, where the first of them have nothing. */
+export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>, most = Infinity): Paged<T> {
   const items = useSignal<T[] | null>(null);
   const next = useSignal<string | null>(null);
   const problem = useSignal("");
@@ -28,13 +29,14 @@ export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>): P
     problem.value = "";
     try {
       let found: T[] = [];
+      let answers = 0;
       // What has ended is left out, so a page may be empty and not be the last.
       do {
         const page = await ask(cursor);
         found = page.items;
         cursor = page.next;
         if (found.length > 0) break;
-      } while (cursor !== null && !left.current);
+      } while (cursor !== null && ++answers < most && !left.current);
       return { found, next: cursor };
     } catch (error) {
       problem.value = explain(error);
@@ -69,7 +71,7 @@ export function usePages<T>(ask: (cursor: string | null) => Promise<Page<T>>): P
 }
 
 /** The problem, and the button for what follows, under a list. */
-export function Rest<T>({ list }: { list: Paged<T> }) {
+export function Rest<T>({ list, more = t("link.more") }: { list: Paged<T>; more?: string }) {
   return (
     <>
       <p role="alert" class="problem">
@@ -78,7 +80,7 @@ export function Rest<T>({ list }: { list: Paged<T> }) {
       {list.next.value !== null && (
         <div class="actions">
           <button type="button" class="quiet" onClick={() => void list.more()}>
-            {t("link.more")}
+            {more}
           </button>
         </div>
       )}

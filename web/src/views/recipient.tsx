@@ -5,11 +5,12 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Api, passes, Problem } from "../api";
 import { copy } from "../clipboard";
 import type { SharedFile } from "../contract";
-import { bytes, day, number, percent } from "../format";
+import { digestsOf } from "../digests";
+import { explain } from "../explain";
+import { bytes, moment, number, percent } from "../format";
 import { t } from "../i18n";
 import { Opened } from "../opened_share";
-import { explain } from "../explain";
-import { endOf, recordOf } from "../session";
+import { recordOf } from "../session";
 import "../style/links.css";
 import { Frame } from "./frame";
 import { Secret } from "./secret";
@@ -39,7 +40,7 @@ export function Recipient({ capability }: { capability: string }) {
     <Frame>
       {value === "opening" && <h1 class="unseen">{t("recipient.opening")}</h1>}
       {value === "password" && id !== null && <Password api={api} id={id} state={state} />}
-      {value instanceof Opened && <Files share={value} ends={endOf(capability)} byPassword={byPassword.value} />}
+      {value instanceof Opened && <Files share={value} byPassword={byPassword.value} />}
       {typeof value === "object" && "refused" in value && (
         <section class="card">
           <h1>{t("recipient.title")}</h1>
@@ -101,11 +102,13 @@ function Password({ api, id, state }: { api: Api; id: string; state: Signal<Stat
   );
 }
 
-function Files({ share, ends, byPassword }: { share: Opened; ends: string | null; byPassword: boolean }) {
+function Files({ share, byPassword }: { share: Opened; byPassword: boolean }) {
   const heading = useRef<HTMLHeadingElement>(null);
   const problem = useSignal("");
   const busy = useSignal(false);
-  const { title, message, owner_name: owner } = share.about;
+  const { title, message, owner_name: owner, expires_at: ends } = share.about;
+  const left = share.left.value;
+  const usedUp = left === 0;
   const files = share.files.value;
   const whole = share.next.value === null;
   useEffect(() => {
@@ -120,7 +123,7 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
       await work();
       say(done());
     } catch (error) {
-      problem.value = explain(error, "recipient");
+      if (share.left.value !== 0) problem.value = explain(error, "recipient"); // else the notice says it
     } finally {
       busy.value = false;
     }
@@ -142,14 +145,18 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
         <p class="about muted">
           <span>{t(whole ? "link.files" : "recipient.first", { count: files.length })}</span>
           {whole && <span title={t("link.bytes", { count: share.size.value })}>{bytes(share.size.value)}</span>}
-          {ends !== null && <span>{t("recipient.until", { day: day(ends) })}</span>}
+          <span>{t("recipient.until", { moment: moment(ends) })}</span>
+          {left !== null && left > 0 && <span>{t("recipient.left", { count: left })}</span>}
         </p>
       )}
+      <p role="status" class={usedUp ? "notice" : "unseen"}>
+        {usedUp && t("recipient.used_up")}
+      </p>
       {(files.length > 1 || !whole) && (
         <div class="actions">
           <button
             type="button"
-            disabled={busy}
+            disabled={busy.value || usedUp}
             onClick={() =>
               void attempt(
                 () => share.downloadAll(),
@@ -176,6 +183,7 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
             key={file.id}
             file={file}
             only={files.length === 1 && whole}
+            usedUp={usedUp}
             onDownload={() =>
               void attempt(
                 () => share.download(file.id),
@@ -200,7 +208,14 @@ function Files({ share, ends, byPassword }: { share: Opened; ends: string | null
   );
 }
 
-function Row({ file, only, onDownload }: { file: SharedFile; only: boolean; onDownload: () => void }) {
+interface RowProps {
+  file: SharedFile;
+  only: boolean;
+  usedUp: boolean;
+  onDownload: () => void;
+}
+
+function Row({ file, only, usedUp, onDownload }: RowProps) {
   const name = `name-${file.id}`;
   return (
     <li data-id={file.id}>
@@ -213,14 +228,14 @@ function Row({ file, only, onDownload }: { file: SharedFile; only: boolean; onDo
           {file.folder !== null && <span>{file.folder}/</span>}
         </p>
       </div>
-      <button type="button" class={only ? "" : "quiet"} aria-describedby={name} onClick={onDownload}>
+      <button type="button" class={only ? "" : "quiet"} disabled={usedUp} aria-describedby={name} onClick={onDownload}>
         {t("recipient.download")}
       </button>
       <details>
         <summary>{t("recipient.digests")}</summary>
         <dl>
-          {digestsOf(file).map(([algorithm, hex]) => (
-            <Digest key={algorithm} of={file.filename} algorithm={algorithm} hex={hex} />
+          {digestsOf(file).map(([name, hex]) => (
+            <Digest key={name} of={file.filename} name={name} hex={hex} />
           ))}
         </dl>
       </details>
@@ -228,15 +243,8 @@ function Row({ file, only, onDownload }: { file: SharedFile; only: boolean; onDo
   );
 }
 
-/** The SHA-256 first, because it is what people compare. */
-function digestsOf({ digests }: SharedFile): [string, string][] {
-  const first = "sha-256";
-  return Object.entries(digests).sort(([one], [other]) => Number(other === first) - Number(one === first));
-}
-
-function Digest({ of, algorithm, hex }: { of: string; algorithm: string; hex: string }) {
+function Digest({ of, name, hex }: { of: string; name: string; hex: string }) {
   const value = useRef<HTMLElement>(null);
-  const name = algorithm.toUpperCase();
   const copyIt = async () => {
     if (await copy(hex)) {
       say(t("recipient.copied", { name }));

@@ -12,7 +12,7 @@ import { kindOf } from "../kinds";
 import type { Listing } from "../listing";
 import { ends } from "../names";
 import { type Notice, noticeOf } from "../notice";
-import { go } from "../route";
+import { go, route } from "../route";
 import { share } from "../selection";
 import type { Upload } from "../uploads";
 import { Icon, type IconName } from "./icon";
@@ -113,8 +113,11 @@ function Frame(props: FrameProps) {
         <Icon name={icon} size={24} />
         <span class="words">
           <button type="button" class="name" tabIndex={tabIndex} aria-label={name} title={name} onClick={onName}>
-            <bdi class="begin">{begin}</bdi>
-            <bdi class="end">{end}</bdi>
+            {/* Both parts in the direction of the whole name, which decides where the end stands. */}
+            <span class="whole" dir="auto">
+              <span class="begin">{begin}</span>
+              <span class="end">{end}</span>
+            </span>
           </button>
           <span class="facts">{facts}</span>
         </span>
@@ -142,7 +145,8 @@ function File(props: Props & { row: FileRow }) {
   const file = id === null ? undefined : actions.files.get(id)?.value;
   const state = stateOf(upload?.stage.value, file);
   const notice = noticeOf(entry, upload, listing.troubles.value);
-  const place = folder !== null && row.level === 1 ? `${folder}/` : null; // else the rows above it say where it is
+  // Else the rows above it, or the path above the list, say where it is.
+  const place = folder !== null && row.level === 1 && folder !== route.value.folder ? `${folder}/` : null;
   const facts = [
     size === null ? t("row.size_unknown") : bytes(file?.size ?? size),
     file && when(file.created_at),

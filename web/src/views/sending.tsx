@@ -1,7 +1,9 @@
 /** What an owner sends: the chooser, and how far all of it is. */
 
 import { type ReadonlySignal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { Fragment } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import type { StoredFile } from "../api";
 import type { Chosen } from "../chosen";
 import { keepAwake } from "../awake";
 import type { Files } from "../files";
@@ -11,7 +13,7 @@ import { t } from "../i18n";
 import { tally, type Tally } from "../tally";
 import { going } from "../title";
 import type { Uploads } from "../uploads";
-import { Chooser, Notices, notice } from "./chooser";
+import { Chooser, Dismiss, Notices, notice } from "./chooser";
 import { cancelled, guard } from "./leaving";
 import { say } from "./status";
 import { Withdrawn } from "./withdrawn";
@@ -47,13 +49,63 @@ export function Sending({ uploads, files }: Props) {
   );
 }
 
-/**
- * How far the batch is, in one strip that ends as a sentence. Stands once in a face of the page that sends; while it does,
- * the tab's title says how far it is, the screen stays on, and the browser asks before the page goes.
- */
+/** How far the batch is, in one strip that ends as a sentence. */
 export function Strip({ uploads, files }: Props) {
-  const offline = useSignal(!navigator.onLine);
+  const { sum, isOpen, offline } = useBatch(uploads, files);
   const dismissed = useSignal<unknown>(null);
+  const said = sentences(sum);
+  useSaid(sum, isOpen, isOpen || sum.verifying > 0 ? "" : said.join(" "));
+
+  const gone = <Withdrawn uploads={uploads} />;
+  if (isOpen) {
+    return (
+      <>
+        {gone}
+        <Going {...{ uploads, sum, offline }} />
+      </>
+    );
+  }
+  // All of it may have been deleted since.
+  if (said.length === 0 || dismissed.value === uploads.batch.value) return gone;
+  return (
+    <>
+      {gone}
+      <div class="strip" data-batch={sum.verifying > 0 ? "verifying" : "over"}>
+        <div data-trouble={sum.spoilt + sum.failed > 0 || undefined}>
+          {said.map((sentence) => (
+            <p key={sentence}>{sentence}</p>
+          ))}
+        </div>
+        <div class="actions">
+          {sum.retryable > 0 && (
+            <button type="button" class="quiet" onClick={() => uploads.retryAll()}>
+              {t("sending.retry_all")}
+            </button>
+          )}
+          <Dismiss onClick={() => (dismissed.value = uploads.batch.peek())} />
+        </div>
+      </div>
+    </>
+  );
+}
+
+interface Batch {
+  sum: Tally;
+  /** Something is still to be sent. */
+  isOpen: boolean;
+  offline: boolean;
+}
+
+/**
+ * How far the batch is. Stands once in a face of the page that sends; while it does, the tab's title says how far it is,
+ * the screen stays on, and the browser asks before the page goes. `fileOf` is what is known of a file by its id.
+ */
+export function useBatch(
+  uploads: Uploads,
+  files: Files,
+  fileOf: (id: string) => StoredFile | undefined = (id) => files.get(id)?.peek(),
+): Batch {
+  const offline = useSignal(!navigator.onLine);
   useEffect(() => {
     const look = () => {
       offline.value = !navigator.onLine;
@@ -74,7 +126,7 @@ export function Strip({ uploads, files }: Props) {
   const isOpen = useComputed(() => uploads.unfinished.value.length > 0).value; // not redrawn by each that ends
   follow(uploads.changes); // while files are sent, four times a second
   if (!isOpen) follow(files.changes); // what becomes of them after that
-  const sum = tally(uploads.batch.value, (id) => files.get(id)?.peek());
+  const sum = tally(uploads.batch.value, fileOf);
   const isSending = sum.active > 0;
   const progress = isOpen && sum.bytes > 0 ? percent(sum.sent, sum.bytes) : null;
   useEffect(() => going(progress), [progress]);
@@ -85,61 +137,41 @@ export function Strip({ uploads, files }: Props) {
     addEventListener("beforeunload", guard);
     return () => removeEventListener("beforeunload", guard);
   }, [isOpen]);
-  useSaid(sum, isOpen);
+  return { sum, isOpen, offline: offline.value };
+}
 
-  const gone = <Withdrawn uploads={uploads} />;
-  if (isOpen) {
-    return (
-      <>
-        {gone}
-        <div class="strip" data-batch="open">
-          <progress max={1} value={fraction(sum.sent, sum.bytes)} aria-label={t("sending.title")} />
-          <p>
-            <strong>{far(sum)}</strong> <span class="muted">{details(sum, uploads, offline.value)}</span>
-          </p>
-          <div class="actions">
-            {isSending ? (
-              <button type="button" class="quiet" onClick={() => uploads.pauseAll()}>
-                {t("sending.pause_all")}
-              </button>
-            ) : (
-              <button type="button" class="quiet" onClick={() => uploads.resumeAll()}>
-                {t("sending.resume_all")}
-              </button>
-            )}
-            <button type="button" class="plain" onClick={() => void cancelled(uploads, uploads.unfinished.peek())}>
-              {t("sending.cancel_all")}
-            </button>
-          </div>
-          {offline.value && <p class="notice">{t("sending.offline")}</p>}
-        </div>
-      </>
-    );
-  }
-  const said = sentences(sum);
-  // All of it may have been deleted since.
-  if (said.length === 0 || dismissed.value === uploads.batch.value) return gone;
+/** What of the batch has been sent, how fast it goes, how long the rest will take, and the buttons for all of it. */
+export function Going({ uploads, sum, offline }: Pick<Batch, "sum" | "offline"> & { uploads: Uploads }) {
   return (
-    <>
-      {gone}
-      <div class="strip" data-batch={sum.verifying > 0 ? "verifying" : "over"}>
-        <div data-trouble={sum.spoilt + sum.failed > 0 || undefined}>
-          {said.map((sentence) => (
-            <p key={sentence}>{sentence}</p>
+    <div class="strip" data-batch="open">
+      <progress max={1} value={fraction(sum.sent, sum.bytes)} aria-label={t("sending.title")} />
+      <p>
+        <strong>{far(sum)}</strong>{" "}
+        <span class="muted">
+          {details(sum, uploads, offline).map((fact, index) => (
+            <Fragment key={index}>
+              {index > 0 && " · "}
+              <span class="unbroken">{fact}</span>
+            </Fragment>
           ))}
-        </div>
-        <div class="actions">
-          {sum.retryable > 0 && (
-            <button type="button" class="quiet" onClick={() => uploads.retryAll()}>
-              {t("sending.retry_all")}
-            </button>
-          )}
-          <button type="button" class="plain" onClick={() => (dismissed.value = uploads.batch.peek())}>
-            {t("sending.dismiss")}
+        </span>
+      </p>
+      <div class="actions">
+        {sum.active > 0 ? (
+          <button type="button" class="quiet" onClick={() => uploads.pauseAll()}>
+            {t("sending.pause_all")}
           </button>
-        </div>
+        ) : (
+          <button type="button" class="quiet" onClick={() => uploads.resumeAll()}>
+            {t("sending.resume_all")}
+          </button>
+        )}
+        <button type="button" class="plain" onClick={() => void cancelled(uploads, uploads.unfinished.peek())}>
+          {t("sending.cancel_all")}
+        </button>
       </div>
-    </>
+      {offline && <p class="notice">{t("sending.offline")}</p>}
+    </div>
   );
 }
 
@@ -153,7 +185,7 @@ function far({ arrived, files }: Tally): string {
   return files === 1 ? t("sending.one") : t("sending.progress", { files: arrived, count: files });
 }
 
-function details(sum: Tally, uploads: Uploads, offline: boolean): string {
+function details(sum: Tally, uploads: Uploads, offline: boolean): string[] {
   const said = [t("sending.bytes", { sent: bytes(sum.sent), bytes: bytes(sum.bytes) })];
   if (sum.active === 0) said.push(t("sending.paused"));
   else if (!offline) {
@@ -163,11 +195,11 @@ function details(sum: Tally, uploads: Uploads, offline: boolean): string {
     if (rate !== null && rate > 0) said.push(t("sending.rate", { rate: bytes(Math.round(rate)) }));
     if (left !== null && sum.left > 0) said.push(t("sending.left", { time: duration(left) }));
   }
-  return said.join(" · ");
+  return said;
 }
 
 /** How the batch ended, as far as it has: what is verified and what is only hashed are two things. */
-export function sentences(sum: Tally): string[] {
+function sentences(sum: Tally): string[] {
   const said: string[] = [];
   if (sum.verifying > 0) {
     said.push(t("sending.verifying", { count: sum.arrived, left: number(sum.verifying) }));
@@ -180,11 +212,10 @@ export function sentences(sum: Tally): string[] {
   return said;
 }
 
-/** Tells a screen reader the beginning, each quarter, and the end. */
-function useSaid(sum: Tally, isOpen: boolean): void {
+/** Tells a screen reader the beginning, each quarter, and the end, which is empty until it is there. */
+export function useSaid(sum: Tally, isOpen: boolean, end: string): void {
   const step = useRef(-1); // nothing has begun
   const now = isOpen ? Math.floor(fraction(sum.sent, sum.bytes) / SAID_EVERY) : -1;
-  const end = isOpen || sum.verifying > 0 ? "" : sentences(sum).join(" ");
   useEffect(() => {
     const before = step.current;
     step.current = now;

@@ -36,12 +36,12 @@ export function Shares({ api }: { api: Api }) {
         <h1 id="shares" ref={heading} tabIndex={-1}>
           {t("app.shares")}
         </h1>
-      </header>
-      <p class="muted">
-        {t(items?.length === 0 ? "shares.none" : "shares.how")}{" "}
-        <button type="button" class="inline" onClick={() => go({ view: "files", file: null })}>
+        <button type="button" onClick={() => go({ view: "files", file: null })}>
           {t("shares.to_files")}
         </button>
+      </header>
+      <p class={items?.length === 0 ? "none-yet muted" : "muted"}>
+        {t(items?.length === 0 ? "shares.none" : "shares.how")}
       </p>
       <ul>
         {items?.map((share) => {
