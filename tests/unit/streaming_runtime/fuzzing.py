@@ -1,14 +1,12 @@
 """What must hold whatever arrives, for the two parsers that read what others have written."""
 
-import asyncio
 import json
 import socket
 from pathlib import Path
-from typing import Any
 
 from streaming_runtime.asgi import Scope
-from streaming_runtime.client import Client, Invocation
-from streaming_runtime.connection import Connection
+from streaming_runtime.client import Invocation
+from streaming_runtime.connection import Answer, Connection
 from streaming_runtime.context import LambdaContext
 from streaming_runtime.errors import Document, Fault
 from streaming_runtime.scope import read
@@ -44,8 +42,7 @@ async def try_answer(data: bytes) -> None:
     ours.setblocking(False)
     with theirs:
         theirs.sendall(data)
-    client = Client("127.0.0.1:80")
-    client._connection = connection = Connection("127.0.0.1:80", ours)
+    connection = Connection("127.0.0.1:80", ours)
     try:
         for number in range(len(data) + 1):
             answer = await connection.answer()
@@ -60,8 +57,8 @@ async def try_answer(data: bytes) -> None:
         connection.close()
 
 
-def try_invocation(answer: Any) -> None:
-    """What `/next` has answered: an invocation whose context can be made, or an `OSError`."""
+def try_invocation(answer: Answer) -> None:
+    """Read what `/next` has answered: an invocation whose context can be made, or an `OSError`."""
     invocation = Invocation.of(answer)
     context = LambdaContext(invocation)
     assert context.get_remaining_time_in_millis() >= 0
@@ -103,7 +100,3 @@ def assert_asgi(scope: Scope) -> None:
         host, port = scope["client"]
         assert type(host) is str
         assert type(port) is int
-
-
-def run_answer(data: bytes) -> None:
-    asyncio.run(try_answer(data))
