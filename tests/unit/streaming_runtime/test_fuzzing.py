@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -64,14 +65,14 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 @st.composite
 def altered(draw: st.DrawFn) -> bytes:
     """An event with values that are gone, or others than one would think."""
-    event = json.loads(json.dumps(draw(st.sampled_from(EVENTS))))
+    event = deepcopy(draw(st.sampled_from(EVENTS)))
     for _ in range(draw(st.integers(1, 4))):
         found = places(event)
         if not found:
             break
         container, key = draw(st.sampled_from(found))
         if draw(st.booleans()):
-            container[key] = draw(st.one_of(st.sampled_from(STRANGE), st.text(max_size=8), st.integers()))
+            container[key] = deepcopy(draw(st.one_of(st.sampled_from(STRANGE), st.text(max_size=8), st.integers())))
         else:
             del container[key]
     return json.dumps(event).encode()
