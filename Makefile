@@ -16,6 +16,7 @@ BENCH_ENV := .venv-bench/.synced
 BROWSER_ENV := .venv-browser/.synced
 S3_ENV := .venv-s3/.synced
 CLIENTS_ENV := .venv-clients/.synced
+PEERS_ENV := .venv-peers/.synced
 
 # What the streaming runtime is measured against; `bench/carriers.py` looks for it there.
 LWA_VERSION := 1.0.0-rc1
@@ -160,6 +161,10 @@ test-sam: build ## Run the README's lines of `sam local`, and every event, in Do
 test-rie: $(DEV) $(SAM_ENV) ## Run the streaming runtime under AWS's Runtime Interface Emulator (Linux)
 	$(BIN)/python -m pytest tests/rie -v -rs $(ARGS)
 
+.PHONY: test-peers
+test-peers: $(PEERS_ENV) ## Run Starlette's and FastAPI's own tests over the streaming runtime (ARGS="--suite fastapi --payload 1.0 -k sse")
+	.venv-peers/bin/python -m tests.peers $(ARGS)
+
 .PHONY: test-s3
 test-s3: $(DEV) $(S3_ENV) $(if $(shell command -v go),$(VERSITYGW)) ## Read and upload by signed URLs, against S3 servers that check signatures
 	$(BIN)/python -m pytest tests/s3 $(ARGS)
@@ -215,7 +220,7 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-peers .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf dist .local tests/integration/templates/*/.local
 	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
@@ -255,6 +260,10 @@ $(BROWSER_ENV): uv.lock | $(UV)
 
 $(CLIENTS_ENV): uv.lock | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-clients $(UV) sync --quiet --frozen --group clients
+	@touch $@
+
+$(PEERS_ENV): uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-peers $(UV) sync --quiet --frozen --group peers
 	@touch $@
 
 $(WEB_ENV): web/package-lock.json

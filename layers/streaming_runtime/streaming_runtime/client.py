@@ -57,6 +57,25 @@ class Invocation:
     # Sent by Lambda since 2026 and echoed on the answer: tells one attempt of a request from another.
     invocation_id: str | None
 
+    @classmethod
+    def of(cls, answer: Answer) -> "Invocation":
+        """What `/next` was answered. Raises `ConnectionError` when that is no invocation."""
+        header = answer.headers.get
+        try:
+            return cls(
+                request_id=answer.headers["lambda-runtime-aws-request-id"],
+                event=answer.body,
+                deadline_ms=int(answer.headers["lambda-runtime-deadline-ms"]),
+                function_arn=answer.headers["lambda-runtime-invoked-function-arn"],
+                trace_id=header("lambda-runtime-trace-id"),
+                client_context=header("lambda-runtime-client-context"),
+                cognito_identity=header("lambda-runtime-cognito-identity"),
+                tenant_id=header("lambda-runtime-aws-tenant-id"),
+                invocation_id=header("lambda-runtime-invocation-id"),
+            )
+        except (KeyError, ValueError) as error:
+            raise ConnectionError(f"what came is no invocation: {error!r}") from error
+
     def path(self, call: str) -> str:
         return f"{ROOT}/invocation/{self.request_id}/{call}"
 
@@ -82,18 +101,7 @@ class Client:
             raise EnvironmentRetired
         if answer.status != 200:
             raise ApiError("GET next", answer)
-        header = answer.headers.get
-        return Invocation(
-            request_id=answer.headers["lambda-runtime-aws-request-id"],
-            event=answer.body,
-            deadline_ms=int(answer.headers["lambda-runtime-deadline-ms"]),
-            function_arn=answer.headers["lambda-runtime-invoked-function-arn"],
-            trace_id=header("lambda-runtime-trace-id"),
-            client_context=header("lambda-runtime-client-context"),
-            cognito_identity=header("lambda-runtime-cognito-identity"),
-            tenant_id=header("lambda-runtime-aws-tenant-id"),
-            invocation_id=header("lambda-runtime-invocation-id"),
-        )
+        return Invocation.of(answer)
 
     async def restored(self) -> None:
         """Say that the snapshot may be taken; returns in the environment that is restored from it (SnapStart)."""

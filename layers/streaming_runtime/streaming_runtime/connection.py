@@ -34,6 +34,9 @@ HEAD_LIMIT = 64 * 1024
 # Bytes asked of the socket at a time.
 RECEIVE_SIZE = 64 * 1024
 
+_DECIMAL = frozenset("0123456789")
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
+
 Buffer = bytes | memoryview
 
 USER_AGENT = f"streaming-runtime (Python {platform.python_version()})"
@@ -168,7 +171,7 @@ class Connection:
         if headers.get("transfer-encoding", "").lower() == "chunked":
             body, end = await self._read_chunks(begin)
         else:
-            end = begin + int(headers.get("content-length", 0))
+            end = begin + _number(headers.get("content-length", "0"), _DECIMAL)
             body = await self._read(begin, end)
         del self._received[:end]
         self._busy = headers.get("connection", "").lower() == "close"
@@ -179,22 +182,24 @@ class Connection:
         end = await self._find(b"\r\n\r\n", 0)
         start, *lines = self._received[:end].decode("latin-1").split("\r\n")
         version, status, *_ = start.split(" ", 2)
-        if not version.startswith("HTTP/1."):
+        if not version.startswith("HTTP/1.") or len(status) != 3 or status < "100":
             raise ValueError(f"it begins with {start[:80]!r}")
         headers = (line.partition(":") for line in lines)
-        return int(status), {name.lower(): value.strip() for name, _, value in headers}, end + 4
+        return _number(status, _DECIMAL), {name.lower(): value.strip() for name, _, value in headers}, end + 4
 
     async def _read_chunks(self, begin: int) -> tuple[bytes, int]:
         """The body, and where it ends."""
         body = bytearray()
         while True:
             line = await self._find(b"\r\n", begin)
-            size = int(self._received[begin:line].partition(b";")[0], 16)
+            size = _number(self._received[begin:line].decode("latin-1").partition(";")[0].strip(), _HEXADECIMAL)
             begin = line + 2
             if not size:
                 break
             body += await self._read(begin, begin + size)
             begin += size + 2
+            if await self._read(begin - 2, begin) != b"\r\n":
+                raise ValueError("a chunk does not end where it says")
         while (line := await self._find(b"\r\n", begin)) > begin:
             begin = line + 2  # a trailer, of which the Runtime API has none that matter
         return bytes(body), line + 2
@@ -242,6 +247,13 @@ class Connection:
             self._waiter = None
             self._loop.remove_writer(self._fd)
             self._loop.remove_reader(self._fd)
+
+
+def _number(text: str, digits: frozenset[str]) -> int:
+    """A number as HTTP writes it. Python takes more for one, and a length below 0 would be read for ever."""
+    if not text or not digits.issuperset(text):
+        raise ValueError(f"{text[:80]!r} is no number")
+    return int(text, 16 if digits is _HEXADECIMAL else 10)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

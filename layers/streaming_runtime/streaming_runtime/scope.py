@@ -85,7 +85,7 @@ def _http_request(event: dict[str, Any], context: LambdaContext) -> Request:
             "type": "http",
             "asgi": asgi.VERSION,
             "http_version": _http_version(http["protocol"]),
-            "method": http["method"].upper(),
+            "method": _word(http["method"]).upper(),
             **_paths(http["path"], http["prefix"]),
             "query_string": http["query"].encode(),
             "headers": headers,
@@ -157,6 +157,12 @@ def _balanced(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _word(value: Any) -> str:
+    if not value or not isinstance(value, str):
+        raise ValueError(f"{value!r} is no word")
+    return value
+
+
 def _http_version(protocol: str | None) -> str:
     """As ASGI writes it: 1.0, 1.1, 2."""
     version = (protocol or "HTTP/1.1").removeprefix("HTTP/")
@@ -177,11 +183,11 @@ def _repeated(headers: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _paths(path: str, prefix: str) -> asgi.Scope:
     """The path as the client sent it and decoded, and the part of it that is the stage and not the app's."""
     # Some doors decode the path and some do not. What is encoded already stays as it is.
-    raw_path = quote(path or "/", safe=_PATH_SAFE)
+    raw_path, raw_prefix = quote(path or "/", safe=_PATH_SAFE), quote(prefix, safe=_PATH_SAFE)
     return {
         "path": unquote(raw_path),  # ASGI wants the prefix in both
         "raw_path": raw_path.encode("ascii"),
-        "root_path": prefix if raw_path == prefix or raw_path.startswith(prefix + "/") else "",
+        "root_path": unquote(raw_prefix) if f"{raw_path}/".startswith(f"{raw_prefix}/") else "",
     }
 
 
@@ -194,7 +200,7 @@ def _addresses(headers: dict[bytes, bytes], domain: str | None, source_ip: str |
     if host:
         name, port = host
         server = (name, port or _port(forwarded) or _DEFAULT_PORTS.get(scheme))
-    return {"scheme": scheme, "server": server, "client": (source_ip, 0) if source_ip else None}
+    return {"scheme": scheme, "server": server, "client": (_word(source_ip), 0) if source_ip else None}
 
 
 def _host(text: str) -> tuple[str, int | None] | None:
@@ -210,7 +216,8 @@ def _host(text: str) -> tuple[str, int | None] | None:
 
 
 def _port(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16 else None
+    is_short = len(text) <= len("65535")  # `int` refuses thousands of digits
+    return int(text) if is_short and text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16 else None
 
 
 def _body(event: dict[str, Any]) -> bytes:

@@ -128,7 +128,14 @@ async def test_an_answer_is_read_however_it_is_cut(step: int) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [b"SMTP ready\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"x" * 200_000],
+    [
+        *(b"SMTP ready\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 41 Gone\r\n\r\n", b"x" * 200_000),
+        *(b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n" % length for length in (b"x", b"-5", b"+5", b"1_0")),
+        *(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%b\r\n0\r\n\r\n" % chunk
+            for chunk in (b"-6", b"0x1\r\na", b"", b"1\r\nab")
+        ),
+    ],
 )
 async def test_what_is_no_http_is_a_lost_connection(answer: bytes) -> None:
     """Whoever is at the other side, it is not the Runtime API."""

@@ -150,6 +150,7 @@ def test_a_text_body_arrives_as_utf_8() -> None:
         ({"host": "example.org", "x-forwarded-port": "-1"}, ("example.org", 443), "https"),
         ({"host": "example.org", "x-forwarded-port": "65536"}, ("example.org", 443), "https"),
         ({"host": "example.org", "x-forwarded-port": "²"}, ("example.org", 443), "https"),
+        ({"host": "example.org", "x-forwarded-port": "9" * 5000}, ("example.org", 443), "https"),
         ({"host": "example.org:eighty"}, None, "https"),
         ({"host": "example.org:65536"}, None, "https"),
         ({"host": "[2001:db8"}, None, "https"),
@@ -281,3 +282,18 @@ def test_a_malformed_event_is_refused_in_words(payload: bytes) -> None:
     with pytest.raises(Fault, match="event") as refused:
         read(payload, CONTEXT, EVENTS)
     assert refused.value.error_type == "Runtime.MalformedEvent"
+
+
+@pytest.mark.parametrize("http", [{"method": ""}, {"method": 7}, {"method": "GET", "sourceIp": 7}])
+def test_a_request_without_a_method_or_from_no_address_is_malformed(http: dict[str, object]) -> None:
+    """The app gets what ASGI promises it, or nothing."""
+    event = version_2()
+    event["requestContext"]["http"] = http
+    with pytest.raises(Fault, match="is no word"):
+        asked(event)
+
+
+def test_an_encoded_prefix_is_decoded_as_the_path_is() -> None:
+    """ASGI has neither encoded, and a `root_path` that does not begin the `path` is cut off nowhere."""
+    scope, _ = request(version_1("/files", "/%41/files"))
+    assert (scope["path"], scope["root_path"], scope["raw_path"]) == ("/A/files", "/A", b"/%41/files")

@@ -1,0 +1,1 @@
+"""A pytest plugin: requests of Starlette's test client are carried by the streaming runtime."""
