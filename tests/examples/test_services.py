@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -17,6 +18,9 @@ from local import aws
 from tests.examples.conftest import PATIENCE_SECONDS, client, example
 from tests.integration.conftest import Running
 from tests.integration.proxy import Exchange, Proxy, pass_on, serving
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import WriteRequestTypeDef
 
 
 @contextmanager
@@ -55,7 +59,7 @@ def test_csv_export(tmp_path: Path) -> None:
     with behind_proxy(tmp_path, "csv_export") as (up, services, proxy), client(up) as asking:
         table = only_table(services)
         for start in range(0, 1500, 25):
-            puts = [
+            puts: list[WriteRequestTypeDef] = [
                 {"PutRequest": {"Item": {"id": {"S": f"{n:04}"}, "name": {"S": f'a "{n}", b'}, "price": {"N": f"{n}"}}}}
                 for n in range(start, start + 25)
             ]

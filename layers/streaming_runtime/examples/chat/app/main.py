@@ -2,7 +2,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import boto3
 from boto3.dynamodb.conditions import Key
@@ -43,12 +43,10 @@ def post(room: str, message: Message) -> int:
             return number
 
 
-# The numbers of a room have no gaps, and each is only taken after the one before it: a reader who goes on after the last
-# that it has seen misses none.
+# The numbers of a room have no gaps, and each is only taken after the one before it: a reader who goes on after the
+# last that it has seen misses none.
 @app.get("/rooms/{room}/messages", response_class=EventSourceResponse)
-def read(
-    request: Request, room: str, last_event_id: Annotated[int, Header(ge=0)] = 0
-) -> Iterator[ServerSentEvent]:
+def read(request: Request, room: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> Iterator[ServerSentEvent]:
     context = request.scope["aws.context"]
     yield ServerSentEvent(retry=200, comment="the browser comes back this fast")
     while context.get_remaining_time_in_millis() > LAST_SECONDS_MS:
@@ -62,5 +60,6 @@ def read(
 
 
 def last_number(room: str) -> int:
-    found = table.query(KeyConditionExpression=Key("room").eq(room), ScanIndexForward=False, Limit=1)
-    return int(found["Items"][0]["number"]) if found["Items"] else 0
+    newest = table.query(KeyConditionExpression=Key("room").eq(room), ScanIndexForward=False, Limit=1)
+    items: list[dict[str, Any]] = newest["Items"]
+    return int(items[0]["number"]) if items else 0
