@@ -127,6 +127,7 @@ validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform ma
 	@mkdir -p .aws-sam
 	$(BIN)/python -m tests.infra.transformed > .aws-sam/transformed.json
 	$(BIN)/cfn-lint --regions eu-west-1 -- .aws-sam/transformed.json
+	$(BIN)/cfn-lint --regions eu-west-1 -- $(RUNTIME)/examples/*/template.yaml
 
 .PHONY: build
 build: $(DEV) $(SAM_ENV) $(PAGE_IF_NPM) ## Build what `sam deploy` uploads (ARCH=x86_64 or arm64)
@@ -225,7 +226,7 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 .PHONY: clean
 clean: ## Remove everything that make made
 	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-examples .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf dist .local tests/integration/templates/*/.local layers/streaming_runtime/examples/*/.local
+	rm -rf dist .local tests/integration/templates/*/.local
 	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 

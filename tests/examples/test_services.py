@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from local import aws
-from tests.examples.conftest import PATIENCE_SECONDS, client, example
+from tests.examples.conftest import PATIENCE_SECONDS, Example, client
 from tests.integration.conftest import Running
 from tests.integration.proxy import Exchange, Proxy, pass_on, serving
 
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def behind_proxy(folder: Path, name: str) -> Iterator[tuple[Running, aws.Services, Proxy]]:
+def behind_proxy(example: Example, name: str) -> Iterator[tuple[Running, aws.Services, Proxy]]:
     """The example, whose AWS services are asked through the proxy."""
-    with serving(("127.0.0.1", 0)) as proxy, example(folder, name, env={"AWS_ENDPOINT_URL": proxy.url}) as up:
+    with serving(("127.0.0.1", 0)) as proxy, example(name, env={"AWS_ENDPOINT_URL": proxy.url}) as up:
         address = httpx.URL(up.ready["aws"])
         proxy.upstream = (address.host, address.port or 80)
         yield up, aws.connect(up.ready["aws"]), proxy
@@ -53,10 +52,10 @@ def only_table(services: aws.Services) -> str:
     return name
 
 
-def test_csv_export(tmp_path: Path) -> None:
+def test_csv_export(example: Example) -> None:
     """The first page of the table has arrived before DynamoDB gives the second; the file has every item once."""
     gate = Event()
-    with behind_proxy(tmp_path, "csv_export") as (up, services, proxy), client(up) as asking:
+    with behind_proxy(example, "csv_export") as (up, services, proxy), client(up) as asking:
         table = only_table(services)
         for start in range(0, 1500, 25):
             puts: list[WriteRequestTypeDef] = [
@@ -78,10 +77,10 @@ def test_csv_export(tmp_path: Path) -> None:
         assert len(proxy.asked("Scan")) == 2
 
 
-def test_progress_upload(tmp_path: Path) -> None:
+def test_progress_upload(example: Example) -> None:
     """The client sees how much is imported before DynamoDB takes the next batch."""
     gate = Event()
-    with behind_proxy(tmp_path, "progress_upload") as (up, services, proxy), client(up) as asking:
+    with behind_proxy(example, "progress_upload") as (up, services, proxy), client(up) as asking:
         assert "<progress" in asking.get("/").text
         proxy.fail("BatchWriteItem", pass_on, held(gate))
         file = "id,name\n" + "".join(f"{number},item {number}\n" for number in range(60))
@@ -97,12 +96,12 @@ def test_progress_upload(tmp_path: Path) -> None:
         assert len(services.dynamodb.scan(TableName=only_table(services))["Items"]) == 60
 
 
-def test_progress_download(tmp_path: Path) -> None:
+def test_progress_download(example: Example) -> None:
     """The client knows the size, and has the first half before S3 gives the second."""
     gate = Event()
     body = bytes(range(256)) * 8192
     half = len(body) // 2
-    with behind_proxy(tmp_path, "progress_download") as (up, services, proxy), client(up) as asking:
+    with behind_proxy(example, "progress_download") as (up, services, proxy), client(up) as asking:
         assert "<progress" in asking.get("/").text
         (bucket,) = services.s3.list_buckets()["Buckets"]
         services.s3.put_object(Bucket=bucket["Name"], Key="a/b c.bin", Body=body, ContentType="application/x-test")
@@ -150,9 +149,9 @@ def messages(events: Iterator[ServerSentEvent]) -> Iterator[ServerSentEvent]:
     return (event for event in events if event.data)
 
 
-def test_chat(tmp_path: Path) -> None:
+def test_chat(example: Example) -> None:
     """Several browsers post at once; one that comes back with the last id that it saw has missed none."""
-    with example(tmp_path, "chat") as up, client(up) as asking, ThreadPoolExecutor(4) as browsers:
+    with example("chat") as up, client(up) as asking, ThreadPoolExecutor(4) as browsers:
         assert "EventSource" in asking.get("/").text
         reader = Room(asking, "lobby")
         first = reader.post("a", "0")
@@ -219,11 +218,11 @@ def upstream() -> Iterator[Upstream]:
             thread.join()
 
 
-def test_tokens(tmp_path: Path, upstream: Upstream) -> None:
+def test_tokens(example: Example, upstream: Upstream) -> None:
     """A token has arrived before the model makes the next."""
     address = f"http://127.0.0.1:{upstream.server_port}/v1"
     parameters = {"BaseUrl": address, "ApiKey": "secret", "Model": "small"}
-    with example(tmp_path, "tokens", parameters=parameters) as up, client(up) as asking:
+    with example("tokens", parameters=parameters) as up, client(up) as asking:
         headers = {"content-type": "text/plain"}
         with asking.stream("POST", "/answer", content="Who is there?", headers=headers) as response:
             assert response.status_code == 200

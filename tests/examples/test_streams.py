@@ -2,18 +2,17 @@
 
 import json
 import zlib
-from pathlib import Path
 
 import httpx
 import pytest
 from httpx_sse import connect_sse
 
-from tests.examples.conftest import NEVER_S, client, example, first_chunk
+from tests.examples.conftest import NEVER_S, Example, client, first_chunk
 
 
-def test_text(tmp_path: Path) -> None:
+def test_text(example: Example) -> None:
     """Text and bytes, by generators of both kinds, arrive chunk by chunk and whole."""
-    with example(tmp_path, "text") as up, client(up) as asking:
+    with example("text") as up, client(up) as asking:
         for path in ("/text", "/text/sync"):
             assert first_chunk(asking, path, params={"pause": NEVER_S}) == b"line 0\n"
             whole = asking.get(path, params={"pause": 0})
@@ -25,9 +24,9 @@ def test_text(tmp_path: Path) -> None:
             assert whole.content == b"".join(bytes([number]) * 1000 for number in range(10))
 
 
-def test_custom_response(tmp_path: Path) -> None:
+def test_custom_response(example: Example) -> None:
     """The image has its media type; its first row arrives before the second is computed, and all rows are there."""
-    with example(tmp_path, "custom_response") as up, client(up) as asking:
+    with example("custom_response") as up, client(up) as asking:
         with asking.stream("GET", "/mandelbrot.png", params={"pause": NEVER_S}) as response:
             assert response.headers["content-type"] == "image/png"
             received = b""
@@ -47,9 +46,9 @@ def test_custom_response(tmp_path: Path) -> None:
     assert len(set(pixels)) > 2  # shades
 
 
-def test_json_lines(tmp_path: Path) -> None:
+def test_json_lines(example: Example) -> None:
     """Each line is a document of its own."""
-    with example(tmp_path, "json_lines") as up, client(up) as asking:
+    with example("json_lines") as up, client(up) as asking:
         line = first_chunk(asking, "/readings", params={"pause": NEVER_S})
         assert line.endswith(b"\n")
         assert json.loads(line).keys() == {"at", "celsius"}
@@ -58,24 +57,24 @@ def test_json_lines(tmp_path: Path) -> None:
         assert len([json.loads(line) for line in whole.text.splitlines()]) == 1000
 
 
-def test_clock(tmp_path: Path) -> None:
+def test_clock(example: Example) -> None:
     """Thirty ticks and an end; each tick is sent before the next."""
-    with example(tmp_path, "clock", env={"INTERVAL_S": "0.01"}) as up, client(up) as asking:
+    with example("clock", env={"INTERVAL_S": "0.01"}) as up, client(up) as asking:
         with connect_sse(asking, "GET", "/clock") as source:
             events = [*source.iter_sse()]
         assert [event.id for event in events[:30]] == [str(second) for second in range(30)]
         assert events[30].event == "end"
     with (
-        example(tmp_path, "clock", env={"INTERVAL_S": str(NEVER_S)}) as up,
+        example("clock", env={"INTERVAL_S": str(NEVER_S)}) as up,
         client(up) as asking,
         connect_sse(asking, "GET", "/clock") as source,
     ):
         assert next(source.iter_sse()).json().keys() == {"time"}
 
 
-def test_errors(tmp_path: Path) -> None:
+def test_errors(example: Example) -> None:
     """Before the first byte an error is an answer, in the middle a broken transfer; an event can say it in order."""
-    with example(tmp_path, "errors") as up, client(up) as asking:
+    with example("errors") as up, client(up) as asking:
         assert asking.get("/before").status_code == 500
         received: list[str] = []
         with asking.stream("GET", "/middle") as response:
@@ -90,9 +89,9 @@ def test_errors(tmp_path: Path) -> None:
         assert "ConnectionError: the database has gone away" in up.log.read_text()
 
 
-def test_gzip(tmp_path: Path) -> None:
+def test_gzip(example: Example) -> None:
     """Each compressed chunk can be read before the next is made; whoever asks for none gets none."""
-    with example(tmp_path, "gzip") as up, client(up) as asking:
+    with example("gzip") as up, client(up) as asking:
         first = first_chunk(asking, "/log", params={"pause": NEVER_S})
         assert first == b"request 0 was answered 200 OK\n" * 100
         whole = asking.get("/log", params={"pause": 0})
