@@ -17,6 +17,7 @@ BROWSER_ENV := .venv-browser/.synced
 S3_ENV := .venv-s3/.synced
 CLIENTS_ENV := .venv-clients/.synced
 PEERS_ENV := .venv-peers/.synced
+EXAMPLES_ENV := .venv-examples/.synced
 
 # What the streaming runtime is measured against; `bench/carriers.py` looks for it there.
 LWA_VERSION := 1.0.0-rc1
@@ -127,6 +128,7 @@ validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform ma
 	@mkdir -p .aws-sam
 	$(BIN)/python -m tests.infra.transformed > .aws-sam/transformed.json
 	$(BIN)/cfn-lint --regions eu-west-1 -- .aws-sam/transformed.json
+	$(BIN)/cfn-lint --regions eu-west-1 -- $(RUNTIME)/examples/*/template.yaml
 
 .PHONY: build
 build: $(DEV) $(SAM_ENV) $(PAGE_IF_NPM) ## Build what `sam deploy` uploads (ARCH=x86_64 or arm64)
@@ -181,6 +183,14 @@ test-browser: $(BROWSER_ENV) $(PAGE_IF_NPM) ## Use the page, and real Uppy, in C
 test-clients: $(CLIENTS_ENV) ## Take files out with aria2c, wget, curl, rclone, ffprobe and pandas (says what is missing)
 	.venv-clients/bin/python -m pytest tests/clients -v -rs $(ARGS)
 
+# Each example installs its own requirements, in the versions of the lock.
+.PHONY: test-examples
+test-examples: $(EXAMPLES_ENV) ## Check the streaming runtime's examples, and start and ask each (needs a package index)
+	.venv-examples/bin/mypy $(RUNTIME)/examples tests/examples
+	@mkdir -p .aws-sam
+	$(EXPORT) examples --no-hashes > .aws-sam/examples.txt
+	UV_CONSTRAINT="$(CURDIR)/.aws-sam/examples.txt" .venv-examples/bin/python -m pytest $(PAIR) tests/examples -rs $(ARGS)
+
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at every byte, more seeds
 	ENDURANCE=$(ENDURANCE) $(BIN)/python -m pytest -o faulthandler_timeout=600 $(PAIR) \
@@ -220,7 +230,7 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-peers .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-peers .venv-examples .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf dist .local tests/integration/templates/*/.local
 	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
@@ -264,6 +274,10 @@ $(CLIENTS_ENV): uv.lock | $(UV)
 
 $(PEERS_ENV): uv.lock | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-peers $(UV) sync --quiet --frozen --group peers
+	@touch $@
+
+$(EXAMPLES_ENV): uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-examples $(UV) sync --quiet --frozen --group examples
 	@touch $@
 
 $(WEB_ENV): web/package-lock.json

@@ -44,13 +44,21 @@ class Lifespan:
             logger.error("The app's shutdown failed: %s", answer.get("message", ""))
 
     async def _run(self, scope: asgi.Scope) -> None:
+        asked = False
+
+        async def receive() -> asgi.Message:
+            nonlocal asked
+            asked = True
+            return await self._to_app.get()
+
         try:
-            await self._app(scope, self._to_app.get, self._from_app.put)
+            await self._app(scope, receive, self._from_app.put)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - how an app says that it knows no lifespan is not specified
             # A SystemExit must not get out of the task either: it would end the loop before Lambda has been told.
-            logger.warning("The app's lifespan ended: %r", error)
+            # An app that never asked for a message refused the scope itself, as Django's does: nothing was begun.
+            logger.log(logging.WARNING if asked else logging.INFO, "The app's lifespan ended: %r", error)
 
     async def _tell(self, task: asyncio.Task[None], kind: str) -> asgi.Message | None:
         """Send one message and wait for its answer; None when the app ends without one."""

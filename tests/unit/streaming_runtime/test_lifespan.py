@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import time
 
 import pytest
@@ -42,6 +43,22 @@ async def test_an_app_without_lifespan_is_served_all_the_same() -> None:
         lifespan = Lifespan(app)
         await lifespan.startup()
         await lifespan.shutdown(seconds=0)
+
+
+async def test_an_app_that_refuses_the_scope_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Django raises before it asks for a message. One that raises after it has asked had begun something."""
+
+    async def refuses(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ValueError("http only")
+
+    async def breaks(_scope: Scope, receive: Receive, _send: Send) -> None:
+        await receive()
+        raise ValueError("in the middle")
+
+    caplog.set_level(logging.INFO)
+    for app in (refuses, breaks):
+        await Lifespan(app).startup()
+    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING]
 
 
 async def test_a_startup_that_fails_raises_what_the_app_says() -> None:
