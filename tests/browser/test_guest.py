@@ -192,7 +192,8 @@ def test_thousands_of_files_are_chosen_by_a_guest(page: Page, api: httpx.Client)
     assert rows.count() < 60
     expect(page.get_by_role("button", name="Remove 0.txt")).to_be_focused()  # what has the focus stays
     page.keyboard.press("Enter")
-    expect(staged(page, f"{count - 1}.txt")).to_have_attribute("aria-setsize", str(count - 1))
+    # The focus goes to the row that took its place, and the page with it.
+    expect(staged(page, "1.txt")).to_have_attribute("aria-setsize", str(count - 1))
     page.get_by_role("button", name=f"Send {count - 2:,} files").click()
     page.get_by_role("button", name="Pause all").click()
     expect(page.get_by_role("heading", name=re.compile("^Sending [0-9,]+ files$"))).to_be_visible()

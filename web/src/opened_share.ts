@@ -7,7 +7,7 @@ import { fraction } from "./format";
 import { pause } from "./patience";
 import { save, STREAMED_BYTES } from "./saving";
 
-const LOOK_MS = 2_000; // between two looks at an archive that is put together
+const LOOK_MS = 2_000; // between two looks at an archive that is put together, and after a download has begun
 
 export class Opened {
   readonly files = signal<readonly SharedFile[]>([]);
@@ -121,7 +121,18 @@ export class Opened {
       throw error instanceof Problem && error.code === "" ? new Problem(error.status, code, error.detail) : error;
     }
     save(link);
-    if (this.left.value !== null) this.left.value = Math.max(0, this.left.value - 1);
+    if (this.left.value !== null) void this.look();
+  }
+
+  /** How many downloads are left is the server's to say: what a browser still has is not downloaded again. */
+  private async look(): Promise<void> {
+    await pause(LOOK_MS);
+    try {
+      this.left.value = (await this.ask()).downloads_left;
+    } catch (error) {
+      if (error instanceof Problem && error.code === "share_used_up") this.left.value = 0;
+      // Whatever else it is: who presses again learns of it.
+    }
   }
 
   private async works(link: string): Promise<boolean> {

@@ -116,6 +116,9 @@ function Files({ share, byPassword }: { share: Opened; byPassword: boolean }) {
     if (byPassword) heading.current?.focus(); // the form, and with it the focus, is gone
     say(t("recipient.shown", { count: files.length }));
   }, [share]);
+  useEffect(() => {
+    if (usedUp) say(t("recipient.used_up"));
+  }, [usedUp]);
   const attempt = async (work: () => Promise<void>, done: () => string) => {
     problem.value = "";
     busy.value = true;
@@ -149,9 +152,7 @@ function Files({ share, byPassword }: { share: Opened; byPassword: boolean }) {
           {left !== null && left > 0 && <span>{t("recipient.left", { count: left })}</span>}
         </p>
       )}
-      <p role="status" class={usedUp ? "notice" : "unseen"}>
-        {usedUp && t("recipient.used_up")}
-      </p>
+      {usedUp && <p class="notice">{t("recipient.used_up")}</p>}
       {(files.length > 1 || !whole) && (
         <div class="actions">
           <button
