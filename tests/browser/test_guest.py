@@ -124,7 +124,7 @@ def test_a_file_that_breaks_a_rule_says_which(page: Page, api: httpx.Client, sam
     paths = [sample(name, size) for name, size in zip(names, sizes, strict=True)]
     choose(page, *paths)
     expect(staged(page, "notes.txt")).to_contain_text("only images are")
-    expect(staged(page, "huge.png")).to_contain_text("Too large: this file has 1 MB, and at most 1 MB are accepted.")
+    expect(staged(page, "huge.png")).to_contain_text("Too large: this file is 1 MB, and at most 1 MB is accepted.")
     expect(staged(page, "three.png")).to_contain_text("No place left")
     expect(page.get_by_role("button", name="Send 2 files")).to_be_visible()
     assert accessible(page) == []
@@ -325,7 +325,7 @@ def test_an_upload_is_paused_and_cancelled(page: Page, stack: Stack, api: httpx.
         wait_for(page, lambda: 1 in traffic.parts)
         page.get_by_role("button", name="Pause large.bin").click()
         expect(row(page, "large.bin")).to_have_attribute("data-state", "paused")
-    page.get_by_role("button", name="Continue large.bin").click()
+    page.get_by_role("button", name="Resume large.bin").click()
     expect(row(page, "large.bin")).to_have_attribute("data-verified", "true")
     assert sorted(traffic.parts) == [1, 2]
     page.get_by_role("button", name="Send more").click()

@@ -29,6 +29,16 @@ function takes(ranges: string[], name: string, type: string): boolean {
   });
 }
 
+// As the API has it (docs/api.md); a token is that of RFC 9110, section 5.6.2.
+const TOKEN = "[a-z0-9!#$%&'*+.^_`|~-]+";
+const RANGE = new RegExp(`^(?:\\*/\\*|(?!\\*/|\\.)${TOKEN}/${TOKEN})$`);
+const EXTENSION = /^(?:\.[a-z0-9][a-z0-9_+~-]*)+$/;
+
+/** Whether these lower-case words are a media range or an extension. */
+export function isRange(words: string): boolean {
+  return RANGE.test(words) || EXTENSION.test(words);
+}
+
 /** A sentence's beginning. */
 export function capitalized(text: string): string {
   const [first = ""] = text;

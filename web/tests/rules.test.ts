@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { broken, capitalized } from "../src/rules";
+import { broken, capitalized, isRange } from "../src/rules";
 import { inWords } from "../src/type_words";
 
 const file = (name: string, size: number, type: string) => ({ name, size, type });
@@ -34,4 +34,19 @@ test("types in words", () => {
   expect(inWords(Array.from({ length: 12 }, (_, number) => `.a${number}`))).toMatch(/\.a9 files, and 2 other types$/);
   expect(capitalized("images")).toBe("Images");
   expect(capitalized("")).toBe("");
+});
+
+test.each([
+  ["image/*", true],
+  ["*/*", true],
+  ["application/vnd.ms-excel", true],
+  [".heic", true],
+  [".tar.gz", true],
+  ["*/png", false],
+  ["png", false],
+  ["image/", false],
+  [".", false],
+  ["image/png;q=1", false],
+])("a drop's list may have %s: %s", (words, wanted) => {
+  expect(isRange(words)).toBe(wanted);
 });

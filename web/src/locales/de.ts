@@ -396,6 +396,7 @@ const de: Messages = {
   "drops.types_own": "eine Liste von Arten …",
   "drops.list": "Arten und Endungen",
   "drops.list_help": "Zum Beispiel: image/*, application/zip, .docx",
+  "drops.list_wrong": "„{type}“ ist weder eine Art wie image/* noch eine Endung wie .docx.",
   "drops.files": "Anzahl Dateien, höchstens",
   "drops.files_help": "Leer lassen für keine Grenze.",
   "drops.size": "Größte Datei",

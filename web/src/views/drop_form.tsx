@@ -5,6 +5,7 @@ import type { Api } from "../api";
 import type { CreatedDrop } from "../contract";
 import { t } from "../i18n";
 import { explain } from "../explain";
+import { isRange } from "../rules";
 import { Dialog } from "./dialog";
 import { End, Field, integer, Submit, text, Texts, values } from "./fields";
 
@@ -26,15 +27,24 @@ export function DropForm({ api, onClose, onMade }: Props) {
   const make = async (form: FormData) => {
     busy.value = true;
     problem.value = "";
+    const own = text(form, "types")
+      .toLowerCase()
+      .split(/[\s,;]+/)
+      .filter((one) => one !== "");
+    const wrong = own.find((one) => !isRange(one));
+    if (kind.value === "own" && wrong !== undefined) {
+      problem.value = t("drops.list_wrong", { type: wrong });
+      busy.value = false;
+      return;
+    }
     try {
-      const own = text(form, "types").split(/[\s,;]+/);
       const size = integer(form, "size");
       onMade(
         await api.createDrop({
           ...values(form),
           max_files: integer(form, "files") ?? MOST_FILES,
           max_file_bytes: size === null ? null : size * UNITS[text(form, "unit") as keyof typeof UNITS],
-          content_types: kind.value === "own" ? own.filter((one) => one !== "") : TYPES[kind.value],
+          content_types: kind.value === "own" ? own : TYPES[kind.value],
         }),
       );
     } catch (error) {
