@@ -649,7 +649,7 @@ def test_a_small_file_that_the_hasher_took_first_is_waited_for(
 
     monkeypatch.setattr(uploads_module, "READY_SECONDS", patience)
     monkeypatch.setattr(uploads_module, "sleep", look)
-    here.proxy.fail("HeadObject", network.before(lambda: ends.append(reading(file))))
+    here.proxy.fail("PutItem", network.before(lambda: ends.append(reading(file))))
     stored = here.uploads.put(file, SMALL, digests(SMALL)["sha-256"])
     if patience:
         assert ready(stored, SMALL)
