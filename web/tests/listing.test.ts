@@ -37,7 +37,10 @@ test("the rows follow what becomes of uploads", async () => {
     uploads.pause(first);
     void uploads.cancel(last);
   }
-  await vi.waitUntil(() => states().join().endsWith("sending,paused,waiting"));
+  const stages = () => uploads.all.peek().map(({ stage }) => stage.peek());
+  await vi.waitUntil(() => states().join() === stages().slice(0, -1).join());
+  expect(stages().slice(-3)).toContain("paused");
+  expect(stages().at(-1)).toBe("cancelled");
   leave();
 });
 
