@@ -19,3 +19,4 @@ export function growth(prepare: (count: number) => () => void): number {
 }
 
 export const ONCE_EACH = 45; // between the two, with room for memory and collectors
+export const PATIENCE_MS = 60_000; // on a busy machine: it is the growth that says something
