@@ -187,6 +187,15 @@ def test_nohup_is_heeded(tmp_path: Path) -> None:
         assert stack.wait(END_SECONDS) == 0
 
 
+@pytest.fixture
+def _hears_hangups() -> Iterator[None]:
+    """A test run under `nohup` hears none, and neither does what it starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_hears_hangups")
 @pytest.mark.parametrize(
     ("send", "number"),
     [
