@@ -4,6 +4,7 @@ import { passes, Problem } from "./api";
 import { Altered, Broken, Changed, Refused, Withdrawn } from "./failures";
 import { bytes, number } from "./format";
 import { t } from "./i18n";
+import { essence } from "./kinds";
 import type { MessageName } from "./locales/en";
 import { Unreachable } from "./patience";
 import { inWords } from "./type_words";
@@ -132,9 +133,4 @@ function problem(error: Problem, reader: Reader): string {
   if (error.status === 429 || error.status === 503) return t("problem.busy"); // of a gateway, which knows no codes
   if (error.status >= 500) return t("problem.server", { status: number(error.status) });
   return t("problem.other", { detail: error.detail }); // in the server's own words, which are English
-}
-
-/** Without its parameters. */
-function essence(type: string): string {
-  return type.split(";")[0]?.trim() ?? "";
 }

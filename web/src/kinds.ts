@@ -15,9 +15,13 @@ const EXTENSIONS: readonly [RegExp, Kind][] = [
   [/\.(zip|tar|tgz|gz|bz2|xz|7z|rar|zst)$/i, "archive"],
 ];
 
+/** A media type without its parameters, in lower case. */
+export function essence(contentType: string): string {
+  return (contentType.split(";")[0] ?? "").trim().toLowerCase();
+}
+
 export function kindOf(contentType: string, name: string): Kind {
-  const [essence = ""] = contentType.toLowerCase().split(";");
-  const type = essence.trim();
+  const type = essence(contentType);
   if (type === "application/pdf") return "pdf";
   if (ARCHIVES.test(type)) return "archive";
   if (TEXTS.test(type)) return "text";

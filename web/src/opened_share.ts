@@ -27,6 +27,7 @@ export class Opened {
     first: OpenedShare,
   ) {
     this.archive = first.links.archive;
+    this.left.value = first.downloads_left;
     this.put(first);
   }
 
@@ -80,7 +81,6 @@ export class Opened {
   private put(page: OpenedShare): void {
     this.files.value = [...this.files.value, ...page.files];
     this.next.value = page.next;
-    this.left.value = page.downloads_left;
   }
 
   /** Has S3 put the archive together, where it is too large to be sent as it is made. */
@@ -117,7 +117,6 @@ export class Opened {
         await this.api.reachable(link);
       }
     } catch (error) {
-      if (error instanceof Problem && error.code === "share_used_up") this.left.value = 0; // by others
       throw error instanceof Problem && error.code === "" ? new Problem(error.status, code, error.detail) : error;
     }
     save(link);
@@ -127,12 +126,7 @@ export class Opened {
   /** How many downloads are left is the server's to say: what a browser still has is not downloaded again. */
   private async look(): Promise<void> {
     await pause(LOOK_MS);
-    try {
-      this.left.value = (await this.ask()).downloads_left;
-    } catch (error) {
-      if (error instanceof Problem && error.code === "share_used_up") this.left.value = 0;
-      // Whatever else it is: who presses again learns of it.
-    }
+    await this.ask().catch(() => null); // who presses again learns why it was refused
   }
 
   private async works(link: string): Promise<boolean> {
@@ -145,10 +139,17 @@ export class Opened {
     }
   }
 
-  private ask(cursor?: string): Promise<OpenedShare> {
-    return this.api.openShare(this.id, {
-      ...(this.password === undefined ? {} : { password: this.password }),
-      ...(cursor === undefined ? {} : { cursor }),
-    });
+  private async ask(cursor?: string): Promise<OpenedShare> {
+    try {
+      const page = await this.api.openShare(this.id, {
+        ...(this.password === undefined ? {} : { password: this.password }),
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      this.left.value = page.downloads_left;
+      return page;
+    } catch (error) {
+      if (error instanceof Problem && error.code === "share_used_up") this.left.value = 0;
+      throw error;
+    }
   }
 }

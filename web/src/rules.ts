@@ -1,6 +1,7 @@
 /** What a drop takes, checked and said before anything is sent. The server checks it again. */
 
 import { language } from "./i18n";
+import { essence } from "./kinds";
 
 const UNKNOWN = "application/octet-stream";
 
@@ -20,12 +21,12 @@ export function broken(rules: Rules, file: Pick<File, "name" | "size" | "type">)
 
 function takes(ranges: string[], name: string, type: string): boolean {
   const extension = /.\.[^.]+$/.test(name);
-  const essence = (type.split(";")[0] ?? "").trim().toLowerCase() || (extension ? null : UNKNOWN);
-  const kind = essence?.split("/")[0] ?? "";
+  const known = essence(type) || (extension ? null : UNKNOWN);
+  const kind = known?.split("/")[0] ?? "";
   return ranges.some((range) => {
     if (range.startsWith(".")) return name.toLowerCase().endsWith(range);
     // What the browser does not know, the server tells by the extension, of which it knows more.
-    return essence === null || range === "*/*" || range === essence || range === `${kind}/*`;
+    return known === null || range === "*/*" || range === known || range === `${kind}/*`;
   });
 }
 

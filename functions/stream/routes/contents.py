@@ -23,7 +23,7 @@ def send(
     disposition: Literal["attachment", "inline"] = "attachment",
 ) -> Response:
     file, taking = link.file, link.taking
-    told = taking is not None or disposition != "inline"  # to its owner, who looks at it by a link of his own
+    told = taking is not None or disposition != "inline"  # nobody tells the owner of his own looks
     if not content.available(file, direct=direct):
         raise NotReady(f"The file is {file.status}.", state=file.status, reason=file.reason)
     headers = content.headers(file, inline=disposition == "inline" and content.can_be_shown(file.content_type))

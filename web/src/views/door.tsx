@@ -8,6 +8,7 @@ import type { FileList } from "../contract";
 import { explain } from "../explain";
 import { t } from "../i18n";
 import { borrow, end, forget, ownerOf, remember } from "../session";
+import { useAttempt } from "./attempt";
 import { Dialog } from "./dialog";
 import { Languages } from "./languages";
 import { Mark } from "./mark";
@@ -156,21 +157,11 @@ interface TokenFormProps {
 /** One way to sign in. Another one, such as an organisation's own sign-in, would stand beside it. */
 function TokenForm({ refused, onToken }: TokenFormProps) {
   const field = useRef<HTMLInputElement>(null);
-  const refusal = useSignal(refused);
-  const busy = useSignal(false);
+  const { busy, problem, attempt } = useAttempt(explain, refused);
   useEffect(() => field.current?.focus(), []);
   const submit = async () => {
     if (busy.peek()) return;
-    busy.value = true;
-    refusal.value = "";
-    try {
-      await onToken(field.current?.value.trim() ?? "");
-    } catch (error) {
-      refusal.value = explain(error);
-      field.current?.select();
-    } finally {
-      busy.value = false;
-    }
+    if (!(await attempt(() => onToken(field.current?.value.trim() ?? "")))) field.current?.select();
   };
   return (
     <form
@@ -185,7 +176,7 @@ function TokenForm({ refused, onToken }: TokenFormProps) {
         label={t("door.token")}
         help={t("door.help")}
         autocomplete="current-password"
-        problem={refusal}
+        problem={problem}
       />
       <button aria-busy={busy}>{t("door.enter")}</button>
     </form>

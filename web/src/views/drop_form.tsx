@@ -4,8 +4,8 @@ import { useSignal } from "@preact/signals";
 import type { Api } from "../api";
 import type { CreatedDrop } from "../contract";
 import { t } from "../i18n";
-import { explain } from "../explain";
 import { isRange } from "../rules";
+import { useAttempt } from "./attempt";
 import { Dialog } from "./dialog";
 import { End, Field, integer, Submit, text, Texts, values } from "./fields";
 
@@ -22,11 +22,8 @@ interface Props {
 
 export function DropForm({ api, onClose, onMade }: Props) {
   const kind = useSignal<(typeof KINDS)[number]>("any");
-  const problem = useSignal("");
-  const busy = useSignal(false);
+  const { busy, problem, attempt } = useAttempt();
   const make = async (form: FormData) => {
-    busy.value = true;
-    problem.value = "";
     const own = text(form, "types")
       .toLowerCase()
       .split(/[\s,;]+/)
@@ -34,31 +31,25 @@ export function DropForm({ api, onClose, onMade }: Props) {
     const wrong = own.find((one) => !isRange(one));
     if (kind.value === "own" && wrong !== undefined) {
       problem.value = t("drops.list_wrong", { type: wrong });
-      busy.value = false;
       return;
     }
-    try {
-      const size = integer(form, "size");
-      onMade(
-        await api.createDrop({
-          ...values(form),
-          max_files: integer(form, "files") ?? MOST_FILES,
-          max_file_bytes: size === null ? null : size * UNITS[text(form, "unit") as keyof typeof UNITS],
-          content_types: kind.value === "own" ? own : TYPES[kind.value],
-        }),
-      );
-    } catch (error) {
-      problem.value = explain(error);
-    } finally {
-      busy.value = false;
-    }
+    const size = integer(form, "size");
+    onMade(
+      await api.createDrop({
+        ...values(form),
+        max_files: integer(form, "files") ?? MOST_FILES,
+        max_file_bytes: size === null ? null : size * UNITS[text(form, "unit") as keyof typeof UNITS],
+        content_types: kind.value === "own" ? own : TYPES[kind.value],
+      }),
+    );
   };
   return (
     <Dialog title={t("drops.new")} onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void make(new FormData(event.currentTarget));
+          const form = new FormData(event.currentTarget);
+          void attempt(() => make(form));
         }}
       >
         <p class="muted">{t("drops.what")}</p>

@@ -4,9 +4,9 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
 import type { Actions } from "../actions";
 import type { StoredFile } from "../api";
-import { explain } from "../explain";
 import { t } from "../i18n";
 import { bytesOf, edited, type Fault, faultsOf, MOST_BYTES, MOST_NOTES, type Note, notesOf } from "../notes";
+import { useAttempt } from "./attempt";
 import { Icon } from "./icon";
 import { say } from "./status";
 
@@ -65,8 +65,7 @@ function Form({ file, actions, heading, onDone }: Props & { heading: string; onD
   const next = useRef(MOST_NOTES); // a key that no note has
   const notes = useSignal<readonly Note[]>(useRef(begin(file.metadata)).current);
   const faults = useSignal<ReadonlyMap<number, Fault>>(new Map());
-  const problem = useSignal("");
-  const busy = useSignal(false);
+  const { busy, problem, attempt } = useAttempt();
   const left = MOST_BYTES - bytesOf(notes.value);
   const focus = (selector: string) =>
     requestAnimationFrame(() => form.current?.querySelector<HTMLElement>(selector)?.focus());
@@ -91,25 +90,17 @@ function Form({ file, actions, heading, onDone }: Props & { heading: string; onD
     say(t("notes.removed"));
   };
   const save = async () => {
-    problem.value = "";
     faults.value = faultsOf(notes.value);
     const [wrong] = faults.value;
     if (wrong) {
       focus(`[data-note="${wrong[0]}"] [aria-invalid=true]`);
       return;
     }
-    busy.value = true;
-    try {
-      const now = await actions.api.file(file.id); // metadata is replaced as a whole
-      const metadata = edited(notes.value, before.current, now.metadata);
-      actions.files.put(await actions.api.change(file.id, { metadata }));
-      say(t("place.saved"));
-      onDone();
-    } catch (error) {
-      problem.value = explain(error);
-    } finally {
-      busy.value = false;
-    }
+    const now = await actions.api.file(file.id); // metadata is replaced as a whole
+    const metadata = edited(notes.value, before.current, now.metadata);
+    actions.files.put(await actions.api.change(file.id, { metadata }));
+    say(t("place.saved"));
+    onDone();
   };
   return (
     <form
@@ -119,7 +110,7 @@ function Form({ file, actions, heading, onDone }: Props & { heading: string; onD
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        if (!busy.value) void save();
+        if (!busy.value) void attempt(save);
       }}
       onKeyDown={(event) => {
         if (event.key !== "Escape") return;

@@ -1,11 +1,10 @@
 /** The form for a file's name and folder. */
 
-import { useSignal } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
 import type { Actions } from "../actions";
 import type { StoredFile } from "../api";
-import { explain } from "../explain";
 import { t } from "../i18n";
+import { useAttempt } from "./attempt";
 import { say } from "./status";
 
 interface Props {
@@ -20,8 +19,7 @@ export function Place({ file, actions, folders, onDone }: Props) {
   const name = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const id = useId();
-  const problem = useSignal("");
-  const busy = useSignal(false);
+  const { busy, problem, attempt } = useAttempt();
   useEffect(() => {
     const field = name.current;
     field?.focus();
@@ -29,27 +27,19 @@ export function Place({ file, actions, folders, onDone }: Props) {
     field?.setSelectionRange(0, dot > 0 ? dot : file.filename.length); // an extension is seldom what is wrong
   }, []);
   const save = async () => {
-    busy.value = true;
-    problem.value = "";
-    try {
-      const filename = name.current?.value ?? file.filename;
-      const path = (folder.current?.value ?? "").trim().replace(/^\/+|\/+$/g, "");
-      const changed = await actions.api.change(file.id, { filename, folder: path === "" ? null : path });
-      actions.files.put(changed);
-      say(t("place.saved"));
-      onDone();
-    } catch (error) {
-      problem.value = explain(error);
-    } finally {
-      busy.value = false;
-    }
+    const filename = name.current?.value ?? file.filename;
+    const path = (folder.current?.value ?? "").trim().replace(/^\/+|\/+$/g, "");
+    const changed = await actions.api.change(file.id, { filename, folder: path === "" ? null : path });
+    actions.files.put(changed);
+    say(t("place.saved"));
+    onDone();
   };
   return (
     <form
       class="place"
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void attempt(save);
       }}
       onKeyDown={(event) => {
         if (event.key !== "Escape") return;

@@ -25,7 +25,7 @@ export function Preview({ file, links: newest, fresh }: Preview) {
   const kind = shownAs(file.content_type);
   const wanted = useSignal(false);
   const broken = useSignal("");
-  const used = useSignal<FileLinks | null>(null); // by what is shown, which newer ones do not begin anew
+  const used = useSignal<FileLinks | null>(null); // those of what is shown: newer ones would load it again
   const again = useSignal(false);
   if (kind === null || file.status !== "ready" || file.size === 0) return null;
   const links = used.value ?? newest;

@@ -12,6 +12,7 @@ import { t } from "../i18n";
 import { Opened } from "../opened_share";
 import { recordOf } from "../session";
 import "../style/links.css";
+import { useAttempt } from "./attempt";
 import { Frame } from "./frame";
 import { Secret } from "./secret";
 import { say } from "./status";
@@ -62,28 +63,22 @@ export function Recipient({ capability }: { capability: string }) {
 
 function Password({ api, id, state }: { api: Api; id: string; state: Signal<State> }) {
   const field = useRef<HTMLInputElement>(null);
-  const problem = useSignal("");
-  const busy = useSignal(false);
+  const { busy, problem, attempt } = useAttempt((error) => explain(error, "recipient"));
   useEffect(() => field.current?.focus(), []);
-  const attempt = async () => {
-    busy.value = true;
-    problem.value = "";
-    try {
+  const open = async () => {
+    const opened = await attempt(async () => {
       state.value = await Opened.open(api, id, field.current?.value ?? "");
-    } catch (error) {
-      problem.value = explain(error, "recipient");
-      field.current?.focus();
-      field.current?.select();
-    } finally {
-      busy.value = false;
-    }
+    });
+    if (opened) return;
+    field.current?.focus();
+    field.current?.select();
   };
   return (
     <form
       class="card"
       onSubmit={(event) => {
         event.preventDefault();
-        void attempt();
+        void open();
       }}
     >
       <h1>{t("recipient.title")}</h1>
@@ -104,8 +99,8 @@ function Password({ api, id, state }: { api: Api; id: string; state: Signal<Stat
 
 function Files({ share, byPassword }: { share: Opened; byPassword: boolean }) {
   const heading = useRef<HTMLHeadingElement>(null);
-  const problem = useSignal("");
-  const busy = useSignal(false);
+  // Of a share that is used up, the notice says it.
+  const { busy, problem, attempt } = useAttempt((error) => (share.left.value === 0 ? "" : explain(error, "recipient")));
   const { title, message, owner_name: owner, expires_at: ends } = share.about;
   const left = share.left.value;
   const usedUp = left === 0;
@@ -119,17 +114,8 @@ function Files({ share, byPassword }: { share: Opened; byPassword: boolean }) {
   useEffect(() => {
     if (usedUp) say(t("recipient.used_up"));
   }, [usedUp]);
-  const attempt = async (work: () => Promise<void>, done: () => string) => {
-    problem.value = "";
-    busy.value = true;
-    try {
-      await work();
-      say(done());
-    } catch (error) {
-      if (share.left.value !== 0) problem.value = explain(error, "recipient"); // else the notice says it
-    } finally {
-      busy.value = false;
-    }
+  const take = async (work: () => Promise<void>, done: () => string) => {
+    if (await attempt(work)) say(done());
   };
   const more = async () => {
     const first = await share.more();
@@ -159,7 +145,7 @@ function Files({ share, byPassword }: { share: Opened; byPassword: boolean }) {
             type="button"
             disabled={busy.value || usedUp}
             onClick={() =>
-              void attempt(
+              void take(
                 () => share.downloadAll(),
                 () => t("recipient.downloading_all"),
               )
@@ -186,7 +172,7 @@ function Files({ share, byPassword }: { share: Opened; byPassword: boolean }) {
             only={files.length === 1 && whole}
             usedUp={usedUp}
             onDownload={() =>
-              void attempt(
+              void take(
                 () => share.download(file.id),
                 () => t("recipient.downloading", { name: file.filename }),
               )
@@ -199,7 +185,7 @@ function Files({ share, byPassword }: { share: Opened; byPassword: boolean }) {
           <button
             type="button"
             class="quiet"
-            onClick={() => void attempt(more, () => t("recipient.shown", { count: share.files.value.length }))}
+            onClick={() => void take(more, () => t("recipient.shown", { count: share.files.value.length }))}
           >
             {t("link.more")}
           </button>

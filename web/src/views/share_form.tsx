@@ -5,7 +5,7 @@ import type { Api } from "../api";
 import type { CreatedShare } from "../contract";
 import { t } from "../i18n";
 import { suggest } from "../password";
-import { explain } from "../explain";
+import { useAttempt } from "./attempt";
 import { Dialog } from "./dialog";
 import { End, Field, integer, Submit, text, Texts, values } from "./fields";
 import { LinkDialog } from "./link";
@@ -24,29 +24,20 @@ interface Props {
 }
 
 export function ShareForm({ api, subject, onClose, onMade }: Props) {
-  const problem = useSignal("");
-  const busy = useSignal(false);
+  const { busy, problem, attempt } = useAttempt();
   const password = useSignal("");
   const hidden = useSignal(true);
   const made = useSignal<CreatedShare | null>(null);
   const make = async (form: FormData) => {
-    busy.value = true;
-    problem.value = "";
-    try {
-      const wanted = {
-        ...subject,
-        ...values(form),
-        max_downloads: integer(form, "downloads"),
-        password: text(form, "password") || null,
-      };
-      made.value = await api.createShare(wanted);
-      password.value = wanted.password ?? "";
-      onMade?.(made.value);
-    } catch (error) {
-      problem.value = explain(error);
-    } finally {
-      busy.value = false;
-    }
+    const wanted = {
+      ...subject,
+      ...values(form),
+      max_downloads: integer(form, "downloads"),
+      password: text(form, "password") || null,
+    };
+    made.value = await api.createShare(wanted);
+    password.value = wanted.password ?? "";
+    onMade?.(made.value);
   };
   if (made.value) {
     const { title, links } = made.value;
@@ -58,7 +49,8 @@ export function ShareForm({ api, subject, onClose, onMade }: Props) {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void make(new FormData(event.currentTarget));
+          const form = new FormData(event.currentTarget);
+          void attempt(() => make(form));
         }}
       >
         <p class="muted">{t("shares.fixed")}</p>
