@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,7 +16,7 @@ from httpx_sse import ServerSentEvent, connect_sse
 from local import aws
 from tests.examples.conftest import PATIENCE_SECONDS, Example, client
 from tests.integration.conftest import Running
-from tests.integration.proxy import Exchange, Proxy, pass_on, serving
+from tests.integration.proxy import Exchange, Proxy, pass_on, served, serving
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import WriteRequestTypeDef
@@ -208,14 +208,9 @@ class Upstream(ThreadingHTTPServer):
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
-    with Upstream() as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    server = Upstream()
+    with served(server):
+        yield server
 
 
 def test_tokens(example: Example, upstream: Upstream) -> None:

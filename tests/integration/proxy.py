@@ -160,15 +160,23 @@ class Proxy(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(upstream: tuple[str, int]) -> Iterator[Proxy]:
-    with Proxy(upstream) as proxy:
-        thread = Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
+def served(server: ThreadingHTTPServer) -> Iterator[None]:
+    """In a thread, until the block ends."""
+    with server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield proxy
+            yield
         finally:
-            proxy.shutdown()
+            server.shutdown()
             thread.join()
+
+
+@contextmanager
+def serving(upstream: tuple[str, int]) -> Iterator[Proxy]:
+    proxy = Proxy(upstream)
+    with served(proxy):
+        yield proxy
 
 
 def pass_on(exchange: Exchange) -> None:

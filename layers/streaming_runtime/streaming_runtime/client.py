@@ -123,15 +123,14 @@ class Client:
         await self._post_error(f"{ROOT}/restore/error", error, error_type, {})
 
     async def _post_error(self, path: str, error: Document, error_type: str, more: dict[str, str]) -> None:
-        headers = {"Content-Type": "application/json", TYPE_HEADER: error_type, **more}
-        answer = await self._call("POST", path, headers, error.json())
-        if answer.status != 202:
-            raise ApiError(f"POST {path}", answer)
+        await self._post(path, error.json(), {TYPE_HEADER: error_type, **more})
 
     async def post_answer(self, invocation: Invocation, body: bytes) -> None:
         """Answer an invocation with a whole body."""
-        path = invocation.path("response")
-        answer = await self._call("POST", path, {"Content-Type": "application/json", **invocation.echo}, body)
+        await self._post(invocation.path("response"), body, invocation.echo)
+
+    async def _post(self, path: str, body: bytes, more: dict[str, str]) -> None:
+        answer = await self._call("POST", path, {"Content-Type": "application/json", **more}, body)
         if answer.status != 202:
             raise ApiError(f"POST {path}", answer)
 

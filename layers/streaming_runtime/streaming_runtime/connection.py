@@ -109,33 +109,26 @@ class Connection:
         if self._unsent and not await self.flush():
             return False
         self._unsent = parts
-        try:
-            # Nearly always the kernel takes all of it at once, and a stream of tokens is made of such writes.
-            sent = self._socket.sendmsg(parts)
-        except BlockingIOError:
-            sent = 0
-        if sent == sum(map(len, parts)):
-            self._unsent = ()
-            return True
-        self._unsent = _after(parts, sent)
-        return await self.flush()
+        # Nearly always the kernel takes all of it at once, and a stream of tokens is made of such writes.
+        return self._hand_over() or await self.flush()
 
     async def flush(self) -> bool:
         """Send what is left. Returns as `write` does."""
-        left = sum(map(len, self._unsent))
-        while left:
-            try:
-                sent = self._socket.sendmsg(self._unsent)
-            except BlockingIOError:
-                sent = 0
-            left -= sent
-            self._unsent = _after(self._unsent, sent)
-            if left:
-                await self._wait(writable=True)
-                if self.answered:
-                    return False
-        self._unsent = ()
+        while not self._hand_over():
+            await self._wait(writable=True)
+            if self.answered:
+                return False
         return True
+
+    def _hand_over(self) -> bool:
+        """Give the kernel what it takes of what is left; whether that was all."""
+        left = sum(map(len, self._unsent))
+        try:
+            sent = self._socket.sendmsg(self._unsent) if left else 0
+        except BlockingIOError:
+            sent = 0
+        self._unsent = () if sent == left else _after(self._unsent, sent)
+        return not self._unsent
 
     @property
     def unsent(self) -> bool:
