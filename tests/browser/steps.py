@@ -145,6 +145,12 @@ def wait_for(page: Page, fact: Callable[[], bool]) -> None:
         page.wait_for_event("response", predicate=lambda _: fact())
 
 
+def taken(page: Page, traffic: Traffic, *numbers: int) -> bool:
+    """Whether S3 took just these parts, each as often as named; the browser says so later than the page knows it."""
+    wait_for(page, lambda: len(traffic.parts) >= len(numbers))
+    return sorted(traffic.parts) == [*numbers]
+
+
 def worker(page: Page) -> Worker:
     return page.workers[-1] if page.workers else page.wait_for_event("worker")
 

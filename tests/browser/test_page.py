@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import PATIENT, Traffic, accessible, bearer, choose, row, sha256, stored, tab_to
+from tests.browser.steps import PATIENT, Traffic, accessible, bearer, choose, row, sha256, stored, tab_to, taken
 from tests.integration.conftest import Stack, thorough
 
 
@@ -19,7 +19,7 @@ def test_file_is_sent_verified_and_taken_back(
     sent = row(signed_in, original.name)
     expect(sent).to_have_attribute("data-state", "ready")
     expect(sent).to_have_attribute("data-verified", "true")
-    assert sorted(traffic.parts) == [1, 2, 3]
+    assert taken(signed_in, traffic, 1, 2, 3)
     identity = stored(stack, original.name)["id"]
 
     with signed_in.expect_download() as download:
