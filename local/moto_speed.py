@@ -7,6 +7,7 @@ from moto import backends
 from moto.core import responses, utils
 from moto.core.model import StructureShape
 from moto.core.serialize import BaseJSONSerializer, Serialized
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
 ATTRIBUTE_VALUE = "AttributeValue"
@@ -18,6 +19,8 @@ def make_faster() -> None:
     _list_services_once()
     _list_operations_once()
     _write_the_member_that_is_there()
+    _measure_an_item_once()
+    _project_names_as_they_are()
 
 
 def _list_services_once() -> None:
@@ -45,3 +48,36 @@ def _write_the_member_that_is_there() -> None:
         self._default_serialize(serialized, member, shape, key)
 
     BaseJSONSerializer._serialize_type_structure = written  # type: ignore[method-assign]
+
+
+def _measure_an_item_once() -> None:
+    """A new item is measured with each attribute that it gets, all that it has by then."""
+
+    def begin(self: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:
+        self.hash_key, self.range_key = hash_key, range_key
+        self.attrs = _unmeasured({name: DynamoType(value) for name, value in attrs.items()})
+        if self.attrs:
+            last = next(reversed(self.attrs))
+            self.attrs[last] = self.attrs.pop(last)  # moto's own measuring, of all of them
+
+    Item.__init__ = begin  # type: ignore[method-assign]
+
+
+def _project_names_as_they_are() -> None:
+    """The whole item is made plain JSON for each attribute that an index or a projection takes over."""
+    project = Item.project
+
+    def projected(self: Item, projection_expressions: list[list[str]]) -> Item:
+        if any(len(path) > 1 or "[" in path[0] for path in projection_expressions):
+            return project(self, projection_expressions)
+        chosen = Item(self.hash_key, self.range_key, {})
+        chosen.attrs = _unmeasured({name: self.attrs[name] for (name,) in projection_expressions if name in self.attrs})
+        return chosen
+
+    Item.project = projected  # type: ignore[method-assign]
+
+
+def _unmeasured(attributes: dict[str, DynamoType]) -> LimitedSizeDict:
+    made = LimitedSizeDict()
+    dict.update(made, attributes)
+    return made
