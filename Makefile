@@ -17,6 +17,7 @@ BROWSER_ENV := .venv-browser/.synced
 S3_ENV := .venv-s3/.synced
 CLIENTS_ENV := .venv-clients/.synced
 PEERS_ENV := .venv-peers/.synced
+FUZZ_ENV := .venv-fuzz/.synced
 EXAMPLES_ENV := .venv-examples/.synced
 
 # What the streaming runtime is measured against; `bench/carriers.py` looks for it there.
@@ -191,6 +192,10 @@ test-examples: $(EXAMPLES_ENV) ## Check the streaming runtime's examples, and st
 	$(EXPORT) examples --no-hashes > .aws-sam/examples.txt
 	UV_CONSTRAINT="$(CURDIR)/.aws-sam/examples.txt" .venv-examples/bin/python -m pytest $(PAIR) tests/examples -rs $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(FUZZ_ENV) ## Fuzz what the streaming runtime reads, guided by coverage (ARGS="events --seconds 3600", or "answers")
+	PYTHONPATH=.:layers/streaming_runtime .venv-fuzz/bin/python -m tests.fuzz $(if $(ARGS),$(ARGS),events)
+
 .PHONY: test-endurance
 test-endurance: $(DEV) ## Run what takes longer: kills, chaos, 48.8 TiB, cuts at every byte, more seeds
 	ENDURANCE=$(ENDURANCE) $(BIN)/python -m pytest -o faulthandler_timeout=600 $(PAIR) \
@@ -230,7 +235,7 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-peers .venv-examples .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-peers .venv-examples .venv-fuzz .fuzz .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf dist .local tests/integration/templates/*/.local
 	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
@@ -274,6 +279,10 @@ $(CLIENTS_ENV): uv.lock | $(UV)
 
 $(PEERS_ENV): uv.lock | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-peers $(UV) sync --quiet --frozen --group peers
+	@touch $@
+
+$(FUZZ_ENV): uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-fuzz $(UV) sync --quiet --frozen --only-group fuzz
 	@touch $@
 
 $(EXAMPLES_ENV): uv.lock | $(UV)
