@@ -224,11 +224,14 @@ def test_a_link_that_takes_nothing_says_so_at_once(page: Page, stack: Stack, api
     ended = drop_of(api)
     api.delete(f"/drops/{ended['id']}").raise_for_status()
     over = drop_of(api, expires_in=1)
+    head, _, signature = ended["capability"].split(".")
+    strange = ".".join([head, over["capability"].split(".")[1], signature])  # as of a stack that is gone
     pages = {
         full["links"]["page"]: "has taken as many files",
         ended["links"]["page"]: "This link has ended",
         over["links"]["page"]: "This link has ended",
         f"{stack.api}/#drop={ended['capability'][:-3]}": "exactly as you received it",
+        f"{stack.api}/#drop={strange}": "exactly as you received it",
         f"{stack.api}/#drop=nonsense": "exactly as you received it",
         f"{stack.api}/#drop=": "exactly as you received it",
     }
@@ -312,6 +315,24 @@ def test_a_drop_that_ends_meanwhile_says_so(page: Page, api: httpx.Client, sampl
     late = row(page, "late.txt")
     expect(late.get_by_role("alert")).to_contain_text("This link has ended")
     expect(late.get_by_role("button", name="Try again: late.txt")).to_have_count(0)
+
+
+@thorough
+def test_a_drop_that_ends_while_a_part_is_sent_says_so(
+    page: Page, stack: Stack, api: httpx.Client, sample: Sample
+) -> None:
+    """What is on its way goes no further, and the page says that it is the link and not the connection."""
+    drop = drop_of(api)
+    traffic = Traffic(page)
+    open_page(page, drop)
+    with held(page, stack, 2):
+        send(page, sample("halfway.bin", 2 * PART_BYTES))
+        wait_for(page, lambda: 1 in traffic.parts)
+        api.delete(f"/drops/{drop['id']}").raise_for_status()
+    halfway = row(page, "halfway.bin")
+    expect(halfway.get_by_role("alert")).to_contain_text("This link has ended")
+    expect(halfway.get_by_role("button", name="Try again: halfway.bin")).to_have_count(0)
+    assert accessible(page) == []
 
 
 @thorough

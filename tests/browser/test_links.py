@@ -131,6 +131,19 @@ def test_a_link_is_copied(view: View, api: httpx.Client, context: BrowserContext
     expect(recipient.get_by_role("heading", name="copied.txt")).to_be_visible()
 
 
+@thorough
+def test_a_qr_code_that_does_not_come_is_said(view: View, api: httpx.Client) -> None:
+    """The link stands beside it all the same."""
+    drop = made(api, "/drops", max_files=1, title="Undrawn")
+    page = view("drops")
+    page.route("**/assets/lean-qr-*.js", lambda route: route.abort())
+    card(page, drop).get_by_role("button", name="QR code").click()
+    dialog = page.get_by_role("dialog", name="Undrawn")
+    expect(dialog.get_by_text("The QR code could not be loaded.")).to_be_visible()
+    expect(dialog.get_by_role("textbox", name="Link")).to_have_value(drop["links"]["page"])
+    assert accessible(page) == []
+
+
 def test_a_drop_is_ended_after_a_question(view: View, api: httpx.Client, context: BrowserContext) -> None:
     """Nobody sends through it any more; who says no ends nothing."""
     drop = made(api, "/drops", max_files=1, title="Ended one")

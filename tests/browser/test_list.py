@@ -580,6 +580,25 @@ def test_rename_and_move(page: Page, stack: Stack, store: Store) -> None:
 
 
 @thorough
+def test_what_is_typed_stays_when_the_width_changes(page: Page, stack: Stack, store: Store) -> None:
+    """Who turns a tablet keeps the form that is open in the details, what is in it, and the place to type."""
+    store.put("turned.txt")
+    opened(page, stack, "turned.txt")
+    panel = details(page, "turned.txt")
+    panel.get_by_role("button", name="Rename or move").click()
+    panel.get_by_label("Name").fill("other.txt")
+    for width in (800, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        expect(page.locator(".detail:modal")).to_have_count(int(width < 1024))
+        expect(panel.get_by_label("Name")).to_have_value("other.txt")
+        expect(panel.get_by_label("Name")).to_be_focused()
+        assert accessible(page) == []
+    page.keyboard.type("2")
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.get_by_role("heading", name="other.txt2")).to_be_visible()
+
+
+@thorough
 def test_a_file_that_is_gone_is_said(page: Page, stack: Stack, store: Store) -> None:
     """A link to the details of a file that was deleted says so, in the panel alone."""
     file = store.put("gone.txt")

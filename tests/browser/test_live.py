@@ -69,7 +69,7 @@ def test_an_upload_that_is_cancelled_while_its_details_are_open_says_so(live: Pa
     """Details of what is not there any more say that, instead of standing empty."""
     begun = begin(api, "cancelled elsewhere.bin", 1)
     row(live, "cancelled elsewhere.bin").get_by_role("button", name="cancelled elsewhere.bin", exact=True).click()
-    panel = live.get_by_role("complementary")
+    panel = live.get_by_role("dialog")
     expect(panel.get_by_role("heading", level=2)).to_have_text("cancelled elsewhere.bin")
     api.delete(f"/files/{begun['id']}").raise_for_status()
     expect(panel.get_by_role("alert").first).to_have_text("This file was deleted.")

@@ -191,8 +191,9 @@ def test_a_password_is_asked_for_and_explained(page: Page, api: httpx.Client) ->
 
 
 def test_what_is_over_is_explained(page: Page, api: httpx.Client, stack: Stack) -> None:
-    """Used up, ended while the page is open, ended before, and a link that is not whole: in words, without a form."""
+    """Used up, ended while the page is open or before, over, and a link that is not whole: in words, without a form."""
     file = small(api, "once.txt")
+    over = shared(api, file, expires_in=1)
     share = shared(api, file, small(api, "too.txt"), max_downloads=2)
     open_page(page, share)
     expect(page.get_by_text("2 downloads left")).to_be_visible()
@@ -223,7 +224,7 @@ def test_what_is_over_is_explained(page: Page, api: httpx.Client, stack: Stack) 
     api.delete(f"/shares/{share['id']}").raise_for_status()
     page.get_by_role("button", name="Download", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("This link has ended")
-    for fragment in (share["capability"], share["capability"][:-3], "nonsense", ""):
+    for fragment in (over["capability"], share["capability"], share["capability"][:-3], "nonsense", ""):
         page.goto("about:blank")
         page.goto(f"{stack.api}/#share={fragment}")
         expect(page.get_by_role("alert")).to_contain_text("This link")

@@ -348,6 +348,7 @@ const de: Messages = {
   "link.whoever": "Wer diesen Link hat, kann ihn benutzen.",
   "link.password": "Schick das Passwort auf einem anderen Weg als den Link. Hier kann es niemand noch einmal lesen:",
   "link.qr": "QR-Code des Links",
+  "link.no_qr": "Der QR-Code konnte nicht geladen werden. Kopiere stattdessen den Link.",
   "link.copy": "Link kopieren",
   "link.of": "{what}: {name}",
   "link.copied": "Kopiert",

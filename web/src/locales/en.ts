@@ -333,6 +333,7 @@ export const en = {
   "link.whoever": "Anybody who has this link can use it.",
   "link.password": "Send the password another way than the link. Nobody can read it again here:",
   "link.qr": "QR code of the link",
+  "link.no_qr": "The QR code could not be loaded. Copy the link instead.",
   "link.copy": "Copy link",
   "link.of": "{what}: {name}",
   "link.copied": "Copied",

@@ -79,14 +79,30 @@ export function Detail(props: Props) {
     // By another status it has other links.
   }, [actions, id, links, problem, status]);
   useEffect(() => {
-    if (narrow.value) sheet.current?.showModal();
-    heading.current?.focus({ preventScroll: true });
-  }, [id, narrow.value]);
+    const dialog = sheet.current;
+    const focused = document.activeElement;
+    // One element in both widths: what is typed into its forms stays when the window is turned.
+    dialog?.close();
+    if (narrow.value) dialog?.showModal();
+    else dialog?.show();
+    if (focused instanceof HTMLElement && dialog?.contains(focused)) focused.focus({ preventScroll: true });
+  }, [narrow.value]);
+  useEffect(() => heading.current?.focus({ preventScroll: true }), [id]);
   useEffect(() => () => void (listing.wantsFocus.value = true), [listing]);
 
   const close = () => go({ file: null });
-  const content = (
-    <>
+  return (
+    <dialog
+      ref={sheet}
+      class={narrow.value ? "detail sheet" : "detail beside"}
+      aria-labelledby={name}
+      onClose={(event) => {
+        if (!event.currentTarget.open) close(); // else it is open again, in another width
+      }}
+      onKeyDown={(event) => {
+        if (event.key === "Escape" && !narrow.value) close(); // above the page the browser closes it
+      }}
+    >
       <header class="detail-head">
         <h2 id={name} ref={heading} tabIndex={-1}>
           {file.value?.filename ?? t("detail.unknown")}
@@ -105,25 +121,7 @@ export function Detail(props: Props) {
         {problem}
       </p>
       {file.value && <Facts {...props} file={file.value} links={links.value} key={id} />}
-    </>
-  );
-  if (narrow.value) {
-    return (
-      <dialog ref={sheet} class="sheet detail" aria-labelledby={name} onClose={close}>
-        {content}
-      </dialog>
-    );
-  }
-  return (
-    <aside
-      class="detail"
-      aria-labelledby={name}
-      onKeyDown={(event) => {
-        if (event.key === "Escape") close();
-      }}
-    >
-      {content}
-    </aside>
+    </dialog>
   );
 }
 

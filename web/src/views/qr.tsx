@@ -20,9 +20,14 @@ async function drawn(text: string): Promise<Drawn> {
 /** `text` is a URL, which stands beside it as text. */
 export function Qr({ text }: { text: string }) {
   const code = useSignal<Drawn | null>(null);
+  const failed = useSignal(false);
   useEffect(() => {
-    void drawn(text).then((made) => (code.value = made));
+    drawn(text).then(
+      (made) => (code.value = made),
+      () => (failed.value = true),
+    );
   }, [text]);
+  if (failed.value) return <p class="muted">{t("link.no_qr")}</p>;
   const { size, path } = code.value ?? { size: 0, path: "" };
   const whole = size + 2 * QUIET;
   return (
