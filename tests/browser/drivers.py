@@ -23,6 +23,7 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # what the protocol calls a ref
 LOOK_SECONDS = 0.05
 FIREFOX = os.environ.get("FIREFOX", "firefox-esr")
 NEEDED = {"firefox": [FIREFOX], "webkit": ["WebKitWebDriver", "Xvfb"]}  # programs
+TIMEOUTS = {"timeouts": {"script": PATIENCE_SECONDS * 1000}}
 PREFERENCES = {
     "app.update.enabled": False,
     "browser.shell.checkDefaultBrowser": False,
@@ -108,7 +109,7 @@ def firefox(folder: Path) -> Iterator[Command]:
                 assert error is None, f"{name}: {error}"
                 return result["value"] if set(result) == {"value"} else result
 
-            command("NewSession", {})
+            command("NewSession", {"capabilities": {"alwaysMatch": TIMEOUTS}})
             yield command
 
 
@@ -154,7 +155,7 @@ def webkit(folder: Path) -> Iterator[Command]:
 
         until(answers, process)
         options = {"webkitgtk:browserOptions": {"args": ["--automation"]}}
-        session = call("POST", "/session", {"capabilities": {"alwaysMatch": options}})["sessionId"]
+        session = call("POST", "/session", {"capabilities": {"alwaysMatch": options | TIMEOUTS}})["sessionId"]
         stack.callback(lambda: call("DELETE", f"/session/{session}"))
 
         def command(name: str, body: Mapping[str, Any]) -> Any:

@@ -204,17 +204,22 @@ def looks(page: Page, width: int) -> list[str]:
     return accessible(page) + ([f"{wide} px too wide at {width}"] if wide > 0 else [])
 
 
+FOCUSED = """() => {
+    const element = document.querySelector(":focus");  // none while the browser's own controls have it
+    if (!element) return null;
+    const { outlineStyle, boxShadow } = getComputedStyle(element);
+    const name = (element.getAttribute("aria-label") || element.textContent || "").trim();
+    return { name, shown: outlineStyle !== "none" || boxShadow !== "none" };
+}"""
+
+
 def tab_to(page: Page, name: str) -> None:
     """Press Tab until what is focused has this name; visibly so, every time."""
     for _ in range(60):
         page.keyboard.press("Tab")
-        focused = page.locator(":focus")
-        if not focused.count():
-            continue  # the browser's own controls have it
-        label = focused.get_attribute("aria-label") or focused.text_content() or ""
-        if label.strip() == name:
-            style = focused.evaluate("e => { const s = getComputedStyle(e); return s.outlineStyle + s.boxShadow }")
-            assert style != "nonenone", f"nobody sees that {name} has the focus"
+        found = page.evaluate(FOCUSED)  # at once: what has the focus may be gone in a moment
+        if found and found["name"] == name:
+            assert found["shown"], f"nobody sees that {name} has the focus"
             return
     raise AssertionError(f"Tab does not lead to {name}")
 

@@ -232,6 +232,26 @@ def test_what_is_over_is_explained(page: Page, api: httpx.Client, stack: Stack) 
 
 
 @thorough
+def test_a_download_that_is_counted_late_is_seen(page: Page, api: httpx.Client) -> None:
+    """A browser that is slow to begin, or an answer from before it did, is no reason to stay at the old number."""
+    looks: list[int] = []
+
+    def early(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        looks.append(told["downloads_left"])
+        if len(looks) == 2:  # the first after the download
+            told["downloads_left"] = 2
+        route.fulfill(response=answer, json=told)
+
+    page.route("**/shares/*/open", early)
+    open_page(page, shared(api, small(api, "late.txt"), max_downloads=2))
+    assert download(page, "late.txt") == SMALL
+    expect(page.get_by_text("1 download left")).to_be_visible()
+    assert len(looks) >= 3
+
+
+@thorough
 def test_a_file_that_was_deleted_is_explained(page: Page, api: httpx.Client) -> None:
     """While the page is open, and before it is opened."""
     files = [small(api, "stays.txt"), small(api, "goes.txt")]

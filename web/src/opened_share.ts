@@ -7,7 +7,8 @@ import { fraction } from "./format";
 import { pause } from "./patience";
 import { save, STREAMED_BYTES } from "./saving";
 
-const LOOK_MS = 2_000; // between two looks at an archive that is put together, and after a download has begun
+const LOOK_MS = 2_000; // between two looks at an archive that is put together
+const COUNTED_MS = [2_000, 4_000, 8_000, 16_000, 32_000]; // a download is counted when it has begun, by a browser that may be slow
 
 export class Opened {
   readonly files = signal<readonly SharedFile[]>([]);
@@ -125,8 +126,12 @@ export class Opened {
 
   /** How many downloads are left is the server's to say: what a browser still has is not downloaded again. */
   private async look(): Promise<void> {
-    await pause(LOOK_MS);
-    await this.ask().catch(() => null); // who presses again learns why it was refused
+    const before = this.left.value;
+    for (const wait of COUNTED_MS) {
+      await pause(wait);
+      await this.ask().catch(() => null); // who presses again learns why it was refused
+      if (this.left.value !== before) return;
+    }
   }
 
   private async works(link: string): Promise<boolean> {
