@@ -104,7 +104,7 @@ def test_settings_are_declared(name: str) -> None:
     needed |= {settings.TABLE_NAME.name} if "Files.connect" in text else set()
     needed |= {settings.BUCKET_NAME.name} if "Objects.connect" in text else set()
     needed |= {settings.QUEUE_URL.name} if "Queue.connect" in text else set()
-    ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_"))}
+    ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_", "STREAMING_RUNTIME_"))}
     # Where a parameter says it, one with a default is given as well: Options.read reads those of hashing.
     turned = {settings.HASH_DIGESTS.name} if "Options.read" in text or "settings.HASH_DIGESTS" in text else set()
     rules = ("STREAM_LIMIT_BYTES", "MAX_FILE_BYTES", "CONTENT_TYPES", "OWNER_BYTES", "OWNER_UPLOADS")

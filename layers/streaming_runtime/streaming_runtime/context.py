@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,42 +13,68 @@ from .client import Invocation
 TRACE_FIELDS = ("traceparent", "tracestate", "baggage")
 
 
+FIELDS = (
+    "aws_request_id",
+    "invoked_function_arn",
+    "tenant_id",
+    "function_name",
+    "function_version",
+    "memory_limit_in_mb",
+    "log_group_name",
+    "log_stream_name",
+    "client_context",
+    "identity",
+)
+
+
+def _variable(name: str) -> property:
+    """A text of the environment's, read when it is asked for: most apps ask for none, and each costs a microsecond."""
+    return property(lambda _: os.environ.get(name, ""))
+
+
 class LambdaContext:
     """https://docs.aws.amazon.com/lambda/latest/dg/python-context.html"""
+
+    function_name = _variable("AWS_LAMBDA_FUNCTION_NAME")
+    function_version = _variable("AWS_LAMBDA_FUNCTION_VERSION")
+    memory_limit_in_mb = _variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+    log_group_name = _variable("AWS_LAMBDA_LOG_GROUP_NAME")
+    log_stream_name = _variable("AWS_LAMBDA_LOG_STREAM_NAME")
 
     def __init__(self, invocation: Invocation) -> None:
         self.aws_request_id = invocation.request_id
         self.invoked_function_arn = invocation.function_arn
         self.tenant_id = invocation.tenant_id
-        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
-        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "")
-        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
-        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
-        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
-        self.client_context = _client_context(invocation.client_context)
-        self.identity = _identity(invocation.cognito_identity)
-        self._deadline_ms = invocation.deadline_ms
-        self._trace = _trace(invocation.client_context)
+        self._invocation = invocation
+
+    @cached_property
+    def client_context(self) -> SimpleNamespace | None:
+        """What a caller of the Invoke API passed along: client, custom, env."""
+        return _client_context(self._invocation.client_context)
+
+    @cached_property
+    def identity(self) -> SimpleNamespace:
+        """The Cognito identity of a mobile caller, if any."""
+        return _identity(self._invocation.cognito_identity)
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends this invocation; never less than 0."""
-        return max(0, self._deadline_ms - int(time.time() * 1000))
+        return max(0, self._invocation.deadline_ms - int(time.time() * 1000))
 
     def w3c(self) -> dict[str, str]:
         """What the caller of the Invoke API passed along of its own trace: https://www.w3.org/TR/trace-context/"""
-        return dict(self._trace)
+        return _trace(self._invocation.client_context)
 
     def log(self, message: object) -> None:
         """Put a text into the log as it is."""
         logs.write(message)
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if not name.startswith("_"))
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in FIELDS)
         return f"{type(self).__name__}({fields})"
 
 
 def _client_context(header: str | None) -> SimpleNamespace | None:
-    """What a caller of the Invoke API passed along: client, custom, env."""
     if header is None:
         return None
     fields = _object(header)
@@ -66,7 +93,6 @@ def _trace(header: str | None) -> dict[str, str]:
 
 
 def _identity(header: str | None) -> SimpleNamespace:
-    """The Cognito identity of a mobile caller, if any."""
     fields = _object(header or "{}")
     return SimpleNamespace(
         cognito_identity_id=fields.get("cognitoIdentityId"),

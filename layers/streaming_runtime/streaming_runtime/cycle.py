@@ -120,6 +120,7 @@ class Cycle:
         self._unread: asgi.Message | None = {"type": "http.request", "body": request.body, "more_body": False}
         self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
+        self._prelude = b""
         self._response: ResponseStream | WholeResponse | None = None
         self._bodiless = request.scope["method"] == "HEAD"
         # Bytes of the body still to come, where the app declared a Content-Length.
@@ -210,10 +211,10 @@ class Cycle:
 
     def _begin(self, status: int, given: Iterable[tuple[bytes, bytes]]) -> None:
         headers = [(bytes(name), bytes(value)) for name, value in given]
-        size = len(prelude(status, headers))  # what HTTP forbids is found here, and not when the stream begins
-        if size > PRELUDE_LIMIT:
-            logger.warning("The head of the response has %s bytes; REST APIs take %s.", size, PRELUDE_LIMIT)
-        self._status, self._headers = status, headers
+        head = prelude(status, headers)  # what HTTP forbids is found here, and not when the stream begins
+        if len(head) > PRELUDE_LIMIT:
+            logger.warning("The head of the response has %s bytes; REST APIs take %s.", len(head), PRELUDE_LIMIT)
+        self._status, self._headers, self._prelude = status, headers, head
         self._bodiless = self._bodiless or status in BODILESS
         lengths = [value for name, value in headers if name.lower() == b"content-length"]
         if lengths and not self._bodiless:
@@ -267,10 +268,10 @@ class Cycle:
 
     def _filled(self, event: Event, body: Buffer) -> tuple[bytes, Buffer]:
         """The head and the first bytes, of which there are some where the settings want them."""
-        headers = self._headers
         if self._settings.fill_empty and event is Event.LAST and not body and not self._bodiless:
-            body, headers = FILLING, [(name, value) for name, value in headers if name.lower() != b"content-length"]
-        return prelude(self._status, headers), body
+            headers = [(name, value) for name, value in self._headers if name.lower() != b"content-length"]
+            return prelude(self._status, headers), FILLING
+        return self._prelude, body
 
     def _apart(self, event: Event) -> bool:
         """Whether the head goes out before the first bytes."""

@@ -17,10 +17,10 @@ EVENT_PATH = "/_lambda/event"
 class Prelude(StrEnum):
     """Which answers send their prelude in a write of its own, and a moment before their first bytes."""
 
+    NEVER = "never"
     STREAMS = "streams"
     """Those that may go on for long."""
     ALWAYS = "always"
-    NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Settings:
     """Seconds after SIGTERM within which everything ends."""
     event_path: str = EVENT_PATH
     """Where the app is asked about an event that is no HTTP."""
-    prelude: Prelude = Prelude.STREAMS
+    prelude: Prelude = Prelude.NEVER
     fill_empty: bool = False
     """Whether an answer without a body gets one of one line end, where it may have one."""
 
@@ -67,7 +67,7 @@ def _path(environ: Mapping[str, str], name: str, *, default: str) -> str:
 
 
 def _prelude(environ: Mapping[str, str], name: str) -> Prelude:
-    text = environ.get(name) or Prelude.STREAMS
+    text = environ.get(name) or Prelude.NEVER
     try:
         return Prelude(text)
     except ValueError:

@@ -35,7 +35,7 @@ def test_every_variable_is_read() -> None:
     ("name", "value", "wanted"),
     [
         ("STREAMING_RUNTIME_EVENT_PATH", "events", "begins with a slash"),
-        ("STREAMING_RUNTIME_PRELUDE", "sometimes", "streams, always, never"),
+        ("STREAMING_RUNTIME_PRELUDE", "sometimes", "never, streams, always"),
         ("STREAMING_RUNTIME_FILL_EMPTY", "yes", "a whole number"),
     ],
 )
