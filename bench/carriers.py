@@ -20,6 +20,11 @@ LWA_HELP = f"no {LWA_PATH.relative_to(ROOT)} (`make bench` builds it where cargo
 UVICORN = (
     sys.executable, "-m", "uvicorn", "--port", "{port}", "--no-access-log", "--log-level", "warning", "bench.app:{app}",
 )  # fmt: skip
+# As its own documentation starts it; it logs no requests unless asked.
+GRANIAN = (
+    sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "--no-ws",
+    "--loop", "uvloop", "--log-level", "warning", "bench.app:{app}",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,13 @@ def all_carriers() -> list[Carrier]:
     bootstrap = str(LAYER / "streaming-bootstrap")
     return [
         Carrier("ours", "layers/streaming_runtime", ((bootstrap, python, "/var/runtime/bootstrap.py"),)),
-        _web_adapter("LWA + uvicorn", "asyncio", "h11"),
-        _web_adapter("LWA + uvicorn[standard]", "uvloop", "httptools"),
+        _web_adapter("LWA + uvicorn", (*UVICORN, "--loop", "asyncio", "--http", "h11"), "uvicorn", "h11"),
+        _web_adapter(
+            "LWA + uvicorn[standard]",
+            (*UVICORN, "--loop", "uvloop", "--http", "httptools"),
+            *("uvicorn", "uvloop", "httptools"),
+        ),
+        _web_adapter("LWA + granian", GRANIAN, "granian", "uvloop"),
         Carrier(
             "Mangum",
             versions("mangum", "awslambdaric"),
@@ -62,17 +72,18 @@ def all_carriers() -> list[Carrier]:
     ]
 
 
-def _web_adapter(name: str, loop: str, http: str) -> Carrier:
+def _web_adapter(name: str, server: tuple[str, ...], *packages: str) -> Carrier:
+    """The adapter before this server, which needs these packages."""
     binary = Path(os.environ.get("BENCH_LWA") or LWA_PATH)
     missing = None
     if not binary.is_file():
         missing = LWA_HELP
-    elif absent := [package for package in (loop, http) if util.find_spec(package) is None]:
+    elif absent := [package for package in packages if util.find_spec(package) is None]:
         missing = f"no {' and no '.join(absent)} in this environment (dependency group `bench`)"
     return Carrier(
         name,
-        f"{_built(binary)}, {versions('uvicorn', *(package for package in (loop, http) if package != 'asyncio'))}",
-        ((str(binary),), (*UVICORN, "--loop", loop, "--http", http)),
+        f"{_built(binary)}, {versions(*packages)}",
+        ((str(binary),), server),
         {"AWS_LWA_PORT": "{port}", "AWS_LWA_INVOKE_MODE": "response_stream"},
         missing=missing,
     )

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 from bench.carriers import Carrier, versions
 
-OURS, LWA, LWA_STANDARD, FLOOR, ALONE = "ours", "LWA + uvicorn", "LWA + uvicorn[standard]", "floor", "the app alone"
+OURS, FLOOR, ALONE = "ours", "floor", "the app alone"
+LWA, LWA_STANDARD, LWA_GRANIAN = "LWA + uvicorn", "LWA + uvicorn[standard]", "LWA + granian"
+RIVALS = (LWA, LWA_STANDARD, LWA_GRANIAN)
 
 
 class Measure(NamedTuple):
@@ -150,12 +152,13 @@ def _targets(samples: Samples) -> str:
     rows = []
     for measure, limit, at_most in TARGETS:
         row = [measure.title, f"{'≤' if at_most else '≥'} {limit}"]
-        for rival in (LWA, LWA_STANDARD):
+        for rival in RIVALS:
             ratio = _ratio(samples, measure, OURS, rival)
             met = ratio is not None and (ratio <= limit if at_most else ratio >= limit)
             row += [number(ratio, 2), "not measured" if ratio is None else "yes" if met else "**no**"]
         rows.append([*row, number(_ratio(samples, measure, FLOOR, LWA), 2)])
-    return table(["ours / LWA", "target", f"/ {LWA}", "met", f"/ {LWA_STANDARD}", "met", f"floor / {LWA}"], rows)
+    compared = [title for rival in RIVALS for title in (f"/ {rival}", "met")]
+    return table(["ours / LWA", "target", *compared, f"floor / {LWA}"], rows)
 
 
 def _ratio(samples: Samples, measure: Measure, name: str, rival: str) -> float | None:
@@ -179,16 +182,15 @@ def _overheads(samples: Samples) -> str:
     for title, measure, alone in OVERHEADS:
         app, floor = _median(samples, alone, ALONE), _median(samples, measure, FLOOR)
         row = [title, number(app), number(floor)]
-        for name in (OURS, LWA, LWA_STANDARD):
+        for name in (OURS, *RIVALS):
             carried = _median(samples, measure, name)
             over = None if carried is None or app is None else carried - app
             row.append(number(over))
             if name == OURS:
                 row.append(number(None if over is None or floor is None else over - floor))
         rows.append(row)
-    return table(
-        ["", ALONE, FLOOR, "ours over the app", "of it over the floor", f"{LWA} over the app", LWA_STANDARD], rows
-    )
+    others = (f"{LWA} over the app", *RIVALS[1:])
+    return table(["", ALONE, FLOOR, "ours over the app", "of it over the floor", *others], rows)
 
 
 def number(value: float | None, digits: int = 1) -> str:
