@@ -215,13 +215,15 @@ FOCUSED = """() => {
 
 def tab_to(page: Page, name: str) -> None:
     """Press Tab until what is focused has this name; visibly so, every time."""
+    seen = []
     for _ in range(60):
         page.keyboard.press("Tab")
         found = page.evaluate(FOCUSED)  # at once: what has the focus may be gone in a moment
         if found and found["name"] == name:
             assert found["shown"], f"nobody sees that {name} has the focus"
             return
-    raise AssertionError(f"Tab does not lead to {name}")
+        seen.append(found and found["name"][:40])
+    raise AssertionError(f"Tab does not lead to {name}, but to {seen}")
 
 
 @contextmanager

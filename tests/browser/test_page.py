@@ -62,6 +62,7 @@ def test_keyboard_alone_is_enough(page: Page, stack: Stack, sample: Callable[[st
     page.keyboard.press("Enter")
     sent = row(page, original.name)
     expect(sent).to_have_attribute("data-state", "ready")
+    expect(sent.get_by_role("button", name=f"Download {original.name}")).to_be_enabled()
     tab_to(page, f"Download {original.name}")
     page.keyboard.press("Home")
     expect(sent).to_be_focused()

@@ -22,7 +22,7 @@ type Incident = "hide" | "open" | "opened" | "broken" | "refused" | "late" | "of
 const LATE_MS = 10_000; // to come back in, with a cold start of the function, before it is said that the connection is gone
 const SILENT_MS = 90_000; // a stream is quiet for a minute at most; then the server ends it
 const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+const LONGEST_PAUSE_MS = 30_000; // somebody looks at the page, and wants to see that it is back
 
 /** The state after an incident. Until a lost connection is back, it stays lost. */
 export function after(state: Connection, incident: Incident): Connection {

@@ -48,7 +48,13 @@ export function Detail(props: Props) {
   const links = useSignal<FileLinks | null>(null);
   const problem = useSignal("");
   const status = file.value?.status;
+  const seen = useRef<string | null>(null);
   useEffect(() => {
+    if (status !== undefined) seen.current = id;
+    else if (seen.current === id) {
+      problem.value = t("problem.file_gone"); // the feed has said so: to ask would be an error in the console
+      return undefined;
+    }
     let left = false;
     let since = Date.now();
     const ask = async (renews: boolean) => {
