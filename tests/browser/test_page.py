@@ -30,6 +30,7 @@ def test_file_is_sent_verified_and_taken_back(
     sent.get_by_role("button", name=original.name, exact=True).click()
     panel = signed_in.locator(".detail")
     expect(panel).to_contain_text(sha256(original))
+    expect(panel).to_contain_text("Your browser cannot show this file.")  # no video: all that asks for it is over
     assert accessible(signed_in) == []
     panel.get_by_role("button", name="Delete").click()
     signed_in.locator("dialog:modal").get_by_role("button", name="Keep it").click()
