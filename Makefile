@@ -254,39 +254,15 @@ $(DEV): uv.lock pyproject.toml | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --group dev
 	@touch $@
 
-# The SAM CLI pins libraries that the application must be free to move.
-$(SAM_ENV): uv.lock | $(UV)
-	@UV_PROJECT_ENVIRONMENT=.venv-sam $(UV) sync --quiet --frozen --only-group sam
+# The project and one group more, each in an environment of its own: uvicorn, for one, takes uvloop and httptools when it
+# finds them, and only the measurements are to find them.
+$(BENCH_ENV) $(BROWSER_ENV) $(CLIENTS_ENV) $(PEERS_ENV) $(EXAMPLES_ENV): .venv-%/.synced: uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) sync --quiet --frozen --group $*
 	@touch $@
 
-# uvicorn takes uvloop and httptools when it finds them, and only the measurements are to find them.
-$(BENCH_ENV): uv.lock | $(UV)
-	@UV_PROJECT_ENVIRONMENT=.venv-bench $(UV) sync --quiet --frozen --group bench
-	@touch $@
-
-# ministack pins what the layer must be free to move, botocore among it.
-$(S3_ENV): uv.lock | $(UV)
-	@UV_PROJECT_ENVIRONMENT=.venv-s3 $(UV) sync --quiet --frozen --only-group s3
-	@touch $@
-
-$(BROWSER_ENV): uv.lock | $(UV)
-	@UV_PROJECT_ENVIRONMENT=.venv-browser $(UV) sync --quiet --frozen --group browser
-	@touch $@
-
-$(CLIENTS_ENV): uv.lock | $(UV)
-	@UV_PROJECT_ENVIRONMENT=.venv-clients $(UV) sync --quiet --frozen --group clients
-	@touch $@
-
-$(PEERS_ENV): uv.lock | $(UV)
-	@UV_PROJECT_ENVIRONMENT=.venv-peers $(UV) sync --quiet --frozen --group peers
-	@touch $@
-
-$(FUZZ_ENV): uv.lock | $(UV)
-	@UV_PROJECT_ENVIRONMENT=.venv-fuzz $(UV) sync --quiet --frozen --only-group fuzz
-	@touch $@
-
-$(EXAMPLES_ENV): uv.lock | $(UV)
-	@UV_PROJECT_ENVIRONMENT=.venv-examples $(UV) sync --quiet --frozen --group examples
+# One group alone: the SAM CLI and ministack pin libraries that the project must be free to move, and the fuzzer needs no others.
+$(SAM_ENV) $(S3_ENV) $(FUZZ_ENV): .venv-%/.synced: uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) sync --quiet --frozen --only-group $*
 	@touch $@
 
 $(WEB_ENV): web/package-lock.json

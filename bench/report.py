@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 from bench.carriers import Carrier, versions
 
-OURS, FLOOR, ALONE = "ours", "floor", "the app alone"
-LWA, LWA_STANDARD, LWA_GRANIAN = "LWA + uvicorn", "LWA + uvicorn[standard]", "LWA + granian"
-RIVALS = (LWA, LWA_STANDARD, LWA_GRANIAN)
+OURS, LWA, FLOOR, ALONE = "ours", "LWA + uvicorn", "floor", "the app alone"
+RIVALS = (LWA, "LWA + uvicorn[standard]", "LWA + granian")
 
 
 class Measure(NamedTuple):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def send(page: Page, *paths: Path) -> None:
     """Choosing is not sending, for a guest."""
     choose(page, *paths)
     page.get_by_role("button", name=re.compile("^Send [0-9]+ files?$")).click()
+
+
+@contextmanager
+def halfway(page: Page, stack: Stack, drop: dict[str, Any], original: Path) -> Iterator[Traffic]:
+    """A guest's upload of two parts: S3 has the first, and is too busy for the second until the block ends."""
+    traffic = Traffic(page)
+    open_page(page, drop)
+    with held(page, stack, 2):
+        send(page, original)
+        wait_for(page, lambda: 1 in traffic.parts)
+        yield traffic
 
 
 def staged(page: Page, name: str) -> Any:
@@ -249,13 +261,9 @@ def test_an_upload_that_took_the_last_place_goes_on(
     page: Page, context: BrowserContext, stack: Stack, api: httpx.Client, sample: Sample
 ) -> None:
     """The drop is full by it, so its sender alone is offered a chooser, in another tab and on another day."""
-    traffic = Traffic(page)
     drop = drop_of(api, max_files=1)
-    open_page(page, drop)
     original = sample("last.bin", 2 * PART_BYTES)
-    with held(page, stack, 2):
-        send(page, original)
-        wait_for(page, lambda: 1 in traffic.parts)
+    with halfway(page, stack, drop, original):
         page.close()
     back = context.new_page()
     again = Traffic(back)
@@ -323,28 +331,19 @@ def test_a_drop_that_ends_while_a_part_is_sent_says_so(
 ) -> None:
     """What is on its way goes no further, and the page says that it is the link and not the connection."""
     drop = drop_of(api)
-    traffic = Traffic(page)
-    open_page(page, drop)
-    with held(page, stack, 2):
-        send(page, sample("halfway.bin", 2 * PART_BYTES))
-        wait_for(page, lambda: 1 in traffic.parts)
+    with halfway(page, stack, drop, sample("halfway.bin", 2 * PART_BYTES)):
         api.delete(f"/drops/{drop['id']}").raise_for_status()
-    halfway = row(page, "halfway.bin")
-    expect(halfway.get_by_role("alert")).to_contain_text("This link has ended")
-    expect(halfway.get_by_role("button", name="Try again: halfway.bin")).to_have_count(0)
+    late = row(page, "halfway.bin")
+    expect(late.get_by_role("alert")).to_contain_text("This link has ended")
+    expect(late.get_by_role("button", name="Try again: halfway.bin")).to_have_count(0)
     assert accessible(page) == []
 
 
 @thorough
 def test_an_upload_is_paused_and_cancelled(page: Page, stack: Stack, api: httpx.Client, sample: Sample) -> None:
     """A pause loses nothing; cancelling asks first, and gives the upload up."""
-    traffic = Traffic(page)
     drop = drop_of(api)
-    open_page(page, drop)
-    original = sample("large.bin", 2 * PART_BYTES)
-    with held(page, stack, 2):
-        send(page, original)
-        wait_for(page, lambda: 1 in traffic.parts)
+    with halfway(page, stack, drop, sample("large.bin", 2 * PART_BYTES)) as traffic:
         page.get_by_role("button", name="Pause large.bin").click()
         expect(row(page, "large.bin")).to_have_attribute("data-state", "paused")
     page.get_by_role("button", name="Resume large.bin").click()
@@ -382,11 +381,7 @@ def test_what_the_owner_cancels_is_cancelled_here_and_said(
 ) -> None:
     """A guest's upload that its owner gives up goes from the page, which says why."""
     drop = drop_of(api)
-    traffic = Traffic(page)
-    open_page(page, drop)
-    with held(page, stack, 2):
-        send(page, sample("unwanted.bin", 2 * PART_BYTES))
-        wait_for(page, lambda: 1 in traffic.parts)
+    with halfway(page, stack, drop, sample("unwanted.bin", 2 * PART_BYTES)):
         (begun,) = api.get(f"/files?drop={drop['id']}").json()["items"]
         api.delete(f"/files/{begun['id']}").raise_for_status()
     expect(page.get_by_text("unwanted.bin was cancelled elsewhere.")).to_be_visible()

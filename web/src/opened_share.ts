@@ -8,7 +8,7 @@ import { pause } from "./patience";
 import { save, STREAMED_BYTES } from "./saving";
 
 const LOOK_MS = 2_000; // between two looks at an archive that is put together
-const COUNTED_MS = [2_000, 4_000, 8_000, 16_000, 32_000]; // a download is counted when it has begun, by a browser that may be slow
+const COUNTED_MS = [2_000, 4_000, 8_000, 16_000, 32_000]; // a download counts once it has begun, and a browser may be slow
 
 export class Opened {
   readonly files = signal<readonly SharedFile[]>([]);

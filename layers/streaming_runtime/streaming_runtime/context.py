@@ -12,7 +12,7 @@ from .client import Invocation
 
 TRACE_FIELDS = ("traceparent", "tracestate", "baggage")
 
-
+# What a context shows of itself.
 FIELDS = (
     "aws_request_id",
     "invoked_function_arn",
@@ -50,12 +50,25 @@ class LambdaContext:
     @cached_property
     def client_context(self) -> SimpleNamespace | None:
         """What a caller of the Invoke API passed along: client, custom, env."""
-        return _client_context(self._invocation.client_context)
+        header = self._invocation.client_context
+        if header is None:
+            return None
+        fields = _object(header)
+        client = fields.get("client")
+        return SimpleNamespace(
+            client=SimpleNamespace(**client) if isinstance(client, dict) else None,
+            custom=fields.get("custom"),
+            env=fields.get("env"),
+        )
 
     @cached_property
     def identity(self) -> SimpleNamespace:
         """The Cognito identity of a mobile caller, if any."""
-        return _identity(self._invocation.cognito_identity)
+        fields = _object(self._invocation.cognito_identity)
+        return SimpleNamespace(
+            cognito_identity_id=fields.get("cognitoIdentityId"),
+            cognito_identity_pool_id=fields.get("cognitoIdentityPoolId"),
+        )
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends this invocation; never less than 0."""
@@ -63,7 +76,9 @@ class LambdaContext:
 
     def w3c(self) -> dict[str, str]:
         """What the caller of the Invoke API passed along of its own trace: https://www.w3.org/TR/trace-context/"""
-        return _trace(self._invocation.client_context)
+        fields = _object(self._invocation.client_context).get("w3c")
+        given = fields.items() if isinstance(fields, dict) else ()
+        return {name: value for name, value in given if name in TRACE_FIELDS and isinstance(value, str)}
 
     def log(self, message: object) -> None:
         """Put a text into the log as it is."""
@@ -74,36 +89,10 @@ class LambdaContext:
         return f"{type(self).__name__}({fields})"
 
 
-def _client_context(header: str | None) -> SimpleNamespace | None:
-    if header is None:
-        return None
-    fields = _object(header)
-    client = fields.get("client")
-    return SimpleNamespace(
-        client=SimpleNamespace(**client) if isinstance(client, dict) else None,
-        custom=fields.get("custom"),
-        env=fields.get("env"),
-    )
-
-
-def _trace(header: str | None) -> dict[str, str]:
-    fields = _object(header or "{}").get("w3c")
-    given = fields.items() if isinstance(fields, dict) else ()
-    return {name: value for name, value in given if name in TRACE_FIELDS and isinstance(value, str)}
-
-
-def _identity(header: str | None) -> SimpleNamespace:
-    fields = _object(header or "{}")
-    return SimpleNamespace(
-        cognito_identity_id=fields.get("cognitoIdentityId"),
-        cognito_identity_pool_id=fields.get("cognitoIdentityPoolId"),
-    )
-
-
-def _object(header: str) -> dict[str, Any]:
+def _object(header: str | None) -> dict[str, Any]:
     """The JSON object in a header; empty where it is none: callers write it, and must not break the environment."""
     try:
-        fields = json.loads(header)
+        fields = json.loads(header or "{}")
     except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
