@@ -33,13 +33,13 @@ async def test_a_chunk_reaches_the_client_before_the_next_is_produced(tmp_path: 
 
 
 async def test_a_prelude_comes_before_the_first_bytes(tmp_path: Path) -> None:
-    """It is sent in a write of its own, if the stream goes on: together with its first bytes it might be held back.
+    """Where that is asked for, and the stream goes on: together they might be held back.
 
     A reader that is busy may find both at once nevertheless, but not always.
     """
     gate = tmp_path / "gate"
     gate.touch()
-    async with environment() as stream:
+    async with environment(STREAMING_RUNTIME_PRELUDE="streams") as stream:
         for _ in range(20):
             first = await anext(aiter(await stream.invoke(f"/gated?gate={gate}")))
             if first.endswith(bytes(8)):
