@@ -34,7 +34,12 @@ class Environment:
 
     async def start(self) -> None:
         self._api = RuntimeApi()
-        variables = {"AWS_LAMBDA_RUNTIME_API": await self._api.start(), "_HANDLER": "tests.app"}
+        variables = {
+            "AWS_LAMBDA_RUNTIME_API": await self._api.start(),
+            "_HANDLER": "tests.app",
+            # The suites' own client has the head before the app goes on.
+            "STREAMING_RUNTIME_PRELUDE": "streams",
+        }
         lifespan = Lifespan(self._watched)
         lifespan.state = self._state
         self._worker = Worker(Settings.read(variables), self._watched, lifespan)
