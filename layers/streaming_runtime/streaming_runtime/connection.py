@@ -20,6 +20,9 @@ One task at a time uses a connection, and every `await` of it may be cancelled. 
 Reading and writing watch for each other: while a write waits for the kernel, an answer that arrives wakes it, because
 an answer that comes before the end of a request is a refusal, and nobody reads the rest. `close` wakes whoever waits
 with a `ConnectionAbortedError`, so that no task hangs on a socket that is gone.
+
+The loop is told once that reading is of interest, and not for each wait: to tell it costs as much as a turn of it. What
+comes while nobody waits stays in the kernel, and the loop is told to forget it until somebody does.
 """
 
 import asyncio
@@ -62,6 +65,9 @@ class Connection:
         self._unsent: tuple[Buffer, ...] = ()
         self._busy = False
         self._waiter: asyncio.Future[None] | None = None
+        # What the loop was told of the socket.
+        self._watched = False
+        self._writing = False
 
     @classmethod
     async def open(cls, address: str) -> Self:
@@ -88,6 +94,7 @@ class Connection:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(ConnectionAbortedError("the connection was closed on this side"))
         self._forget_waiter()
+        self._unwatch()
         self._socket.close()
 
     async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
@@ -177,8 +184,11 @@ class Connection:
         version, status, *_ = start.split(" ", 2)
         if not version.startswith("HTTP/1.") or len(status) != 3 or status < "100":
             raise ValueError(f"it begins with {start[:80]!r}")
-        headers = (line.partition(":") for line in lines)
-        return _number(status, _DECIMAL), {name.lower(): value.strip() for name, _, value in headers}, end + 4
+        headers = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return _number(status, _DECIMAL), headers, end + 4
 
     async def _read_chunks(self, begin: int) -> tuple[bytes, int]:
         """The body, and where it ends."""
@@ -213,32 +223,56 @@ class Connection:
 
     async def _receive(self) -> None:
         """Wait until more has been received."""
-        while True:
-            try:
-                data = self._socket.recv(RECEIVE_SIZE)
-            except BlockingIOError:
-                await self._wait(writable=False)
-                continue
-            if not data:
-                raise ConnectionResetError("the other side hung up")
-            self._received += data
+        before = len(self._received)
+        self._take()
+        while len(self._received) == before:
+            await self._wait(writable=False)
+
+    def _take(self) -> None:
+        """Receive what there is."""
+        try:
+            data = self._socket.recv(RECEIVE_SIZE)
+        except BlockingIOError:
             return
+        if not data:
+            raise ConnectionResetError("the other side hung up")
+        self._received += data
 
     async def _wait(self, *, writable: bool) -> None:
-        """Wait until something can be read or, when `writable`, written."""
-        self._waiter = self._loop.create_future()
-        self._loop.add_reader(self._fd, _wake, self._waiter)
+        """Wait until something has been received or, when `writable`, can be written."""
+        self._waiter = waiter = self._loop.create_future()
+        if not self._watched:
+            self._watched = True
+            self._loop.add_reader(self._fd, self._readable)
+        self._writing = writable
         if writable:
-            self._loop.add_writer(self._fd, _wake, self._waiter)
+            self._loop.add_writer(self._fd, _wake, waiter)
         try:
-            await self._waiter
+            await waiter
         finally:
             self._forget_waiter()
 
+    def _readable(self) -> None:
+        """Receive for whoever waits: what stays in the kernel is told again at the loop's next turn."""
+        if self._waiter is None or self._waiter.done():
+            self._unwatch()
+            return
+        try:
+            self._take()
+        except OSError as error:
+            self._waiter.set_exception(error)
+        else:
+            self._waiter.set_result(None)
+
     def _forget_waiter(self) -> None:
-        if self._waiter is not None:
-            self._waiter = None
+        self._waiter = None
+        if self._writing:
+            self._writing = False
             self._loop.remove_writer(self._fd)
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._watched = False
             self._loop.remove_reader(self._fd)
 
 

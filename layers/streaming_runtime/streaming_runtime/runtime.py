@@ -111,6 +111,18 @@ def _segments(path: str) -> list[str]:
     return [segment for segment in path.casefold().split("/") if segment]
 
 
+def _wake(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
+async def _run_and_wake(cycle: Cycle, app: asgi.App, turn: asyncio.Future[None]) -> None:
+    try:
+        await cycle.run(app)
+    finally:
+        _wake(turn)
+
+
 class Worker:
     """Takes one invocation after the other."""
 
@@ -118,24 +130,29 @@ class Worker:
         self._settings = settings
         self._app = app
         self._lifespan = lifespan
+        self._reserved = _segments(settings.event_path)
         self._client = Client(settings.api)
-        self._leaving = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._leaving = False
         # The task that waits for an event, while it does.
         self._asking: asyncio.Task[None] | None = None
+        # What the invocation at hand waits for: that the app ends, its time does, or the worker leaves.
+        self._turn: asyncio.Future[None] = self._loop.create_future()
         # Apps that would not stop. The loop itself holds tasks weakly only.
         self._stuck: set[asyncio.Task[None]] = set()
 
     def leave(self) -> None:
         """Stop the invocation at hand, if any, and take no more. To say it again changes nothing."""
-        if not self._leaving.done():
-            self._leaving.set_result(None)
+        if not self._leaving:
+            self._leaving = True
+            _wake(self._turn)
             if self._asking is not None:
                 self._asking.cancel()
 
     async def work(self) -> None:
         """Work until there is no more. Raises `OSError` when the Runtime API cannot be worked with."""
         try:
-            while not self._leaving.done():
+            while not self._leaving:
                 self._asking = asyncio.current_task()
                 invocation = await self._client.next()
                 self._asking = None
@@ -143,7 +160,7 @@ class Worker:
         except EnvironmentRetired:
             return
         except asyncio.CancelledError:
-            if not self._leaving.done():
+            if not self._leaving:
                 raise
         finally:
             self._client.close()
@@ -195,22 +212,28 @@ class Worker:
         if request.pack is for_an_event:
             return False
         path = request.scope["path"].removeprefix(request.scope["root_path"])
-        return _segments(path) == _segments(self._settings.event_path)
+        return _segments(path) == self._reserved
 
     async def _run(self, app: asgi.App, cycle: Cycle, deadline_ms: int) -> None:
         """The app for one invocation, until it ends or its time does."""
-        running = asyncio.create_task(cycle.run(app))
         left = max(0.0, deadline_ms / 1000 - time.time())
         # An invocation so short that the margin would eat it up keeps half of its time.
         margin = min(self._settings.deadline_margin, left / 2)
+        # By hand what `asyncio.wait` does: it takes a turn of the loop more, and three times as long.
+        self._turn = turn = self._loop.create_future()
+        running = self._loop.create_task(_run_and_wake(cycle, app, turn))
+        timer = self._loop.call_later(left - margin, _wake, turn)
         try:
-            await asyncio.wait({running, self._leaving}, timeout=left - margin, return_when=asyncio.FIRST_COMPLETED)
+            if not self._leaving:
+                await turn
         except asyncio.CancelledError:
             running.cancel()
             raise
+        finally:
+            timer.cancel()
         if not running.done():
             grace = margin * CLEAN_UP_SHARE
-            if self._leaving.done():
+            if self._leaving:
                 grace = min(grace, self._settings.shutdown * LAST_CLEAN_UP_SHARE)
                 reason = Fault("Runtime.Shutdown", "The environment was shut down before the response was complete.")
             else:

@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -203,6 +204,7 @@ def _addresses(headers: dict[bytes, bytes], domain: str | None, source_ip: str |
     return {"scheme": scheme, "server": server, "client": (_word(source_ip), 0) if source_ip else None}
 
 
+@lru_cache(maxsize=16)  # nearly all requests name the same
 def _host(text: str) -> tuple[str, int | None] | None:
     """Name and port; None for what is no host (RFC 9110, 7.2): the client's own words, and no reason to refuse it."""
     try:
