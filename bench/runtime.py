@@ -26,6 +26,8 @@ BODY = 100 * MIB
 CHUNKS = (64 * KIB, MIB)
 # Bytes of an answer that Lambda takes at once, as base64 too: a buffered one may have 6 MB.
 ANSWER = 4 * MIB
+# Of them in a round.
+ANSWERS = 5
 # Seconds until all event streams of a turn are under way and the first events, which wait for that, are through.
 SETTLING = 1.5
 
@@ -163,8 +165,10 @@ class _Bench:
 
     def _answer(self, environment: Environment) -> None:
         if environment.carrier.runs_the_app:
-            (done,) = environment.invoke(event("/answer", size=ANSWER))
-            self._note("answer_ms", environment.carrier.name, (done.end - done.sent) * 1e3)
+            asked = event("/answer", size=ANSWER)
+            environment.invoke(asked)  # the first one pays for memory that the system has yet to find
+            done = environment.invoke(*[asked] * ANSWERS)
+            self._note("answer_ms", environment.carrier.name, statistics.median((i.end - i.sent) * 1e3 for i in done))
 
     def _throughput(self, environment: Environment, size: int) -> None:
         if not environment.carrier.streams:

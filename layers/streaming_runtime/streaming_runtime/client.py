@@ -180,8 +180,9 @@ class ResponseStream:
     def __init__(self, connection: Connection, invocation: Invocation) -> None:
         self._connection = connection
         self._path = invocation.path("response")
-        self._writes = 0
-        self._looked = time.monotonic()
+        # Until the other tasks have a turn, and until the next look for a refusal.
+        self._writes_left = WRITES_PER_TURN
+        self._look_at = time.monotonic() + LOOK_SECONDS
         self._unsent: tuple[Buffer, ...] = (
             connection.head(
                 "POST",
@@ -201,10 +202,24 @@ class ResponseStream:
         """Whether a cancelled call has left something."""
         return self._connection.unsent
 
+    def pass_on(self, chunk: bytes) -> bool:
+        """Send one more chunk after others, as far as that needs no wait; whether that is all, else `flush` goes on."""
+        self._writes_left -= 1
+        sent = self._connection.pass_on(_framed(chunk))
+        return sent and self._writes_left > 0 and time.monotonic() < self._look_at
+
     async def flush(self) -> None:
-        """Send it."""
+        """Send what is left, let others have their turn, and look for a refusal, if it is time for that."""
         if not await self._connection.flush():
             await self._refused()
+        if self._writes_left <= 0:
+            self._writes_left = WRITES_PER_TURN
+            await asyncio.sleep(0)
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            if self._connection.answered:
+                await self._refused()
 
     async def begin(self, prelude: bytes, chunk: Buffer) -> None:
         """Send the prelude in a write of its own, and after a pause the first chunk."""
@@ -219,14 +234,8 @@ class ResponseStream:
         """Send the chunks at once. Returns when the kernel has them; raises `OSError` when nobody takes them."""
         if not await self._connection.write(*self._parts(chunks)):
             await self._refused()
-        self._writes += 1
-        if self._writes % WRITES_PER_TURN == 0:
-            await asyncio.sleep(0)
-        now = time.monotonic()
-        if now - self._looked > LOOK_SECONDS:
-            self._looked = now
-            if self._connection.answered:
-                await self._refused()
+        self._writes_left -= 1
+        await self.flush()
 
     async def end(self, *chunks: Buffer) -> None:
         """Send the last chunks and the end, and wait until Lambda has accepted the response."""

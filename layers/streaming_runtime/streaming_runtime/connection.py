@@ -115,9 +115,15 @@ class Connection:
         self._busy = True
         if self._unsent and not await self.flush():
             return False
+        return self.pass_on(parts) or await self.flush()
+
+    def pass_on(self, parts: tuple[Buffer, ...]) -> bool:
+        """Send of the parts what the kernel takes at once; whether that was all, else `flush` sends the rest.
+
+        Only between the first and the last `write` of a request, and when nothing is `unsent`.
+        """
         self._unsent = parts
-        # Nearly always the kernel takes all of it at once, and a stream of tokens is made of such writes.
-        return self._hand_over() or await self.flush()
+        return self._hand_over()
 
     async def flush(self) -> bool:
         """Send what is left. Returns as `write` does."""
@@ -129,13 +135,13 @@ class Connection:
 
     def _hand_over(self) -> bool:
         """Give the kernel what it takes of what is left; whether that was all."""
-        left = sum(map(len, self._unsent))
         try:
-            sent = self._socket.sendmsg(self._unsent) if left else 0
+            sent = self._socket.sendmsg(self._unsent) if self._unsent else 0
         except BlockingIOError:
-            sent = 0
-        self._unsent = () if sent == left else _after(self._unsent, sent)
-        return not self._unsent
+            return False
+        whole = sent == sum(map(len, self._unsent))
+        self._unsent = () if whole else _after(self._unsent, sent)
+        return whole
 
     @property
     def unsent(self) -> bool:

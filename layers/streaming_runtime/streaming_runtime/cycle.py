@@ -197,6 +197,16 @@ class Cycle:
 
     async def send(self, message: asgi.Message) -> None:
         """Take one message of the response. Raises `OSError` when nobody takes it any more."""
+        response = self._open_to(message)
+        if response is not None:
+            try:
+                if not response.pass_on(message["body"]):
+                    async with self._sending:
+                        await response.flush()
+            except OSError as error:
+                self._lose(error)
+                raise
+            return
         kind = message["type"]
         async with self._sending:
             if kind == "http.response.body" and self._state is not State.UNBEGUN:
@@ -208,6 +218,23 @@ class Cycle:
                 raise OSError("the response has ended")  # without a word of the app's
             else:
                 raise RuntimeError(f"the ASGI message {kind!r} is not expected here")
+
+    def _open_to(self, message: asgi.Message) -> ResponseStream | WholeResponse | None:
+        """The response, where the message is one more chunk of it that needs no lock: nearly every message is."""
+        body, response = message.get("body"), self._response
+        if (
+            self._state is not State.SENDING
+            or response is None
+            or type(body) is not bytes
+            or not body
+            or self._missing is not None
+            or message["type"] != "http.response.body"
+            or not message.get("more_body", False)
+            or self._sending.locked()
+            or response.unsent
+        ):
+            return None
+        return response
 
     def _begin(self, status: int, given: Iterable[tuple[bytes, bytes]]) -> None:
         headers = [(bytes(name), bytes(value)) for name, value in given]
@@ -236,10 +263,13 @@ class Cycle:
         try:
             await self._take(event, body, missing)
         except OSError as error:
-            self._lost, self._told = error, True
-            self.over()
-            self._client.close()
+            self._lose(error)
             raise
+
+    def _lose(self, error: OSError) -> None:
+        self._lost, self._told = error, True
+        self.over()
+        self._client.close()
 
     async def _take(self, event: Event, body: Buffer, missing: int | None) -> None:
         response, head = self._response, b""

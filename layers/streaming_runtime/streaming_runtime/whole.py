@@ -97,6 +97,10 @@ class WholeResponse:
     async def flush(self) -> None:
         """Nothing is ever left."""
 
+    def pass_on(self, chunk: bytes) -> bool:
+        self._add(chunk)
+        return True
+
     async def begin(self, _prelude: bytes, chunk: Buffer) -> None:
         self._add(chunk)
 

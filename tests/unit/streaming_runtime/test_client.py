@@ -219,3 +219,28 @@ async def test_a_stream_that_writes_little_sees_its_refusal_soon() -> None:
     refused.set()
     client.close()
     server.close()
+
+
+async def test_whoever_only_writes_lets_others_have_their_turn() -> None:
+    """Else neither a deadline nor another invocation would be seen as long as the kernel has room."""
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    client = Client(f"{host}:{port}")
+    stream = await client.respond(INVOCATION)
+    await stream.write(b"first")
+    others = asyncio.create_task(take_turns())
+    for _ in range(4 * client_module.WRITES_PER_TURN):
+        if not stream.pass_on(b"x"):
+            await stream.flush()
+    assert 3 <= turns < client_module.WRITES_PER_TURN
+    others.cancel()
+    client.close()
+    server.close()

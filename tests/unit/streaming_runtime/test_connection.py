@@ -94,6 +94,44 @@ async def test_closing_wakes_whoever_waits() -> None:
         assert not connection.usable
 
 
+async def test_what_the_kernel_has_no_room_for_is_flushed() -> None:
+    """Passing on never waits, and says what is left of it."""
+    chance = random.Random(9)
+    large, small = chance.randbytes(MORE_THAN_THE_KERNEL_HOLDS), b"small"
+    async with connected() as (connection, other):
+        assert await connection.write(small)
+        assert connection.pass_on((small, small))
+        assert not connection.pass_on((large, small))
+        assert connection.unsent
+        reading = asyncio.create_task(received(other, len(large) + 4 * len(small)))
+        assert await connection.flush()
+        assert await reading == small * 3 + large + small
+        assert not connection.unsent
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_what_comes_while_nobody_waits_keeps_no_loop_busy(hangs_up: bool) -> None:
+    """It would be told again at every turn, as long as an app takes; a later call sees it nevertheless."""
+    async with connected() as (connection, other):
+        first = asyncio.create_task(connection.answer())
+        await asyncio.sleep(0)
+        other.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        assert (await first).status == 200
+        if hangs_up:
+            other.close()
+        else:
+            other.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not asyncio.get_running_loop().remove_reader(connection._fd)
+        assert connection.answered
+        if hangs_up:
+            with pytest.raises(ConnectionResetError):
+                await connection.answer()
+        else:
+            assert (await connection.answer()).status == 202
+
+
 async def test_a_connection_is_usable_until_the_other_side_hangs_up() -> None:
     """An idle connection that was closed meanwhile is no place for a request."""
     async with connected() as (connection, other):

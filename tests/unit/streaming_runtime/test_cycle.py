@@ -397,6 +397,83 @@ async def test_sends_that_are_cancelled_again_and_again_pile_nothing_up(carry: C
     assert taken.endswith(b"end")
 
 
+LARGE = bytes(16 << 20)  # more than the kernel holds
+
+
+async def test_a_later_chunk_that_the_kernel_has_no_room_for_arrives_before_the_app_goes_on(carry: Carry) -> None:
+    """A stream may then be silent for long, and half of an event would stay here."""
+    received = bytearray()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(b"first", more=True))
+        await send(body(LARGE, more=True))
+        while len(received) < len(LARGE):
+            await asyncio.sleep(0)
+        await send(body())
+
+    async with carry(app) as environment:
+        await asyncio.wait_for(read_into(received, await environment.invoke(event_of("/"))), 10)
+    assert received.endswith(b"first" + LARGE)
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_later_chunks_of_several_tasks_do_not_cut_each_other(carry: Carry, cancelled: bool) -> None:
+    """Also where the task whose chunk is half sent is cancelled: its chunk counts, and goes first."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(b"first", more=True))
+        large = asyncio.ensure_future(send(body(LARGE, more=True)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not large.done()
+        if cancelled:
+            large.cancel()
+            await asyncio.wait({large})
+        await send(body(b"second", more=True))
+        await send(body(b"third", more=True))
+        assert large.done()
+        await send(body())
+
+    async with carry(app) as environment:
+        received = (await environment.get())[1]
+    assert received == b"first" + LARGE + b"secondthird"
+
+
+@pytest.mark.parametrize("said", [b"12345", b"123456"])
+async def test_a_length_that_was_declared_holds_for_each_chunk(carry: Carry, said: bytes) -> None:
+    """However many there are: a byte too many is refused, and the right number is whole."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start(200, (b"content-length", b"5")))
+        for byte in said:
+            await send(body(bytes([byte]), more=True))
+        await send(body())
+
+    if len(said) == 5:
+        async with carry(app) as environment:
+            assert (await environment.get())[1] == said
+    else:
+        assert b"longer than its Content-Length" in (await failure_of(carry, app)).payload
+
+
+async def test_no_chunk_overtakes_one_that_waits_for_its_head(carry: Carry) -> None:
+    """Where the head goes out by itself, the first chunk is held back for a moment."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start())
+        first = asyncio.ensure_future(send(body(b"first", more=True)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not first.done()
+        await send(body(b"second", more=True))
+        await send(body())
+
+    async with carry(app, prelude=Prelude.ALWAYS) as environment:
+        assert (await environment.get())[1] == b"firstsecond"
+
+
 @pytest.mark.parametrize("stage", [b"", b"half"])
 async def test_what_is_no_exception_costs_its_invocation_alone(carry: Carry, stage: bytes) -> None:
     """A panic of a native extension, say; and an exception that cannot even be shown."""
