@@ -157,7 +157,7 @@ token: $(DEV) ## Make an access token for an owner of the deployed stack, and sh
 	@$(BIN)/python -m local.tokens $(ARGS) "$(OWNER)"
 
 .PHONY: test-sam
-test-sam: build ## Run the README's lines of `sam local`, and every event, in Docker
+test-sam: build dist ## Run the README's lines of `sam local`, every event, and the runtime's container image, in Docker
 	$(WITH_UV) $(BIN)/python -m tests.sam.engine $(BIN)/python -m pytest tests/sam -v -rs -o faulthandler_timeout=900 $(ARGS)
 
 .PHONY: test-rie

@@ -39,13 +39,18 @@ def docker() -> Engine:
     return engine
 
 
+def usable_image(docker: Engine) -> str:
+    """AWS's image of the runtime, or what stands in for it."""
+    try:
+        return invoke_image(docker, ROOT / ".aws-sam")
+    except NotHere as missing:
+        _without(str(missing))
+
+
 @pytest.fixture(scope="session")
 def image_options(docker: Engine) -> str:
     """What the lines need besides, where AWS's image of the runtime is out of reach."""
-    try:
-        image = invoke_image(docker, ROOT / ".aws-sam")
-    except NotHere as missing:
-        _without(str(missing))
+    image = usable_image(docker)
     return "" if image.startswith(AWS_IMAGE) else f" --invoke-image {image} --skip-pull-image"
 
 
