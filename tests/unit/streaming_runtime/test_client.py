@@ -231,7 +231,11 @@ async def test_whoever_only_writes_lets_others_have_their_turn() -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     client = Client(f"{host}:{port}")
     stream = await client.respond(INVOCATION)
@@ -244,3 +248,4 @@ async def test_whoever_only_writes_lets_others_have_their_turn() -> None:
     others.cancel()
     client.close()
     server.close()
+    await server.wait_closed()
