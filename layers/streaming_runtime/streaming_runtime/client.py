@@ -44,7 +44,7 @@ class ApiError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One event to answer, until `deadline_ms` (epoch milliseconds)."""
+    """One event to respond to, until `deadline_ms` (epoch milliseconds)."""
 
     request_id: str
     event: bytes
@@ -54,7 +54,7 @@ class Invocation:
     client_context: str | None
     cognito_identity: str | None
     tenant_id: str | None
-    # Sent by Lambda since 2026 and echoed on the answer: tells one attempt of a request from another.
+    # Sent by Lambda since 2026 and echoed on the response: tells one attempt of a request from another.
     invocation_id: str | None
 
     @classmethod
@@ -110,7 +110,7 @@ class Client:
             raise ApiError("GET restore/next", answer)
 
     async def post_error(self, invocation: Invocation, error: Document) -> None:
-        """Answer an invocation with a failure; only as long as no response was begun."""
+        """Respond with a failure; only as long as no response was begun."""
         headers = {CAUSE_HEADER: error.cause(), **invocation.echo}
         await self._post_error(invocation.path("error"), error, error.header_type, headers)
 
@@ -125,8 +125,8 @@ class Client:
     async def _post_error(self, path: str, error: Document, error_type: str, more: dict[str, str]) -> None:
         await self._post(path, error.json(), {TYPE_HEADER: error_type, **more})
 
-    async def post_answer(self, invocation: Invocation, body: bytes) -> None:
-        """Answer an invocation with a whole body."""
+    async def post_response(self, invocation: Invocation, body: bytes) -> None:
+        """Respond with a whole body."""
         await self._post(invocation.path("response"), body, invocation.echo)
 
     async def _post(self, path: str, body: bytes, more: dict[str, str]) -> None:

@@ -6,6 +6,9 @@ buffer: a chunk leaves by one `sendmsg` from where the app made it, and a slow r
 Theory of operation
 ===================
 
+What goes out is a *request*, and what comes back is the *answer* to it: a *response*, in this package, is what an
+invocation gets.
+
 One task at a time uses a connection, and every `await` of it may be cancelled. Three things make that safe:
 
 1. What is to be sent is in `_unsent` before the first byte of it leaves, and taken from there only as the kernel

@@ -19,7 +19,7 @@ Four rules keep it right:
 3. `ENDING` is a state of its own because the last word can be said and not delivered: whoever is cancelled there
    leaves `fail` to deliver it, and not to add a failure to a response that is whole.
 4. `OVER` is final, and every way leads to it: the worker sees to that, since a task that the app has left behind
-   would else begin to answer on the connection of the next invocation.
+   would else begin to respond on the connection of the next invocation.
 """
 
 import asyncio
@@ -109,7 +109,7 @@ NEXT: dict[State, dict[Event, State]] = {
 
 
 class Cycle:
-    """Runs the app for one invocation, and answers the invocation whatever the app does."""
+    """Runs the app for one invocation, and sees to a response whatever the app does."""
 
     def __init__(self, client: Client, invocation: Invocation, request: Request, settings: Settings) -> None:
         self._client = client

@@ -42,7 +42,7 @@ class Fault(Exception):
 def _words(error: BaseException) -> str:
     try:
         return str(error)[:MESSAGE_LIMIT]
-    except Exception as unspeakable:  # noqa: BLE001 - the app's own code, and its invocation must be answered
+    except Exception as unspeakable:  # noqa: BLE001 - the app's own code, and its invocation must have a response
         return f"its message cannot be shown: {type(unspeakable).__name__}"
 
 

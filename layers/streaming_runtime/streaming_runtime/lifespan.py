@@ -24,11 +24,11 @@ class Lifespan:
         """Run the app's startup. Raises `Fault` when it fails; an app without lifespan has none to run."""
         scope = {"type": "lifespan", "asgi": asgi.LIFESPAN_VERSION, "state": self.state}
         self._task = asyncio.create_task(self._run(scope))
-        answer = await self._tell(self._task, "lifespan.startup")
-        if answer is None:
+        reply = await self._tell(self._task, "lifespan.startup")
+        if reply is None:
             self._task = None
-        elif answer["type"] == "lifespan.startup.failed":
-            raise Fault("Runtime.StartupFailed", answer.get("message") or "The app's startup failed.")
+        elif reply["type"] == "lifespan.startup.failed":
+            raise Fault("Runtime.StartupFailed", reply.get("message") or "The app's startup failed.")
 
     async def shutdown(self, seconds: float) -> None:
         """Run the app's shutdown, for so long at most."""
@@ -36,12 +36,12 @@ class Lifespan:
             return
         try:
             async with asyncio.timeout(seconds):
-                answer = await self._tell(self._task, "lifespan.shutdown")
+                reply = await self._tell(self._task, "lifespan.shutdown")
         except TimeoutError:
             logger.warning("The app's shutdown took more than %s s.", seconds)
             return
-        if answer is not None and answer["type"] == "lifespan.shutdown.failed":
-            logger.error("The app's shutdown failed: %s", answer.get("message", ""))
+        if reply is not None and reply["type"] == "lifespan.shutdown.failed":
+            logger.error("The app's shutdown failed: %s", reply.get("message", ""))
 
     async def _run(self, scope: asgi.Scope) -> None:
         asked = False
@@ -61,11 +61,11 @@ class Lifespan:
             logger.log(logging.WARNING if asked else logging.INFO, "The app's lifespan ended: %r", error)
 
     async def _tell(self, task: asyncio.Task[None], kind: str) -> asgi.Message | None:
-        """Send one message and wait for its answer; None when the app ends without one."""
+        """Send one message and wait for its reply; None when the app ends without one."""
         self._to_app.put_nowait({"type": kind})
-        answer = asyncio.create_task(self._from_app.get())
-        await asyncio.wait({task, answer}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            answer.cancel()
+        reply = asyncio.create_task(self._from_app.get())
+        await asyncio.wait({task, reply}, return_when=asyncio.FIRST_COMPLETED)
+        if not reply.done():
+            reply.cancel()
             return None
-        return answer.result()
+        return reply.result()

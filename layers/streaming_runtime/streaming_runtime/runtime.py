@@ -156,7 +156,7 @@ class Worker:
                 self._asking = asyncio.current_task()
                 invocation = await self._client.next()
                 self._asking = None
-                await self._answer(invocation)
+                await self._respond(invocation)
         except EnvironmentRetired:
             return
         except asyncio.CancelledError:
@@ -165,7 +165,7 @@ class Worker:
         finally:
             self._client.close()
 
-    async def _answer(self, invocation: Invocation) -> None:
+    async def _respond(self, invocation: Invocation) -> None:
         """One invocation, under its own request id; whatever goes wrong costs this invocation alone."""
         request, tenant = request_id.set(invocation.request_id), tenant_id.set(invocation.tenant_id)
         self._set_trace(invocation.trace_id)
@@ -176,7 +176,7 @@ class Worker:
             if error.status >= 500:  # "Container error. Non-recoverable state. Runtime should exit promptly."
                 raise
         except OSError as error:
-            logger.warning("The answer could not be delivered: %r", error)
+            logger.warning("The response could not be delivered: %r", error)
         except Exception as error:
             logger.exception("The runtime failed.")
             with suppress(OSError):
@@ -187,7 +187,7 @@ class Worker:
             request_id.reset(request)
 
     async def _carry(self, invocation: Invocation) -> None:
-        """One invocation from event to answer."""
+        """One invocation from event to response."""
         try:
             request = read(invocation.event, LambdaContext(invocation), self._settings.event_path)
         except Fault as fault:
@@ -200,7 +200,7 @@ class Worker:
         try:
             await self._run(app, cycle, invocation.deadline_ms)
         finally:
-            # Also where its failure could not be told: a task that the app has left behind would else begin to answer,
+            # Also where its failure could not be told: a task that the app has left behind would else begin to respond,
             # on the connection of the next invocation.
             cycle.over()
 
@@ -243,9 +243,9 @@ class Worker:
             running.result()
 
     async def _stop(self, cycle: Cycle, running: asyncio.Task[None], reason: Fault, grace: float) -> None:
-        """Tell the app that its client left, cancel it, and see to the answer in its place.
+        """Tell the app that its client left, cancel it, and see to the response in its place.
 
-        It has `grace` seconds for the first two together, and the answer has as many.
+        It has `grace` seconds for the first two together, and the response has as many.
         """
         logger.error("%s", reason)
         cycle.interrupt(reason)
@@ -267,7 +267,7 @@ class Worker:
             self._client.close()
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        """Let go of an app that ended after all. How it ended is of no interest: its invocation was answered for it."""
+        """Let go of an app that ended after all. How it ended is of no interest: its invocation has its response."""
         self._stuck.discard(task)
         if not task.cancelled():
             task.exception()

@@ -28,7 +28,7 @@ _NAMEABLE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._~%:!$&'()*+,;=")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the app is asked, and how its answer goes back: as a stream, or packed as a whole."""
+    """What the app is asked, and how its response goes back: as a stream, or packed as a whole."""
 
     scope: asgi.Scope
     body: bytes

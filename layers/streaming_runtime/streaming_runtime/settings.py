@@ -15,7 +15,7 @@ EVENT_PATH = "/_lambda/event"
 
 
 class Prelude(StrEnum):
-    """Which answers send their prelude in a write of its own, and a moment before their first bytes."""
+    """Which responses send their prelude in a write of its own, and a moment before their first bytes."""
 
     NEVER = "never"
     STREAMS = "streams"
@@ -40,7 +40,7 @@ class Settings:
     """Where the app is asked about an event that is no HTTP."""
     prelude: Prelude = Prelude.NEVER
     fill_empty: bool = False
-    """Whether an answer without a body gets one of one line end, where it may have one."""
+    """Whether a response without a body gets one of one line end, where it may have one."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

@@ -1,4 +1,4 @@
-"""Answers that go back as a whole: to a load balancer, which cannot stream, and for events that are no HTTP."""
+"""Responses that go back as a whole: to a load balancer, which cannot stream, and for events that are no HTTP."""
 
 import asyncio
 import base64
@@ -11,8 +11,8 @@ from .client import Client, Invocation
 from .connection import Buffer
 from .errors import Document, Fault
 
-# Bytes of an answer that is no stream: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-ANSWER_LIMIT = 6 * 1024 * 1024
+# Bytes of a response that is no stream: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+WHOLE_LIMIT = 6 * 1024 * 1024
 
 Headers = Sequence[tuple[bytes, bytes]]
 # What Lambda is given for a status, headers and a body. Raises `Fault` where that is a failure of the invocation.
@@ -38,18 +38,18 @@ def for_a_load_balancer(event: dict[str, Any]) -> Pack:
         named = _named(headers)
         encoded = not _is_text(named)
         phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
-        answer = {
+        response = {
             "statusCode": status,
             "statusDescription": f"{status} {phrase}".strip(),
             "isBase64Encoded": encoded,
             "body": base64.b64encode(body).decode() if encoded else body.decode(),
         }
         if several:
-            answer["multiValueHeaders"] = named
+            response["multiValueHeaders"] = named
         else:
             # It takes one value a name; as a second cookie would be lost, its name is written in another case.
-            answer["headers"] = dict(_once(named))
-        return json.dumps(answer).encode()
+            response["headers"] = dict(_once(named))
+        return json.dumps(response).encode()
 
     return pack
 
@@ -109,8 +109,8 @@ class WholeResponse:
             self._add(chunk)
 
     def _add(self, chunk: Buffer) -> None:
-        if len(self._body) + len(chunk) > ANSWER_LIMIT:
-            raise Fault("Runtime.ResponseTooLarge", f"An answer that cannot stream has at most {ANSWER_LIMIT} bytes.")
+        if len(self._body) + len(chunk) > WHOLE_LIMIT:
+            raise Fault("Runtime.ResponseTooLarge", f"A response that cannot stream has at most {WHOLE_LIMIT} bytes.")
         self._body += chunk
 
     async def end(self, *chunks: Buffer) -> None:
@@ -128,11 +128,11 @@ class WholeResponse:
 
     async def _deliver(self) -> None:
         try:
-            answer = self._pack(self._status, self._headers, bytes(self._body))
+            packed = self._pack(self._status, self._headers, bytes(self._body))
         except Fault as fault:
             await self.fail(Document(fault, self._invocation.request_id))
         except UnicodeDecodeError as error:
             wrong = Fault("Runtime.MalformedResponse", f"The body is not the UTF-8 that its headers say: {error}")
             await self.fail(Document(wrong, self._invocation.request_id))
         else:
-            await self._client.post_answer(self._invocation, answer)
+            await self._client.post_response(self._invocation, packed)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from local.runtime_api import FunctionError
 from streaming_runtime.asgi import Receive, Scope, Send
 from streaming_runtime.errors import Fault
-from streaming_runtime.whole import ANSWER_LIMIT, for_a_load_balancer, for_an_event
+from streaming_runtime.whole import WHOLE_LIMIT, for_a_load_balancer, for_an_event
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +77,7 @@ async def test_a_load_balancer_gets_the_whole_answer(carry: Carry) -> None:
 
 async def test_an_answer_that_does_not_fit_is_a_failure(carry: Carry) -> None:
     """Found while the app sends, and not when Lambda refuses all of it."""
-    async with carry(answers(200, bytes(ANSWER_LIMIT), b"1")) as environment:
+    async with carry(answers(200, bytes(WHOLE_LIMIT), b"1")) as environment:
         with pytest.raises(FunctionError, match=r"Runtime\.ResponseTooLarge"):
             await everything(await environment.invoke(BALANCED))
 
