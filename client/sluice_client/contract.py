@@ -74,6 +74,7 @@ class Sluice:
 
     def __init__(self, api: str, token: str | None, retry: Retry = Retry()) -> None:
         self.api = api.rstrip("/")
+        self.has_token = bool(token)
         self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self.retry = retry
         try:
