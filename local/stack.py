@@ -92,6 +92,7 @@ ELSEWHERE = "nothing plays that here; leave it out with a condition of the templ
 WITHOUT_EFFECT = {
     *("AWS::ApplicationInsights::Application", "AWS::CloudWatch::Dashboard", "AWS::ResourceGroups::Group"),
     *("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"),
+    "AWS::Budgets::Budget",
     "AWS::CloudWatch::Alarm",  # the functions' metrics are lines of their logs here, which nobody counts
     "AWS::IAM::Role",  # nothing on this machine checks permissions
     "AWS::Lambda::Permission",

@@ -257,33 +257,95 @@ def test_the_hasher_may_call_itself() -> None:
         assert FUNCTIONS[name]["Environment"]["Variables"]["QUEUE_URL"] == {"Ref": "CompletedQueue"}
 
 
+# Of AWS's own metrics: what each alarm looks at, and of which resource.
+WATCHED = {
+    "DeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "CompletedDeadLetters"),
+    "QueueAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "CompletedQueue"),
+    "ServerErrorsAlarm": ("AWS/ApiGateway", "5xx", "ApiId", "HttpApi"),
+    "ApiSlowAlarm": ("AWS/Lambda", "Duration", "FunctionName", "ApiFunction"),
+    "ManyStreamsAlarm": ("AWS/Lambda", "ConcurrentExecutions", "FunctionName", "StreamFunction"),
+    "ReadThrottlesAlarm": ("AWS/DynamoDB", "ReadThrottleEvents", "TableName", "FilesTable"),
+    "WriteThrottlesAlarm": ("AWS/DynamoDB", "WriteThrottleEvents", "TableName", "FilesTable"),
+} | {
+    f"{name}{metric}Alarm": ("AWS/Lambda", metric, "FunctionName", f"{name}Function")
+    for name in ("Api", "Stream", "Hasher")
+    for metric in ("Errors", "Throttles")
+}
+# Of what the functions count: who does, and where.
+COUNTED = {
+    "ContradictionAlarm": ("HasherFunction", "functions/hasher/app.py", "Contradictions"),
+    "DownloadContradictionAlarm": ("StreamFunction", "functions/stream/stored.py", "Contradictions"),
+    "FilesLostAlarm": ("StreamFunction", "functions/stream/stored.py", "FilesLost"),
+}
+
+
 def test_alarms_see_what_they_are_for() -> None:
-    """Dead letters of this stack's queue, contradictions and losses that its functions count: one of any is enough."""
+    """AWS's metrics of this stack's own resources, and what its functions count; all of them tell the one topic."""
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert {name: alarm["MetricName"] for name, alarm in alarms.items()} == {
-        "DeadLettersAlarm": "ApproximateNumberOfMessagesVisible",
-        "ContradictionAlarm": "Contradictions",
-        "DownloadContradictionAlarm": "Contradictions",
-        "FilesLostAlarm": "FilesLost",
-    }
+    assert WATCHED.keys() | COUNTED.keys() == alarms.keys()
     for alarm in alarms.values():
-        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
         assert alarm["TreatMissingData"] == "notBreaching"
         assert list(references(alarm["AlarmActions"])) == ["AlarmTopicArn", "AWS::NoValue"]
-    (queue,) = alarms["DeadLettersAlarm"]["Dimensions"]
-    assert list(references(queue["Value"])) == ["CompletedDeadLetters"]
-    # What Powertools writes: the namespace and the service of the function's environment.
-    counting = {
-        "ContradictionAlarm": ("HasherFunction", "functions/hasher/app.py"),
-        "DownloadContradictionAlarm": ("StreamFunction", "functions/stream/stored.py"),
-        "FilesLostAlarm": ("StreamFunction", "functions/stream/stored.py"),
-    }
-    assert {*counting, "DeadLettersAlarm"} == alarms.keys()
-    for name, (function, path) in counting.items():
+    for name, watched in WATCHED.items():
+        (dimension,) = alarms[name]["Dimensions"]
+        (resource,) = references(dimension["Value"])
+        assert (alarms[name]["Namespace"], alarms[name]["MetricName"], dimension["Name"], resource) == watched
+    for name, (function, path, metric) in COUNTED.items():
+        # What Powertools writes: the namespace and the service of the function's environment. One of any is enough.
         variables = FUNCTIONS[function]["Environment"]["Variables"]
         assert alarms[name]["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
         assert alarms[name]["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
-        assert f'"{alarms[name]["MetricName"]}"' in (ROOT / path).read_text()
+        assert (alarms[name]["MetricName"], alarms[name]["Threshold"]) == (metric, 0)
+        assert f'"{metric}"' in (ROOT / path).read_text()
+
+
+def test_each_alarm_says_what_to_do() -> None:
+    """In its description, in two sentences and more, and on a page of its own in docs/operations.md."""
+    alarms = of_type("AWS::CloudWatch::Alarm")
+    pages = re.split(r"^### ", (ROOT / "docs" / "operations.md").read_text(), flags=re.MULTILINE)[1:]
+    assert sorted(page.partition("\n")[0] for page in pages) == sorted(alarms)
+    for page in pages:
+        assert "**What it means.**" in page
+        assert "**What to do.**" in page
+    for alarm in alarms.values():
+        assert len(re.findall(r"[.?:;](?: |$)", alarm["AlarmDescription"])) >= 2
+
+
+def test_dashboard_shows_metrics_that_there_are() -> None:
+    """Those of the alarms, and others of the same resources and functions."""
+    body = json.loads(only("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Sub"])
+    shown = [metric for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
+    dimensions = {(namespace, dimension) for namespace, _, dimension, _ in WATCHED.values()}
+    for namespace, metric, dimension, value, *_ in shown:
+        if namespace == "Sluice/${AWS::StackName}":
+            assert f'"{metric}"' in "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+            assert (dimension, value in {"hasher", "stream"}) == ("service", True)
+        else:
+            assert (namespace, dimension) in dimensions
+            assert value[2:-1].partition(".")[0] in RESOURCES
+
+
+def test_what_links_can_cost_is_bounded_where_that_is_wanted() -> None:
+    """Reservations are off by default, because a new account has none to give; the API's door always has a rate."""
+    for name, parameter in (("ApiFunction", "ApiConcurrency"), ("StreamFunction", "StreamConcurrency")):
+        assert SOURCE["Parameters"][parameter]["Default"] == 0
+        assert parameter in references(FUNCTIONS[name]["ReservedConcurrentExecutions"])
+    rate = only("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"]
+    assert set(references(rate)) == {"ApiRequestsPerSecond"}
+
+
+def test_access_log_has_nothing_secret() -> None:
+    """Neither a query nor a header but the program's name, and each line is JSON."""
+    settings = only("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]
+    assert list(references(settings["DestinationArn"])) == ["AccessLogGroup"]
+    line = json.loads(settings["Format"])
+    assert not [
+        value for value in line.values() if re.search("header|query|authorizer|requestOverride", value, re.IGNORECASE)
+    ]
+    assert {"$context.requestId", "$context.identity.sourceIp", "$context.path", "$context.status"} <= set(
+        line.values()
+    )
 
 
 def test_table_costs_by_use_and_can_be_restored() -> None:
@@ -301,7 +363,7 @@ def test_logs_end() -> None:
     """Each function logs JSON into a group of its own, which forgets after the days that the deployment says."""
     groups = of_type("AWS::Logs::LogGroup")
     used = {next(references(function["LoggingConfig"]["LogGroup"])) for function in FUNCTIONS.values()}
-    assert used == groups.keys()
+    assert used | {"AccessLogGroup"} == groups.keys()
     assert len(used) == len(FUNCTIONS)
     assert {function["LoggingConfig"]["LogFormat"] for function in FUNCTIONS.values()} == {"JSON"}
     assert {json.dumps(group["RetentionInDays"]) for group in groups.values()} == {'{"Ref": "LogRetentionDays"}'}
@@ -406,6 +468,7 @@ def test_every_resource_is_used() -> None:
     """What we declare is referred to from elsewhere, or is of a kind that works by itself."""
     by_itself = {
         *("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Permission"),
+        *("AWS::Budgets::Budget", "AWS::CloudWatch::Dashboard"),
         *("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),
     }
     used = set(references(SOURCE))
