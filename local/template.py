@@ -207,6 +207,10 @@ def _parameter(name: str, spec: Any, given: Mapping[str, str]) -> str | list[str
         raise TemplateError(str(error)) from error
 
 
+def _as_text(value: Any) -> Any:
+    return str(value) if type(value) in (int, float) else value
+
+
 class Resolver:
     """Resolves intrinsic functions by what exists so far: `refs`, `attributes`, and `addresses` of AWS played here."""
 
@@ -240,7 +244,8 @@ class Resolver:
             case str(name) | {"Condition": str(name)}:
                 return self._named(name)
             case {"Fn::Equals": [left, right]}:
-                return bool(self(left) == self(right))
+                # A parameter is text, also that of the type Number, and what it is compared with may be written as one.
+                return _as_text(self(left)) == _as_text(self(right))
             case {"Fn::Not": [inner]}:
                 return not self.holds(inner)
             case {"Fn::And": list(inner)}:

@@ -20,7 +20,8 @@ TINY = Path(__file__).parent / "tiny" / "template.yaml"
 SLUICE = Path(__file__).parents[3] / "template.yaml"
 # Templates that are broken by chance, each in one place; a transform takes most of a second.
 BROKEN = effort(12, 60, 400)
-CONDITIONS = {"IsOne": {"Fn::Equals": [{"Ref": "Number"}, "1"]}, "IsTwo": {"Fn::Equals": [{"Ref": "Number"}, "2"]}}
+# Whoever writes a number means the text that a parameter is.
+CONDITIONS = {"IsOne": {"Fn::Equals": [{"Ref": "Number"}, 1]}, "IsTwo": {"Fn::Equals": [{"Ref": "Number"}, "2"]}}
 
 MAPPINGS = {"Sizes": {REGION: {"Memory": 256}}}
 
