@@ -207,7 +207,7 @@ def _parameter(name: str, spec: Any, given: Mapping[str, str]) -> str | list[str
         raise TemplateError(str(error)) from error
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: Any) -> object:
     return str(value) if type(value) in (int, float) else value
 
 
