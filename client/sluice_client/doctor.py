@@ -5,11 +5,10 @@ do, or `skipped` with the reason. Whatever a check uploads, the examination remo
 """
 
 import asyncio
-import os
 import secrets
-import threading
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ import httpx
 from sluice_client import streams
 from sluice_client.contract import Sluice, unreachable
 from sluice_client.digests import SHA_256
+from sluice_client.downloads import DIRECT_BYTES
 from sluice_client.errors import Problem, SluiceError
 from sluice_client.progress import Meter, amount, say
 from sluice_client.records import File
@@ -33,12 +33,12 @@ FOLDER = "sluice-doctor"
 # One upload of each way: a request, one part, several parts, and parts of a size that nobody knew. The last two are
 # more than is read ahead of a slow stream and held on the way: what is deleted meanwhile is still to be read.
 REQUEST_BYTES, PART_BYTES, PARTS_BYTES, STREAM_BYTES = 1_000, 5_000_000, 25_000_000, 9_000_000
-# Bytes of a stream at full speed, and bytes a second after them:
+# Bytes a second of a stream after its first DIRECT_BYTES:
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
-BURST_BYTES, LAMBDA_RATE = 6 * 1024 * 1024, 2 * 1024 * 1024
-# Bytes of a stream after which its speed is known.
-RATE_BYTES = BURST_BYTES + 4 * 1024 * 1024
-# Seconds. S3 refuses a signature that is 15 minutes off, and tokens of an issuer are as good for a minute more or less.
+LAMBDA_RATE = 2 * 1024 * 1024
+# Bytes of a stream after which both of its speeds are known.
+RATE_BYTES = DIRECT_BYTES + 4 * 1024 * 1024
+# Seconds that the clocks may be apart; S3 refuses a signature that is 15 minutes off, and links may end sooner.
 CLOCK_SECONDS = 60
 # Seconds until S3's event has led to a verdict on a small file; it is one or two where nothing is wrong.
 SLOW_SECONDS = 15
@@ -108,10 +108,8 @@ class Examination:
         self._sluice, self._origin, self._patience = sluice, origin, patience
         self._uploads = Uploads(sluice, connections=4)
         self._names: set[str] = set()  # of what was uploaded, or may have been
-        self._small: File | None = None
-        self._large: tuple[File, bytes] | None = None
-        # An archive of all three cannot be finished once the last is gone.
-        self._parcel: dict[str, File] = {}
+        self._files: dict[str, File] = {}  # by the check that has uploaded it
+        self._sent = b""  # the bytes of `several parts`
 
     @property
     def checks(self) -> Mapping[str, Callable[[], Awaitable[Said]]]:
@@ -134,10 +132,10 @@ class Examination:
             "quotas": self._quotas,
         }
 
-    async def run(self, wanted: Callable[[str], bool]) -> AsyncIterator[Finding]:
-        """The findings of these checks, each as soon as it is there."""
+    async def run(self, only: Collection[str]) -> AsyncIterator[Finding]:
+        """The findings of these checks, or of all where none is named, each as soon as it is there."""
         for name, check in self.checks.items():
-            if wanted(name):
+            if not only or name in only:
                 yield await self._finding(name, check)
 
     async def tidy(self) -> None:
@@ -167,7 +165,8 @@ class Examination:
         except Remark as remark:
             return Finding(name, remark.outcome, str(remark), remark.advice, remark.figures)
         except httpx.TransportError as error:
-            return Finding(name, Outcome.FAILED, str(unreachable(error, "A host")), "Is it up, and is its link right?")
+            host = error.request.url.netloc.decode()
+            return Finding(name, Outcome.FAILED, str(unreachable(error, host)), "Is it up, and is its link right?")
         except SluiceError as error:
             code = f" [{error.code}]" if isinstance(error, Problem) and error.code else ""
             return Finding(name, Outcome.FAILED, f"{error}{code}", error.hint)
@@ -183,7 +182,10 @@ class Examination:
         except ValueError:
             healthy = False
         if not healthy:
-            raise Ill(f"{self._sluice.api} answers {answer.status_code}, and not as a Sluice does.", "Is it the API's?")
+            raise Ill(
+                f"{self._sluice.api} answers {answer.status_code}, and not as a Sluice does.",
+                "Is that the address of the API?",
+            )
         parts = urlsplit(self._sluice.api)
         if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
             raise Ill("Everybody on the way can read what is sent: it is no https.", "Use the https address.")
@@ -198,7 +200,7 @@ class Examination:
             there = parsedate_to_datetime(date).timestamp()
         except ValueError:
             raise Ill(f"The server's Date is {date!r}.", "Something on the way changes it.") from None
-        off = max(before - there - 1, there - time.time(), 0.0)
+        off = max(before - there - 1, there - time.time(), 0.0)  # a Date has whole seconds
         if off > CLOCK_SECONDS:
             raise Ill(
                 f"This machine's clock and the server's are {off:.0f} s apart.",
@@ -207,8 +209,7 @@ class Examination:
         return "The clocks agree.", {"seconds_apart": round(off, 1)}
 
     async def _sign_in(self) -> Said:
-        if not self._sluice.has_token:
-            raise NotNow("There is no token.")
+        self._needs_token()
         try:
             await self._sluice.exports({})
         except Problem as refusal:
@@ -229,44 +230,29 @@ class Examination:
     # ------------------------------------------------------------------ the ways in
 
     async def _one_request(self) -> Said:
-        uploaded, _ = await self._put(REQUEST_BYTES)
-        self._small = uploaded.file
-        return self._verdict(uploaded)
+        return await self._put("one request", secrets.token_bytes(REQUEST_BYTES))
 
     async def _one_part(self) -> Said:
-        uploaded, _ = await self._put(PART_BYTES)
-        self._parcel["last"] = uploaded.file
-        return self._verdict(uploaded)
+        return await self._put("one part", secrets.token_bytes(PART_BYTES))
 
     async def _several_parts(self) -> Said:
-        uploaded, data = await self._put(PARTS_BYTES)
-        self._large = uploaded.file, data
-        self._parcel["first"] = uploaded.file
-        return self._verdict(uploaded)
+        self._sent = secrets.token_bytes(PARTS_BYTES)
+        return await self._put("several parts", self._sent)
 
     async def _unknown_size(self) -> Said:
         self._needs_token()
-        data = secrets.token_bytes(STREAM_BYTES)
-        reader, writer = os.pipe()
-
-        def write() -> None:
-            with os.fdopen(writer, "wb") as pipe:
-                pipe.write(data)
-
-        thread = threading.Thread(target=write, daemon=True)
-        thread.start()
-        try:
-            uploaded = await streams.put(self._uploads, reader, self._label(), _meter(), names=(SHA_256,))
-        finally:
-            os.close(reader)
-        self._parcel["between"] = uploaded.file
+        with tempfile.TemporaryFile() as file:
+            file.write(secrets.token_bytes(STREAM_BYTES))
+            file.seek(0)
+            uploaded = await streams.put(self._uploads, file.fileno(), self._label(), _meter(), names=(SHA_256,))
+        self._files["unknown size"] = uploaded.file
         return self._verdict(uploaded)
 
-    async def _put(self, size: int) -> tuple[Uploaded, bytes]:
+    async def _put(self, check: str, data: bytes) -> Said:
         self._needs_token()
-        data = secrets.token_bytes(size)
         uploaded = await self._uploads.put(Held(bytearray(data), self._label()), _meter(), names=(SHA_256,))
-        return uploaded, data
+        self._files[check] = uploaded.file
+        return self._verdict(uploaded)
 
     def _verdict(self, uploaded: Uploaded) -> Said:
         """What the server says of what was sent, and how long it took to."""
@@ -294,10 +280,10 @@ class Examination:
     # ------------------------------------------------------------------ the ways out
 
     async def _download(self) -> Said:
-        file, data = self._wants_large()
+        file = self._file_of("several parts")
         for link in (_link(file.content), _link(file.direct)):
             answer = await self._sluice.http.get(link, headers={"Range": "bytes=1000-4000999"}, follow_redirects=True)
-            if answer.status_code != httpx.codes.PARTIAL_CONTENT or answer.content != data[1000:4_001_000]:
+            if answer.status_code != httpx.codes.PARTIAL_CONTENT or answer.content != self._sent[1000:4_001_000]:
                 host = answer.request.url.host
                 raise Ill(
                     f"{host} answers {answer.status_code} with other bytes than were sent.",
@@ -307,7 +293,7 @@ class Examination:
         return "A part of a file has the bytes that were sent, from the stream host and from S3."
 
     async def _length(self) -> Said:
-        file = self._wants_small()
+        file = self._file_of("one request")
         async with self._sluice.http.stream("GET", _link(file.content), follow_redirects=True) as answer:
             await answer.aread()
         if answer.headers.get("content-length") == str(file.size):
@@ -341,11 +327,10 @@ class Examination:
         return f"A stream that stays open showed its first bytes after {took:.2f} s.", {"seconds": round(took, 3)}
 
     async def _empty_answers(self) -> Said:
-        file = self._wants_small()
+        file = self._file_of("one request")
         for method, link, headers in (
             ("HEAD", _link(file.content), {}),
             ("GET", _link(file.direct), {}),
-            ("GET", _link(file.content), {"If-None-Match": f'"{file.digests[SHA_256]}"'}),
             ("GET", _link(file.content), {"If-None-Match": "*"}),
         ):
             try:
@@ -359,21 +344,20 @@ class Examination:
         return "Answers with little or no body end."
 
     async def _rate(self) -> Said:
-        file, data = self._wants_large()
+        file = self._file_of("several parts")
         began, seen, burst = time.monotonic(), bytearray(), 0.0
         async with self._sluice.http.stream("GET", _link(file.content), follow_redirects=True) as answer:
             async for piece in answer.aiter_bytes():
                 seen += piece
-                if not burst and len(seen) >= BURST_BYTES:
+                if not burst and len(seen) >= DIRECT_BYTES:
                     burst, fast_bytes = time.monotonic() - began, len(seen)
                 if len(seen) >= RATE_BYTES:
                     break
         took = time.monotonic() - began
         if not burst or len(seen) == fast_bytes:
-            raise Ill(
-                f"A download of {amount(file.size)} ended after {amount(len(seen))}.", "Look at the stream's log."
-            )
-        if bytes(seen) != data[: len(seen)]:
+            said = f"A download of {amount(file.size)} ended after {amount(len(seen))}."
+            raise Ill(said, "Look at the stream function's log.")
+        if bytes(seen) != self._sent[: len(seen)]:
             raise Ill("A download has other bytes than were sent.", "A proxy or a cache changes them.")
         fast, slow = fast_bytes / burst, (len(seen) - fast_bytes) / (took - burst)
         figures = {"first_bytes_per_s": round(fast), "then_bytes_per_s": round(slow)}
@@ -384,9 +368,7 @@ class Examination:
 
     async def _cut_stream(self) -> Said:
         """An archive whose last file is deleted while its first is sent cannot be finished."""
-        files = [self._parcel[name] for name in ("first", "between", "last") if name in self._parcel]
-        if len(files) < 3:
-            raise NotNow("It needs the files of `one part`, `several parts` and `unknown size`.")
+        files = [self._file_of(check) for check in ("several parts", "unknown size", "one part")]
         archive = await self._sluice.pack(files=[file.id for file in files])
         seen = 0
         try:
@@ -410,8 +392,8 @@ class Examination:
 
     async def _foreign_origins(self) -> Said:
         hosts = {"the API": f"{self._sluice.api}/files"}
-        if self._small is not None:
-            hosts |= {"the stream host": _link(self._small.content)}
+        if file := self._files.get("one request"):
+            hosts |= {"the stream host": _link(file.content)}
         for name, url in hosts.items():
             for origin in (FOREIGN, "null"):
                 if await self._allows(url, origin):
@@ -445,15 +427,10 @@ class Examination:
 
     # ------------------------------------------------------------------ what checks share
 
-    def _wants_small(self) -> File:
-        if self._small is None:
-            raise NotNow("It needs the file of `one request`.")
-        return self._small
-
-    def _wants_large(self) -> tuple[File, bytes]:
-        if self._large is None:
-            raise NotNow("It needs the file of `several parts`.")
-        return self._large
+    def _file_of(self, check: str) -> File:
+        if check not in self._files:
+            raise NotNow(f"It needs the file of `{check}`.")
+        return self._files[check]
 
 
 @asynccontextmanager

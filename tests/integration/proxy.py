@@ -67,7 +67,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.server.requests.append(self.request_read)
         self.server.fault_for(self.request_read.operation)(self)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - names that http.server calls
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = answer  # noqa: N815 - names that http.server calls
 
     def forward(self) -> Answer:
         """What the services answer."""

@@ -13,7 +13,7 @@ NAME_WIDTH = 16
 async def doctor(sluice: Sluice, *, origin: str | None, patience: float, only: frozenset[str], as_json: bool) -> int:
     found: list[Finding] = []
     async with examining(sluice, origin=origin, patience=patience) as examination:
-        async for finding in examination.run(lambda name: not only or name in only):
+        async for finding in examination.run(only):
             found.append(finding)
             if not as_json:
                 _print(finding)

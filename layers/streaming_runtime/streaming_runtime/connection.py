@@ -24,8 +24,8 @@ Reading and writing watch for each other: while a write waits for the kernel, an
 an answer that comes before the end of a request is a refusal, and nobody reads the rest. `close` wakes whoever waits
 with a `ConnectionAbortedError`, so that no task hangs on a socket that is gone.
 
-The loop is told once that reading is of interest, and not for each wait: to tell it costs as much as a turn of it. What
-comes while nobody waits stays in the kernel, and the loop is told to forget it until somebody does.
+The loop is told to watch the socket once, and not for each wait: to tell it takes as long as one of its turns. What
+comes while nobody waits stays in the kernel, and the loop watches no more until somebody does.
 """
 
 import asyncio

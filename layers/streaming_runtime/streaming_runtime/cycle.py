@@ -14,8 +14,8 @@ Four rules keep it right:
 1. Nothing is sent before the app's first body message, as ASGI demands. So until then (`UNBEGUN`, `HEADED`) a failure
    is a clean error; after it, it ends the stream with error trailers: what was cut off never looks whole.
 2. A message is taken as a whole or not at all, though its task can be cancelled at any `await`. There is one moment
-   at which it counts, when `_take` moves the state on. Before it nothing was said. After it the bytes belong to the
-   connection, which sends what a cancelled call has left before anything else.
+   at which it counts: when `_take` moves the state on, or `send` passes one more chunk on. Before it nothing was said.
+   After it the bytes belong to the connection, which sends what a cancelled call has left before anything else.
 3. `ENDING` is a state of its own because the last word can be said and not delivered: whoever is cancelled there
    leaves `fail` to deliver it, and not to add a failure to a response that is whole.
 4. `OVER` is final, and every way leads to it: the worker sees to that, since a task that the app has left behind
@@ -220,7 +220,7 @@ class Cycle:
                 raise RuntimeError(f"the ASGI message {kind!r} is not expected here")
 
     def _open_to(self, message: asgi.Message) -> ResponseStream | WholeResponse | None:
-        """The response, where the message is one more chunk of it that needs no lock: nearly every message is."""
+        """The response, if the message is one more chunk that can go out without the lock: nearly every one is."""
         body, response = message.get("body"), self._response
         if (
             self._state is not State.SENDING

@@ -219,7 +219,7 @@ class Worker:
         left = max(0.0, deadline_ms / 1000 - time.time())
         # An invocation so short that the margin would eat it up keeps half of its time.
         margin = min(self._settings.deadline_margin, left / 2)
-        # By hand what `asyncio.wait` does: it takes a turn of the loop more, and three times as long.
+        # What `asyncio.wait` does, by hand: that one takes another turn of the loop, and three times as long.
         self._turn = turn = self._loop.create_future()
         running = self._loop.create_task(_run_and_wake(cycle, app, turn))
         timer = self._loop.call_later(left - margin, _wake, turn)

@@ -1,12 +1,12 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from streaming_runtime import client as client_module
-from streaming_runtime.client import ApiError, Client, EnvironmentRetired, Invocation
+from streaming_runtime.client import ApiError, Client, EnvironmentRetired, Invocation, ResponseStream
 from streaming_runtime.errors import Document, Fault
 
 pytestmark = pytest.mark.anyio
@@ -60,16 +60,25 @@ async def _until(reader: asyncio.StreamReader, end: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def scripted(*answers: bytes | None) -> AsyncIterator[tuple[Script, Client]]:
-    script = Script(list(answers))
-    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+async def serving(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[Client]:
+    """A client of a Runtime API that serves each connection so."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     client = Client(f"{host}:{port}")
     try:
-        yield script, client
+        yield client
     finally:
         client.close()
         server.close()
+
+
+@asynccontextmanager
+async def scripted(*answers: bytes | None) -> AsyncIterator[tuple[Script, Client]]:
+    script = Script(list(answers))
+    async with serving(script.serve) as client:
+        yield script, client
 
 
 @pytest.fixture(autouse=True)
@@ -203,27 +212,21 @@ async def test_a_stream_that_writes_little_sees_its_refusal_soon() -> None:
         await refused.wait()
         writer.close()
 
-    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    client = Client(f"{host}:{port}")
-    stream = await client.respond(INVOCATION)
-
-    async def write_a_little() -> None:
+    async def write_a_little(stream: ResponseStream) -> None:
         for _ in range(client_module.WRITES_PER_TURN - 1):
             await stream.write(b"event")
             await asyncio.sleep(client_module.LOOK_SECONDS / 5)
 
-    with pytest.raises(ApiError) as error:
-        await write_a_little()
-    assert error.value.status == 413
-    refused.set()
-    client.close()
-    server.close()
+    async with serving(refuse) as client:
+        with pytest.raises(ApiError) as error:
+            await write_a_little(await client.respond(INVOCATION))
+        assert error.value.status == 413
+        refused.set()
 
 
 async def test_whoever_only_writes_lets_others_have_their_turn() -> None:
     """Else neither a deadline nor another invocation would be seen as long as the kernel has room."""
-    turns = 0
+    turns, held = 0, asyncio.Event()
 
     async def take_turns() -> None:
         nonlocal turns
@@ -234,18 +237,16 @@ async def test_whoever_only_writes_lets_others_have_their_turn() -> None:
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        held.set()
 
-    server = await asyncio.start_server(hold, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    client = Client(f"{host}:{port}")
-    stream = await client.respond(INVOCATION)
-    await stream.write(b"first")
-    others = asyncio.create_task(take_turns())
-    for _ in range(4 * client_module.WRITES_PER_TURN):
-        if not stream.pass_on(b"x"):
-            await stream.flush()
-    assert 3 <= turns < client_module.WRITES_PER_TURN
-    others.cancel()
-    client.close()
-    server.close()
-    await server.wait_closed()
+    async with serving(hold) as client:
+        stream = await client.respond(INVOCATION)
+        await stream.write(b"first")
+        others = asyncio.create_task(take_turns())
+        for _ in range(4 * client_module.WRITES_PER_TURN):
+            if not stream.pass_on(b"x"):
+                await stream.flush()
+        assert 3 <= turns < client_module.WRITES_PER_TURN
+        others.cancel()
+        client.close()
+        await asyncio.wait_for(held.wait(), 10)
