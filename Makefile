@@ -122,6 +122,7 @@ lint: $(DEV) ## Style, types, and that lock and layer requirements are fresh
 	$(UV) lock --check
 	$(EXPORT) layer | diff layers/core/requirements.txt -
 	$(EXPORT) hasher | diff layers/hasher/requirements.txt -
+	$(EXPORT) sign-in | diff layers/sign_in/requirements.txt -
 
 .PHONY: validate
 validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform makes of it
@@ -228,6 +229,7 @@ lock: $(UV) ## Lock again after a change of dependencies (ARGS="--upgrade" for n
 	$(UV) lock $(ARGS)
 	$(EXPORT) layer > layers/core/requirements.txt
 	$(EXPORT) hasher > layers/hasher/requirements.txt
+	$(EXPORT) sign-in > layers/sign_in/requirements.txt
 
 .PHONY: openapi
 openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API

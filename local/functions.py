@@ -87,7 +87,8 @@ def _function(
     build = resource.get("Metadata", {}).get("BuildProperties", {})
     # What `sam build` makes of it: with its parent packages, the handler's import path starts at the template's folder.
     root = template.root if build.get("ParentPackageMode") == "auto" else code
-    layers = [_layer(reference, runtime, template, resolver) for reference in said.get("Layers", [])]
+    references = map(resolver.chosen, resolver.chosen(said.get("Layers")) or [])
+    layers = [_layer(reference, runtime, template, resolver) for reference in references if reference is not None]
     python = sys.executable
     if (code / REQUIREMENTS).is_file():
         python = str(requirements.interpreter(name, code, places.store(template.root)))

@@ -254,6 +254,15 @@ class Resolver:
                 return any(map(self.holds, inner))
         raise TemplateError(f"this condition is not understood here: {condition}")
 
+    def chosen(self, value: Any) -> Any:
+        """What a Fn::If comes to, as it is written there; any other value as it is. None for AWS::NoValue."""
+        match value:
+            case {"Fn::If": [condition, then, otherwise]}:
+                return self.chosen(then if self.holds(condition) else otherwise)
+            case {"Ref": "AWS::NoValue"}:
+                return None
+        return value
+
     def _named(self, name: str) -> bool:
         if name not in self._conditions:
             raise TemplateError(f"there is no condition {name} in Conditions")

@@ -18,7 +18,9 @@ from functions.api.routes import (
     links,
     page,
     shares,
+    sign_in,
     small_files,
+    tokens,
 )
 from sluice import problems
 from sluice.answers import Answer
@@ -29,9 +31,10 @@ app = FastAPI(
     title="Sluice", version="1", summary=openapi.SUMMARY, docs_url=None, redoc_url=None, default_response_class=Answer
 )
 problems.install(app)
-for routes in (health, files, small_files, archives, capabilities, drops, shares, companion, page):
+for routes in (health, files, small_files, archives, capabilities, drops, shares, sign_in, tokens, companion, page):
     app.include_router(routes.router)
 app.include_router(shares.holders)
+app.include_router(sign_in.public)
 openapi.install(app, links.stream_url)
 
 _mangum = Mangum(app, lifespan="off")

@@ -1,26 +1,31 @@
-"""Who asks: an owner with an access token, or whoever holds a capability, to upload in his name or to open a share."""
+"""Who asks: an owner who signed in or has an access token, or whoever holds a capability, to upload or open a share."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from functions.api import connections
-from sluice import capabilities, errors, secrets, settings, shares, tokens
+from functions.api import connections, oidc
+from sluice import capabilities, errors, owners, secrets, settings, shares, tokens
 from sluice.capabilities import Caller
 from sluice.errors import ExpiredCapability, FileNotFound, InvalidCapability, Unauthorized
 from sluice.files import File
+from sluice.limits import MAX_OWNER_CHARACTERS
 from sluice.shares import Share
 
 __all__ = [
+    "AdminOnly",
     "Caller",
     "CurrentCaller",
+    "Giving",
     "HeldShare",
+    "MeantOwner",
     "OwnFile",
     "Owner",
     "OwnerOnly",
+    "PersonOnly",
     "authenticate",
     "authenticate_share_holder",
     "capability_caller",
@@ -40,7 +45,7 @@ Credentials = HTTPAuthorizationCredentials | None
 def capability_caller(text: str) -> Caller:
     """Who holds this capability to upload. Raises InvalidCapability, ExpiredCapability, DropNotFound."""
     asking = capabilities.uploader(text, secrets.read(settings.CAPABILITY_KEY_SECRET))
-    if not tokens.is_owner(asking.owner, secrets.read(settings.ACCESS_TOKEN_SECRET)):
+    if not owners.has_access(asking.owner):
         raise InvalidCapability("Its owner has no access any more.")
     if asking.drop is not None:
         connections.drops.get(asking.owner, asking.drop)  # who ends a drop ends all that was given out for it
@@ -56,15 +61,27 @@ def find_file(asking: Caller, file_id: str) -> File:
 
 
 def current_caller(credentials: Credentials) -> Caller:
-    """Who asks, by access token or capability. Raises Unauthorized, ExpiredCapability, DropNotFound."""
+    """Who asks. Raises Unauthorized, InvalidToken and its kinds, AccessDenied, ExpiredCapability, DropNotFound."""
     offered = credentials.credentials if credentials else ""
     owner = tokens.owner_of(offered, secrets.read(settings.ACCESS_TOKEN_SECRET))
     if owner is not None:
         return Caller(owner)
+    if connections.issuer is not None and oidc.issued(offered):
+        person = connections.issuer.person(offered)
+        return _with_access(Caller(person.owner, admin=person.admin))
+    made = connections.access_tokens.find(offered)
+    if made is not None:
+        return _with_access(Caller(made.owner, token=made.id))
     try:
         return capability_caller(offered)
     except InvalidCapability:
         raise Unauthorized("Send `Authorization: Bearer <access token>`.") from None
+
+
+def _with_access(caller: Caller) -> Caller:
+    if not owners.has_access(caller.owner):
+        raise errors.AccessDenied("An administrator has ended the access of this account.")
+    return caller
 
 
 def find_held_share(capability: str, share_id: str) -> Share:
@@ -78,7 +95,7 @@ def find_held_share(capability: str, share_id: str) -> Share:
         raise shares.not_found(share_id) from None
     except InvalidCapability:
         raise Unauthorized("Send `Authorization: Bearer <the share's capability>`.") from None
-    if held != share_id or not tokens.is_owner(owner, secrets.read(settings.ACCESS_TOKEN_SECRET)):
+    if held != share_id or not owners.has_access(owner):
         raise shares.not_found(share_id)
     return connections.shares.get(owner, share_id)
 
@@ -159,10 +176,41 @@ def owner(asking: CurrentCaller) -> Caller:
 
 
 def owner_only(asking: CurrentCaller) -> Caller:
-    """The owner with an access token: no capability begets another one, or lists. Raises errors.OwnerOnly besides."""
+    """The owner in person: no capability begets another one, or lists. Raises errors.OwnerOnly besides."""
     if not asking.in_person:
         raise errors.OwnerOnly("This takes an access token: a capability is for uploads alone.")
     return asking
+
+
+OwnerOnly = Annotated[Caller, Depends(owner_only)]
+
+
+def giving(asking: OwnerOnly) -> Caller:
+    """The owner, who makes what others can use: administrators find him by it."""
+    connections.owners.note(asking.owner)
+    return asking
+
+
+def person_only(asking: OwnerOnly) -> Caller:
+    """The owner without a token that he made: one that was stolen makes no others. Raises errors.SignInNeeded."""
+    if asking.token is not None:
+        raise errors.SignInNeeded("Access tokens are made and revoked by a person who signed in.")
+    return asking
+
+
+def admin_only(asking: OwnerOnly) -> Caller:
+    """Raises errors.AdminOnly."""
+    if not asking.admin:
+        raise errors.AdminOnly("This takes a person in the group of the administrators.")
+    return asking
+
+
+def meant_owner(asking: OwnerOnly, owner: Annotated[str | None, Query(max_length=MAX_OWNER_CHARACTERS)] = None) -> str:
+    """The caller's own name, or for an administrator the one that the query says. Raises errors.AdminOnly."""
+    if owner is None or owner == asking.owner:
+        return asking.owner
+    admin_only(asking)
+    return owner
 
 
 def own_file(asking: CurrentCaller, file_id: Annotated[str, Path(alias="id")]) -> File:
@@ -170,5 +218,8 @@ def own_file(asking: CurrentCaller, file_id: Annotated[str, Path(alias="id")]) -
 
 
 Owner = Annotated[Caller, Depends(owner)]
-OwnerOnly = Annotated[Caller, Depends(owner_only)]
+Giving = Annotated[Caller, Depends(giving)]
+PersonOnly = Annotated[Caller, Depends(person_only)]
+AdminOnly = Annotated[Caller, Depends(admin_only)]
+MeantOwner = Annotated[str, Depends(meant_owner)]
 OwnFile = Annotated[File, Depends(own_file)]

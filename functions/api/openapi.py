@@ -16,8 +16,13 @@ from sluice.files import Mode, Status
 from sluice.problems import MEDIA_TYPE
 
 # The problems of every route that this kind of caller may use, and of every route with a JSON body.
-ANYONE = (errors.Unauthorized, errors.ExpiredCapability, errors.DropNotFound, errors.Busy)
+SIGN_IN = (
+    *(errors.InvalidToken, errors.TokenExpired, errors.WrongIssuer, errors.WrongAudience, errors.WrongAlgorithm),
+    *(errors.UnknownKey, errors.AccessDenied, errors.SignInUnavailable),
+)
+ANYONE = (errors.Unauthorized, *SIGN_IN, errors.ExpiredCapability, errors.DropNotFound, errors.Busy)
 OWNER = (*ANYONE, errors.OwnerOnly)
+MEANT_OWNER = (*OWNER, errors.AdminOnly, errors.InvalidRequest)
 BODY = (errors.InvalidJson, errors.InvalidRequest, errors.IncompleteBody, errors.BodyTooLarge)
 # Of every file that is begun.
 ADMISSION = (
@@ -297,6 +302,65 @@ class OpenedShare(Shown):
     links: OpenedShareLinks
 
 
+Endpoint = Annotated[str | None, Field(description="Null where the issuer has none.")]
+
+
+class SignIn(Shown):
+    """The OpenID Connect issuer, and what to ask it for: by authorization code with PKCE, or by the device flow."""
+
+    issuer: str
+    client_id: str
+    scope: str
+    resource: Annotated[str | None, Field(description="RFC 8707: to be sent with every request for a token.")]
+    authorization_endpoint: Endpoint
+    token_endpoint: Endpoint
+    revocation_endpoint: Endpoint
+    device_authorization_endpoint: Endpoint
+    end_session_endpoint: Endpoint
+
+
+class Auth(Shown):
+    """How people sign in; `sign_in` is null where access tokens alone let in."""
+
+    sign_in: SignIn | None
+
+
+class Me(Shown):
+    """Who asks."""
+
+    owner: Annotated[str, Field(examples=["oidc.alice"])]
+    admin: bool
+    token: Annotated[str | None, Field(description="The id of the access token, where one was made for a machine.")]
+
+
+class OwnerList(Shown):
+    """Owners in the order of the alphabet, at most 10,000."""
+
+    items: list[str]
+
+
+class AccessToken(Shown):
+    """A token for a machine."""
+
+    id: Annotated[str, Field(examples=[FILE_ID])]
+    name: Annotated[str, Field(examples=["nightly backup"])]
+    created_at: Moment
+    expires_at: Moment
+
+
+class CreatedToken(AccessToken):
+    """The token is shown this once."""
+
+    token: str
+
+
+class TokenList(Shown):
+    """The owner's tokens that have not ended, newest first; `next` is the cursor of the page that follows."""
+
+    items: list[AccessToken]
+    next: str | None
+
+
 class ArchiveLinks(Shown):
     """Absolute URLs. `content` and `events` carry a capability of six hours: keep them as you keep a password."""
 
@@ -357,7 +421,7 @@ def describe(
     for status, model in answers.items():
         told = [(kind.__doc__ or "").partition("\n")[0] for kind in get_args(model) or (model,)]
         responses[status] = {"description": " ".join(told), "model": model} if model else {}
-        if status == HTTPStatus.CREATED and model is not Capability:
+        if status == HTTPStatus.CREATED and model not in (Capability, CreatedToken):
             responses[status]["headers"] = LOCATION
     responses |= failures(problems)
     summary = re.sub("[A-Z]", lambda capital: f" {capital[0].lower()}", operation_id).capitalize()
@@ -462,6 +526,14 @@ DIGEST_BODY = describe(
     errors.DigestMismatch,
     openapi_extra=BYTES,
 )
+AUTH = describe("getAuth", "sign-in", {200: Auth}, errors.SignInUnavailable)
+ME = describe("getMe", "sign-in", {200: Me}, *OWNER)
+LIST_OWNERS = describe("listOwners", "sign-in", {200: OwnerList}, *OWNER, errors.AdminOnly)
+CREATE_TOKEN = describe("createToken", "sign-in", {201: CreatedToken}, *OWNER, *BODY, errors.SignInNeeded)
+LIST_TOKENS = describe(
+    "listTokens", "sign-in", {200: TokenList}, *MEANT_OWNER, errors.SignInNeeded, errors.InvalidCursor
+)
+REVOKE_TOKEN = describe("deleteToken", "sign-in", {204: None}, *MEANT_OWNER, errors.SignInNeeded, errors.TokenNotFound)
 CAPABILITY = describe("createCapability", "capabilities", {201: Capability}, *OWNER, *BODY)
 OPEN_DROP = describe("createDrop", "drops", {201: CreatedDrop}, *OWNER, *BODY)
 CREATE_ARCHIVE = describe(
@@ -476,9 +548,9 @@ SHOW_ARCHIVE = describe("getArchive", "archives", {200: Archive}, *OWNER, errors
 DELETE_ARCHIVE = describe(
     "deleteArchive", "archives", {204: None}, *OWNER, errors.ArchiveNotFound, errors.ShareNotFound
 )
-LIST_DROPS = describe("listDrops", "drops", {200: DropList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+LIST_DROPS = describe("listDrops", "drops", {200: DropList}, *MEANT_OWNER, errors.InvalidCursor)
 SHOW_DROP = describe("getDrop", "drops", {200: LinkedDrop | DropRules}, *OWNER)
-END_DROP = describe("deleteDrop", "drops", {204: None}, *OWNER)
+END_DROP = describe("deleteDrop", "drops", {204: None}, *MEANT_OWNER)
 CREATE_SHARE = describe(
     "createShare",
     "shares",
@@ -486,9 +558,9 @@ CREATE_SHARE = describe(
     *(*OWNER, *BODY, errors.FileNotFound, errors.NotReady, errors.InvalidFolder),
     *(errors.NothingToShare, errors.TooManyFiles),
 )
-LIST_SHARES = describe("listShares", "shares", {200: ShareList}, *OWNER, errors.InvalidRequest, errors.InvalidCursor)
+LIST_SHARES = describe("listShares", "shares", {200: ShareList}, *MEANT_OWNER, errors.InvalidCursor)
 SHOW_SHARE = describe("getShare", "shares", {200: LinkedShare}, *OWNER, errors.ShareNotFound)
-END_SHARE = describe("deleteShare", "shares", {204: None}, *OWNER, errors.ShareNotFound)
+END_SHARE = describe("deleteShare", "shares", {204: None}, *MEANT_OWNER, errors.ShareNotFound)
 OPEN_SHARE = describe(
     "openShare",
     "shares",
@@ -726,6 +798,7 @@ TAGS = [
     {"name": "drops", "description": "Let people without an account upload."},
     {"name": "shares", "description": "Let people without an account download."},
     {"name": "capabilities", "description": "Upload without an access token."},
+    {"name": "sign-in", "description": "How people sign in, and access tokens for machines."},
     {"name": "digests", "description": "What a body is."},
     {"name": "health", "description": "For monitors."},
 ]

@@ -43,6 +43,8 @@ from sluice.limits import (
     MAX_SHARE_SECONDS,
     MAX_SHARED_FILES,
     MAX_TITLE_CHARACTERS,
+    MAX_TOKEN_NAME_CHARACTERS,
+    MAX_TOKEN_SECONDS,
     PART_JSON_BYTES,
 )
 
@@ -257,6 +259,13 @@ class CreateCapability(Strict):
     """The wish to upload by a capability."""
 
     expires_in: Annotated[int, Field(ge=1, le=MAX_CAPABILITY_SECONDS)] | None = None
+
+
+class CreateToken(Strict):
+    """The wish for an access token for a machine."""
+
+    name: Annotated[str, AfterValidator(_check_line), Field(min_length=1, max_length=MAX_TOKEN_NAME_CHARACTERS)]
+    expires_in: Annotated[int, Field(ge=1, le=MAX_TOKEN_SECONDS)]
 
 
 class CreateDrop(Strict):

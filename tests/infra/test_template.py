@@ -107,8 +107,11 @@ def test_settings_are_declared(name: str) -> None:
     ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_", "STREAMING_RUNTIME_"))}
     # Where a parameter says it, one with a default is given as well: Options.read reads those of hashing.
     turned = {settings.HASH_DIGESTS.name} if "Options.read" in text or "settings.HASH_DIGESTS" in text else set()
-    rules = ("STREAM_LIMIT_BYTES", "MAX_FILE_BYTES", "CONTENT_TYPES", "OWNER_BYTES", "OWNER_UPLOADS")
+    rules = ["STREAM_LIMIT_BYTES", "MAX_FILE_BYTES", "CONTENT_TYPES", "OWNER_BYTES", "OWNER_UPLOADS"]
+    rules += [setting.name for setting in settings.ALL if setting.name.startswith("OIDC_")]
     turned |= {name for name in rules if f"settings.{name}" in text}
+    # owners.has_access reads both.
+    needed |= {settings.ACCESS_TOKEN_SECRET.name, settings.OIDC_ISSUER.name} if "owners.has_access" in text else set()
     assert ours == needed | turned
 
 
@@ -126,11 +129,12 @@ def test_sam_local_is_told_what_it_cannot_know() -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_layers_are_of_this_template(name: str) -> None:
-    """Every function has the core layer, the one with an exec wrapper the layer that holds it, the hasher its own."""
-    layers = {next(references(layer)).rstrip("0123456789abcdef") for layer in FUNCTIONS[name]["Layers"]}
+    """Every function has the core layer, the one with an exec wrapper the layer that holds it, two have their own."""
+    named = {one for layer in FUNCTIONS[name]["Layers"] for one in references(layer)} - {"AWS::NoValue"}
+    said = {one.rstrip("0123456789abcdef") for one in named}
     wrapper = FUNCTIONS[name]["Environment"]["Variables"].get("AWS_LAMBDA_EXEC_WRAPPER")
-    more = {"StreamingRuntimeLayer"} if wrapper else {"HasherLayer"} if name == "HasherFunction" else set()
-    assert layers == {"CoreLayer"} | more
+    own = {"HasherFunction": {"HasherLayer"}, "ApiFunction": {"SignInLayer"}}
+    assert said == {"CoreLayer"} | ({"StreamingRuntimeLayer"} if wrapper else own.get(name, set()))
     if wrapper:
         script = ROOT / "layers/streaming_runtime" / wrapper.removeprefix("/opt/")
         assert os.access(script, os.X_OK)

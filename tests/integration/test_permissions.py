@@ -57,6 +57,7 @@ NAMES = {
     "StreamLimitBytes": str(STREAM_LIMIT),
     "OwnerBytes": str(10**9),
     "OwnerUploads": "50",
+    **{name: str(one["Default"]) for name, one in SOURCE["Parameters"].items() if name.startswith("Oidc")},
 }
 LOGICAL = {name: logical for logical, name in NAMES.items()}
 SECRETS = {"the-tokens": '{"default": "the-token"}', "the-key": "k" * 64}
@@ -267,6 +268,16 @@ class Deployed:
         return self.here.near_objects.head(self.record(file).key).version
 
 
+def use_access_tokens(deployed: Deployed) -> None:
+    """Made, shown and revoked, and used by a machine."""
+    made = deployed.api("POST", "/tokens", 201, {"name": "backup", "expires_in": 60})
+    deployed.api("GET", "/tokens", 200)
+    with deployed.running("ApiFunction") as module:
+        machine = TestClient(module.app, headers={"Authorization": f"Bearer {made['token']}"})
+        assert machine.get("/me").json()["token"] == made["id"]
+    deployed.api("DELETE", f"/tokens/{made['id']}", 204)
+
+
 def valued(value: Any) -> str:
     """A variable of the template as it would be deployed here."""
     match value:
@@ -325,6 +336,7 @@ def calls() -> Iterator[Mapping[str, list[Call]]]:
         share_in_all_ways(deployed)
         archive_in_all_ways(deployed)
         delete_in_every_state(deployed)
+        use_access_tokens(deployed)
         forget_secrets()
         yield deployed.calls
 

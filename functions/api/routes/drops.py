@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from functions.api import auth, connections, openapi
-from functions.api.auth import CurrentCaller, OwnerOnly
+from functions.api.auth import CurrentCaller, Giving, MeantOwner
 from functions.api.bodies import Route
 from functions.api.routes import links
 from functions.api.schemas import CreateDrop
@@ -19,7 +19,7 @@ router = APIRouter(route_class=Route)
 
 
 @router.post("/drops", status_code=201, **openapi.OPEN_DROP)
-def open_drop(request: Request, response: Response, owner: OwnerOnly, wanted: CreateDrop) -> dict[str, Any]:
+def open_drop(request: Request, response: Response, owner: Giving, wanted: CreateDrop) -> dict[str, Any]:
     """A drop, and what to give to those who shall upload through it."""
     drop = Drop(
         owner=owner.owner,
@@ -40,12 +40,12 @@ def open_drop(request: Request, response: Response, owner: OwnerOnly, wanted: Cr
 @router.get("/drops", **openapi.LIST_DROPS)
 def list_drops(
     request: Request,
-    owner: OwnerOnly,
+    owner: MeantOwner,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """The owner's drops that have not ended, newest first."""
-    page, following = connections.drops.page(owner.owner, limit, cursor)
+    """The owner's drops that have not ended, newest first. An administrator may name another `owner`."""
+    page, following = connections.drops.page(owner, limit, cursor)
     return {"items": [serialize(request, drop) for drop in page], "next": following}
 
 
@@ -60,9 +60,9 @@ def show_drop(request: Request, caller: CurrentCaller, drop_id: Annotated[str, P
 
 
 @router.delete("/drops/{id}", status_code=204, **openapi.END_DROP)
-def end_drop(owner: OwnerOnly, drop_id: Annotated[str, Path(alias="id")]) -> None:
+def end_drop(owner: MeantOwner, drop_id: Annotated[str, Path(alias="id")]) -> None:
     """End the drop, and with it every capability that was given out for it. Its files stay."""
-    connections.drops.end(connections.drops.get(owner.owner, drop_id))
+    connections.drops.end(connections.drops.get(owner, drop_id))
 
 
 def serialize_with_links(request: Request, drop: Drop) -> dict[str, Any]:

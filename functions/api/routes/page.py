@@ -46,9 +46,10 @@ SECURITY = {
 
 
 def policy() -> dict[str, str]:
-    """What the page may load and ask: this origin, the stream host, the bucket, and nobody else."""
+    """What the page may load and ask: this origin, the stream host, the bucket, the issuer's, and nobody else."""
     stream = urlsplit(links.stream_url)
     stored = f"{stream.scheme}://{stream.netloc} {connections.objects.origin}"  # the bytes of files
+    issuer = "".join(f" {origin}" for origin in sorted(connections.issuer.origins())) if connections.issuer else ""
     sources = {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -56,7 +57,7 @@ def policy() -> dict[str, str]:
         "img-src": f"'self' {stored}",
         "media-src": stored,
         "frame-src": stored,
-        "connect-src": f"'self' {stored}",
+        "connect-src": f"'self' {stored}{issuer}",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from functions.api import auth, openapi, passwords
-from functions.api.auth import HeldShare, OwnerOnly
+from functions.api.auth import Giving, HeldShare, MeantOwner, OwnerOnly
 from functions.api.bodies import Route
 from functions.api.connections import files, selection, shares
 from functions.api.routes import links
@@ -38,7 +38,7 @@ holders = APIRouter(route_class=HolderRoute)
 
 
 @router.post("/shares", status_code=201, **openapi.CREATE_SHARE)
-def create_share(request: Request, response: Response, owner: OwnerOnly, wanted: CreateShare) -> dict[str, Any]:
+def create_share(request: Request, response: Response, owner: Giving, wanted: CreateShare) -> dict[str, Any]:
     """A share, and what to give to those who shall have the files."""
     chosen = selection.select(owner.owner, wanted, MAX_SHARED_FILES, guests=False)
     if not chosen:
@@ -64,16 +64,19 @@ def create_share(request: Request, response: Response, owner: OwnerOnly, wanted:
 @router.get("/shares", **openapi.LIST_SHARES)
 def list_shares(
     request: Request,
-    owner: OwnerOnly,
+    owner: MeantOwner,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: str | None = None,
     file: Annotated[str | None, Query(min_length=1, max_length=MAX_ID_CHARACTERS)] = None,
 ) -> dict[str, Any]:
-    """The owner's shares, newest first; with `file`, those that hold it. `GET /shares/{id}` has the link of one."""
+    """The owner's shares, newest first; with `file`, those that hold it. `GET /shares/{id}` has the link of one.
+
+    An administrator may name another `owner`.
+    """
     if file is None:
-        page, following = shares.page(owner.owner, limit, cursor)
+        page, following = shares.page(owner, limit, cursor)
     else:
-        page, following = shares.holding(owner.owner, file, limit, cursor)
+        page, following = shares.holding(owner, file, limit, cursor)
     return {"items": [serialize(request, share) for share in page], "next": following}
 
 
@@ -85,9 +88,9 @@ def show_share(request: Request, owner: OwnerOnly, share_id: ShareId) -> dict[st
 
 
 @router.delete("/shares/{id}", status_code=204, **openapi.END_SHARE)
-def end_share(owner: OwnerOnly, share_id: ShareId) -> None:
+def end_share(owner: MeantOwner, share_id: ShareId) -> None:
     """End the share at once, and with it every link that was given out for it. Its files stay."""
-    shares.end(shares.get(owner.owner, share_id))
+    shares.end(shares.get(owner, share_id))
 
 
 @holders.post("/shares/{id}/open", **openapi.OPEN_SHARE)

@@ -28,15 +28,17 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """In whose name somebody acts, and by which way: an access token, unless there is a drop or a capability."""
+    """In whose name somebody acts, and by which way: in person, unless there is a drop or a capability."""
 
     owner: str
     drop: str | None = None  # the id of the drop through which an unknown person came
     capability: str | None = None  # the id of the capability to upload
+    token: str | None = None  # the id of the access token that the owner has made for a machine
+    admin: bool = False  # sees, and ends, what others have handed out
 
     @property
     def in_person(self) -> bool:
-        """With an access token. Every other way reaches only what was begun by it, and takes nothing out."""
+        """Signed in or with an access token. Other ways reach only what was begun by them, and take nothing out."""
         return self.drop is None and self.capability is None
 
 

@@ -107,6 +107,61 @@ class Unauthorized(Problem):
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})  # RFC 6750, section 3
 
 
+class InvalidToken(Unauthorized):
+    """A token of an issuer that counts for nothing here; its code says why (RFC 6750, section 3.1)."""
+
+    code, status, title = "invalid_token", 401, "The token is not valid"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.headers = {"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{self.title}"'}
+
+
+class TokenExpired(InvalidToken):
+    code, status, title = "token_expired", 401, "The token has expired"
+
+
+class WrongIssuer(InvalidToken):
+    code, status, title = "wrong_issuer", 401, "The token is from another issuer"
+
+
+class WrongAudience(InvalidToken):
+    code, status, title = "wrong_audience", 401, "The token was made for somebody else"
+
+
+class WrongAlgorithm(InvalidToken):
+    code, status, title = "wrong_algorithm", 401, "The token is not signed as it has to be"
+
+
+class UnknownKey(InvalidToken):
+    code, status, title = "unknown_key", 401, "The token is signed with a key that its issuer does not have"
+
+
+class AccessDenied(Problem):
+    code, status, title = "access_denied", 403, "This account may not use this deployment"
+
+
+class SignInUnavailable(Problem):
+    """The issuer's keys cannot be had, and none are known from before."""
+
+    code, status, title = "sign_in_unavailable", 503, "The sign-in service does not answer"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "5"})
+
+
+class SignInNeeded(Problem):
+    code, status, title = "sign_in_needed", 403, "This takes a person, not an access token"
+
+
+class AdminOnly(Problem):
+    code, status, title = "admin_only", 403, "Only an administrator may do this"
+
+
+class TokenNotFound(Problem):
+    code, status, title = "token_not_found", 404, "There is no such access token"
+
+
 class InvalidCapability(Problem):
     code, status, title = "invalid_capability", 403, "The link does not allow this"
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from sluice import media_types
 from sluice.limits import MAX_OBJECT_BYTES, MIB
@@ -18,7 +19,7 @@ class SettingError(Exception):
 
 @dataclass(frozen=True)
 class Setting(Generic[T]):
-    """One environment variable. Without a default it must be set."""
+    """One environment variable. Without a default it must be set; where that is empty, it may be empty."""
 
     name: str
     parse: Callable[[str], T]
@@ -28,7 +29,7 @@ class Setting(Generic[T]):
     def read(self, environ: Mapping[str, str] = os.environ) -> T:
         """The value. Raises SettingError."""
         text = environ.get(self.name) or self.default  # an empty variable is a forgotten one
-        if not text:
+        if text is None:
             raise SettingError(f"{self.name} is not set: {self.help}")
         try:
             return self.parse(text)
@@ -78,6 +79,25 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def issuer_url(text: str) -> str | None:
+    """As the issuer writes itself: a slash at the end is a part of the name."""
+    if not text:
+        return None
+    url = urlsplit(text)
+    # OpenID Connect Discovery 1.0, section 3: https, no query, no fragment. A loopback host is the one of a test.
+    if (url.scheme != "https" and url.hostname not in LOOPBACK) or url.query or url.fragment or not url.hostname:
+        raise ValueError("an https URL without a query is needed")
+    return text
+
+
+def scopes(text: str) -> str:
+    if "openid" not in text.split():
+        raise ValueError("`openid` must be among them")
+    return " ".join(text.split())
+
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 TABLE_NAME = Setting("TABLE_NAME", str, "The DynamoDB table of the files' records.")
 BUCKET_NAME = Setting("BUCKET_NAME", str, "The S3 bucket of the files' bytes.")
 ACCESS_TOKEN_SECRET = Setting(
@@ -88,6 +108,18 @@ ACCESS_TOKEN_SECRET = Setting(
 CAPABILITY_KEY_SECRET = Setting(
     "CAPABILITY_KEY_SECRET", str, "The Secrets Manager secret (name or ARN) with the key that signs capabilities."
 )
+OIDC_ISSUER = Setting(
+    "OIDC_ISSUER", issuer_url, "The OpenID Connect issuer that people sign in with; empty means nobody signs in.", ""
+)
+OIDC_CLIENT_ID = Setting("OIDC_CLIENT_ID", str, "What the issuer calls the page and the command.", "")
+OIDC_AUDIENCE = Setting(
+    "OIDC_AUDIENCE", str, "Whom tokens have to be made for; empty means OIDC_CLIENT_ID. A URL is asked for.", ""
+)
+OIDC_SCOPE = Setting("OIDC_SCOPE", scopes, "What is asked for at sign-in.", "openid offline_access")
+OIDC_OWNER_CLAIM = Setting("OIDC_OWNER_CLAIM", str, "The claim that says whose files they are.", "sub")
+OIDC_GROUPS_CLAIM = Setting("OIDC_GROUPS_CLAIM", str, "The claim that lists the groups of a person.", "groups")
+OIDC_USER_GROUP = Setting("OIDC_USER_GROUP", str, "The group that may sign in; empty means everybody.", "")
+OIDC_ADMIN_GROUP = Setting("OIDC_ADMIN_GROUP", str, "The group that sees drops and shares of all; empty: nobody.", "")
 STREAM_URL = Setting(
     "STREAM_URL", base_url, "Where the stream function answers; the links to contents and events begin so."
 )
@@ -153,6 +185,14 @@ ALL: tuple[Setting[Any], ...] = (
     BUCKET_NAME,
     ACCESS_TOKEN_SECRET,
     CAPABILITY_KEY_SECRET,
+    OIDC_ISSUER,
+    OIDC_CLIENT_ID,
+    OIDC_AUDIENCE,
+    OIDC_SCOPE,
+    OIDC_OWNER_CLAIM,
+    OIDC_GROUPS_CLAIM,
+    OIDC_USER_GROUP,
+    OIDC_ADMIN_GROUP,
     STREAM_URL,
     CAPABILITY_SECONDS,
     MAX_FILE_BYTES,

@@ -36,7 +36,7 @@ def test_an_owner_who_cannot_own_files_is_left_out(owner: str) -> None:
     """The others go on: one wrong line of the secret does not end the service."""
     secret = json.dumps({owner: "one", "alice": "two"})
     assert owner_of("one", secret) is None
-    assert not is_owner(owner, secret)
+    assert not is_owner(owner, secret, sign_in=True)
     assert owner_of("two", secret) == "alice"
 
 
@@ -50,10 +50,21 @@ def test_a_secret_of_another_shape_lets_nobody_in(secret: str) -> None:
 def test_a_value_that_is_no_token_is_left_out(value: object) -> None:
     """With its owner: half of what somebody meant is not believed."""
     secret = json.dumps({"alice": value, "bob": "two"})
-    assert not is_owner("alice", secret)
-    assert is_owner("bob", secret)
+    assert not is_owner("alice", secret, sign_in=True)
+    assert is_owner("bob", secret, sign_in=True)
 
 
 def test_make_token_hashes_alike() -> None:
     """The two know the format apart from each other."""
     assert hashed_by_make_token("token") == tokens.hashed("token")
+
+
+def test_whoever_signs_in_is_an_owner_where_people_sign_in() -> None:
+    """Unless the secret keeps him out: the issuer alone knows who there is."""
+    secret = json.dumps({"alice": hashed("one"), "oidc.mallory": None, "oidc.eve": hashed("two")})
+    assert is_owner("oidc.alice", secret, sign_in=True)
+    assert not is_owner("oidc.alice", secret, sign_in=False)
+    assert not is_owner("oidc.mallory", secret, sign_in=True)
+    assert not is_owner("oidc.eve", secret, sign_in=True)
+    assert owner_of("two", secret) is None
+    assert tokens.owners(secret) == ["alice"]

@@ -139,7 +139,7 @@ def test_what_does_not_run_here_is_refused_by_name(tmp_path: Path, function: str
 
 
 def test_layers_have_lambdas_layout(tmp_path: Path) -> None:
-    """A layer that nothing builds is as it lies; one that SAM builds becomes python/; a makefile's is its folder."""
+    """As it lies where nothing builds it; else python/, or a makefile's folder. A condition may choose one, or none."""
     for name in ("plain", "built", "made", "code"):
         (tmp_path / name).mkdir()
     layers = ""
@@ -148,11 +148,11 @@ def test_layers_have_lambdas_layout(tmp_path: Path) -> None:
         layers += (
             f"{name}: {{Type: AWS::Serverless::LayerVersion, {metadata}Properties: {{ContentUri: {name.lower()}}}}}, "
         )
-    refs = "[!Ref Plain, !Ref Built, !Ref Made]"
+    refs = "[!Ref Plain, !If [Here, !Ref Built, !Ref Other], !Ref Made, !If [Here, !Ref AWS::NoValue, !Ref Other]]"
     function = f"CodeUri: code, Handler: a.b, Runtime: python3.12, Layers: {refs}"
     path = tmp_path / "template.yaml"
     path.write_text(
-        "Transform: AWS::Serverless-2016-10-31\n"
+        "Transform: AWS::Serverless-2016-10-31\nConditions: {Here: !Equals [a, a]}\n"
         f"Resources: {{{layers} F: {{Type: AWS::Serverless::Function, Properties: {{{function}}}}}}}"
     )
     paths = declared(path)["F"].environment["PYTHONPATH"].split(os.pathsep)

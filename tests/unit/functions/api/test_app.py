@@ -98,6 +98,11 @@ ROUTES = [
     ("GET", f"/shares/{'0' * 26}"),
     ("DELETE", f"/shares/{'0' * 26}"),
     ("POST", f"/shares/{'0' * 26}/open"),
+    ("GET", "/me"),
+    ("GET", "/owners"),
+    ("GET", "/tokens"),
+    ("POST", "/tokens"),
+    ("DELETE", f"/tokens/{'0' * 26}"),
 ]
 
 
@@ -126,7 +131,7 @@ def test_a_stranger_is_refused_whatever_the_body(client: TestClient, method: str
 def test_every_body_has_a_limit(api: ModuleType) -> None:
     """No route reads JSON but in the order of `Route`."""
     reading = [route for route in every(api.app.routes) if getattr(route, "body_field", None)]
-    assert len(reading) == 11
+    assert len(reading) == 12
     assert [route.path for route in reading if not hasattr(route, "authenticate")] == []
 
 
@@ -140,7 +145,8 @@ def test_no_other_route_exists(api: ModuleType) -> None:
     }
     wanted = {(method, path.replace("0" * 26, "{id}").replace("a.txt", "{filename}")) for method, path in ROUTES}
     page = {("GET", "/"), ("GET", "/assets/{name}")}  # asks for a token itself
-    assert routes == {*wanted, *page, ("GET", "/healthz"), ("GET", "/openapi.json")}
+    public = {("GET", "/healthz"), ("GET", "/openapi.json"), ("GET", "/auth")}  # for monitors, and before a sign-in
+    assert routes == {*wanted, *page, *public}
 
 
 def every(routes: Iterable[Any]) -> Iterator[Any]:

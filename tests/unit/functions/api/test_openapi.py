@@ -19,12 +19,13 @@ OPERATIONS = {
     *("createArchive", "getArchive", "deleteArchive"),
     *("getArchiveContent", "headArchiveContent", "getArchiveEvents"),
     *("getSharedArchive", "headSharedArchive"),
+    *("getAuth", "getMe", "listOwners", "createToken", "listTokens", "deleteToken"),
 }
 
 
-def codes() -> set[str]:
+def codes(kind: type[Problem] = Problem) -> set[str]:
     """The codes of all problems."""
-    return {kind.code for kind in Problem.__subclasses__()}
+    return {code for each in kind.__subclasses__() for code in (each.code, *codes(each))}
 
 
 def operations() -> list[dict[str, Any]]:
@@ -40,11 +41,11 @@ def test_operations_have_the_names_that_people_would_choose() -> None:
 
 
 def test_every_operation_wants_a_token_or_a_capability() -> None:
-    """But the one for monitors."""
+    """But the ones for monitors, and for those who are about to sign in."""
     for operation in operations():
         parameters = [parameter["name"] for parameter in operation.get("parameters", ())]
         by_token = operation.get("security") == [{"bearer": []}]
-        assert by_token or "capability" in parameters or operation["operationId"] == "getHealth"
+        assert by_token or "capability" in parameters or operation["operationId"] in ("getHealth", "getAuth")
 
 
 def test_every_part_of_a_path_is_a_parameter() -> None:
