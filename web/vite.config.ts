@@ -7,5 +7,5 @@ export default defineConfig({
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   worker: { format: "es" },
   // `npm run dev` beside `make up`: the stack lets pages of this port in.
-  server: { port: 5173, strictPort: true, proxy: { "^/(files|drops|shares|archives)": "http://127.0.0.1:8080" } },
+  server: { port: 5173, strictPort: true, proxy: { "^/(auth|files|drops|shares|archives)": "http://127.0.0.1:8080" } },
 });

@@ -2,6 +2,7 @@
 
 import type {
   Archive,
+  Auth,
   ChangeFile,
   CompleteFile,
   CreateArchive,
@@ -23,6 +24,7 @@ import type {
   PartList,
   PartToSign,
   ShareList,
+  SignIn,
 } from "./contract";
 import { patiently, Unreachable } from "./patience";
 
@@ -227,7 +229,7 @@ export class Api {
       try {
         return await ask(used);
       } catch (error) {
-        if (!(error instanceof Problem && error.code === "unauthorized" && this.onUnauthorized)) throw error;
+        if (!(isSignedOut(error) && this.onUnauthorized)) throw error;
         await this.renewed(used, signal);
       }
     }
@@ -246,6 +248,17 @@ export class Api {
 
 function page(cursor: string | null): URLSearchParams {
   return new URLSearchParams({ limit: String(MOST_LISTED), ...(cursor === null ? {} : { cursor }) });
+}
+
+/** How people sign in here; null where access tokens alone let in. */
+export async function signInOffered(): Promise<SignIn | null> {
+  const ask = async () => (await (await answer("auth", {})).json()) as Auth;
+  return (await patiently(ask, passes, ATTEMPTS)).sign_in;
+}
+
+/** Whether the bearer token is not, or no longer, one of the deployment's. */
+export function isSignedOut(error: unknown): boolean {
+  return error instanceof Problem && error.status === 401;
 }
 
 /** Throws Problem where the answer is one, Unreachable where there is none. */

@@ -232,7 +232,7 @@ export interface paths {
         };
         /**
          * List drops
-         * @description The owner's drops that have not ended, newest first.
+         * @description The owner's drops that have not ended, newest first. An administrator may name another `owner`.
          */
         get: operations["listDrops"];
         put?: never;
@@ -281,6 +281,8 @@ export interface paths {
         /**
          * List shares
          * @description The owner's shares, newest first; with `file`, those that hold it. `GET /shares/{id}` has the link of one.
+         *
+         *     An administrator may name another `owner`.
          */
         get: operations["listShares"];
         put?: never;
@@ -319,6 +321,87 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get me */
+        get: operations["getMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/owners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List owners
+         * @description Those who made a drop, a share or an access token, or have a token in the secret.
+         */
+        get: operations["listOwners"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List tokens
+         * @description The owner's tokens that have not ended, newest first. An administrator may name another `owner`.
+         */
+        get: operations["listTokens"];
+        put?: never;
+        /**
+         * Create token
+         * @description A token in the owner's name. It is in this answer and nowhere else: only its hash is kept.
+         */
+        post: operations["createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete token
+         * @description End the token at once. What was handed out with it stays: end drops and shares by themselves.
+         */
+        delete: operations["deleteToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/shares/{id}/open": {
         parameters: {
             query?: never;
@@ -333,6 +416,26 @@ export interface paths {
          * @description The files, each with a link of its own; what was deleted since is left out.
          */
         post: operations["openShare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get auth
+         * @description What a client needs to send a person to the issuer; null where there is none, and tokens alone let in.
+         */
+        get: operations["getAuth"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -536,6 +639,32 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AccessToken
+         * @description A token for a machine.
+         */
+        AccessToken: {
+            /**
+             * Id
+             * @example 01m7z2a3z8163h38qzq6y7y8bz
+             */
+            id: string;
+            /**
+             * Name
+             * @example nightly backup
+             */
+            name: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /**
          * Archive
          * @description Many files as one ZIP, for a day.
          */
@@ -606,6 +735,13 @@ export interface components {
          * @enum {string}
          */
         ArchiveStatus: "building" | "ready" | "failed";
+        /**
+         * Auth
+         * @description How people sign in; `sign_in` is null where access tokens alone let in.
+         */
+        Auth: {
+            sign_in: components["schemas"]["SignIn"] | null;
+        };
         /**
          * BodyDigests
          * @description What a body is.
@@ -787,6 +923,16 @@ export interface components {
             max_downloads?: number | null;
             /** Password */
             password?: string | null;
+        };
+        /**
+         * CreateToken
+         * @description The wish for an access token for a machine.
+         */
+        CreateToken: {
+            /** Name */
+            name: string;
+            /** Expires In */
+            expires_in: number;
         };
         /** CreatedDrop */
         CreatedDrop: {
@@ -998,6 +1144,34 @@ export interface components {
             links: components["schemas"]["SharePageLinks"];
             /** Capability */
             capability: string;
+        };
+        /**
+         * CreatedToken
+         * @description The token is shown this once.
+         */
+        CreatedToken: {
+            /**
+             * Id
+             * @example 01m7z2a3z8163h38qzq6y7y8bz
+             */
+            id: string;
+            /**
+             * Name
+             * @example nightly backup
+             */
+            name: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Token */
+            token: string;
         };
         /**
          * Drop
@@ -1362,6 +1536,24 @@ export interface components {
             sha256sum: string;
         };
         /**
+         * Me
+         * @description Who asks.
+         */
+        Me: {
+            /**
+             * Owner
+             * @example oidc.alice
+             */
+            owner: string;
+            /** Admin */
+            admin: boolean;
+            /**
+             * Token
+             * @description The id of the access token, where one was made for a machine.
+             */
+            token: string | null;
+        };
+        /**
          * Mismatch
          * @description What contradicts the file: `expected` was promised, or is what S3 says; `found` is there. Numbers as text.
          */
@@ -1422,6 +1614,14 @@ export interface components {
              * @description All of them as one ZIP.
              */
             archive: string;
+        };
+        /**
+         * OwnerList
+         * @description Owners in the order of the alphabet, at most 10,000.
+         */
+        OwnerList: {
+            /** Items */
+            items: string[];
         };
         /**
          * Part
@@ -1587,6 +1787,48 @@ export interface components {
             content: string;
         };
         /**
+         * SignIn
+         * @description The OpenID Connect issuer, and what to ask it for: by authorization code with PKCE, or by the device flow.
+         */
+        SignIn: {
+            /** Issuer */
+            issuer: string;
+            /** Client Id */
+            client_id: string;
+            /** Scope */
+            scope: string;
+            /**
+             * Resource
+             * @description RFC 8707: to be sent with every request for a token.
+             */
+            resource: string | null;
+            /**
+             * Authorization Endpoint
+             * @description Null where the issuer has none.
+             */
+            authorization_endpoint: string | null;
+            /**
+             * Token Endpoint
+             * @description Null where the issuer has none.
+             */
+            token_endpoint: string | null;
+            /**
+             * Revocation Endpoint
+             * @description Null where the issuer has none.
+             */
+            revocation_endpoint: string | null;
+            /**
+             * Device Authorization Endpoint
+             * @description Null where the issuer has none.
+             */
+            device_authorization_endpoint: string | null;
+            /**
+             * End Session Endpoint
+             * @description Null where the issuer has none.
+             */
+            end_session_endpoint: string | null;
+        };
+        /**
          * SignParts
          * @description The wish for URLs that take exactly these bytes.
          */
@@ -1599,6 +1841,16 @@ export interface components {
          * @enum {string}
          */
         Status: "uploading" | "assembling" | "hashing" | "ready" | "failed" | "aborted";
+        /**
+         * TokenList
+         * @description The owner's tokens that have not ended, newest first; `next` is the cursor of the page that follows.
+         */
+        TokenList: {
+            /** Items */
+            items: components["schemas"]["AccessToken"][];
+            /** Next */
+            next: string | null;
+        };
         /**
          * Problem
          * @description RFC 9457. Members beyond these depend on the `code`.
@@ -1630,9 +1882,11 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AccessToken = components['schemas']['AccessToken'];
 export type Archive = components['schemas']['Archive'];
 export type ArchiveLinks = components['schemas']['ArchiveLinks'];
 export type ArchiveStatus = components['schemas']['ArchiveStatus'];
+export type Auth = components['schemas']['Auth'];
 export type BodyDigests = components['schemas']['BodyDigests'];
 export type Capability = components['schemas']['Capability'];
 export type ChangeFile = components['schemas']['ChangeFile'];
@@ -1644,9 +1898,11 @@ export type CreateCapability = components['schemas']['CreateCapability'];
 export type CreateDrop = components['schemas']['CreateDrop'];
 export type CreateFile = components['schemas']['CreateFile'];
 export type CreateShare = components['schemas']['CreateShare'];
+export type CreateToken = components['schemas']['CreateToken'];
 export type CreatedDrop = components['schemas']['CreatedDrop'];
 export type CreatedFile = components['schemas']['CreatedFile'];
 export type CreatedShare = components['schemas']['CreatedShare'];
+export type CreatedToken = components['schemas']['CreatedToken'];
 export type Drop = components['schemas']['Drop'];
 export type DropLink = components['schemas']['DropLink'];
 export type DropLinks = components['schemas']['DropLinks'];
@@ -1659,11 +1915,13 @@ export type Health = components['schemas']['Health'];
 export type LinkedDrop = components['schemas']['LinkedDrop'];
 export type LinkedShare = components['schemas']['LinkedShare'];
 export type ListLinks = components['schemas']['ListLinks'];
+export type Me = components['schemas']['Me'];
 export type Mismatch = components['schemas']['Mismatch'];
 export type Mode = components['schemas']['Mode'];
 export type OpenShare = components['schemas']['OpenShare'];
 export type OpenedShare = components['schemas']['OpenedShare'];
 export type OpenedShareLinks = components['schemas']['OpenedShareLinks'];
+export type OwnerList = components['schemas']['OwnerList'];
 export type Part = components['schemas']['Part'];
 export type PartList = components['schemas']['PartList'];
 export type PartToSign = components['schemas']['PartToSign'];
@@ -1674,8 +1932,10 @@ export type ShareList = components['schemas']['ShareList'];
 export type SharePageLinks = components['schemas']['SharePageLinks'];
 export type SharedFile = components['schemas']['SharedFile'];
 export type SharedFileLinks = components['schemas']['SharedFileLinks'];
+export type SignIn = components['schemas']['SignIn'];
 export type SignParts = components['schemas']['SignParts'];
 export type Status = components['schemas']['Status'];
+export type TokenList = components['schemas']['TokenList'];
 export type Problem = components['schemas']['Problem'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -1724,7 +1984,7 @@ export interface operations {
                     "application/json": components["schemas"]["FileList"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1733,7 +1993,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1760,7 +2020,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1813,7 +2073,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1822,7 +2082,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `quota_exceeded`, `drop_full` */
+            /** @description `access_denied`, `expired_capability`, `quota_exceeded`, `drop_full` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1876,7 +2136,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1907,7 +2167,7 @@ export interface operations {
                     "application/json": components["schemas"]["FileInfo"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1916,7 +2176,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability` */
+            /** @description `access_denied`, `expired_capability` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1934,7 +2194,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1963,7 +2223,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1972,7 +2232,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability` */
+            /** @description `access_denied`, `expired_capability` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1999,7 +2259,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2043,7 +2303,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2052,7 +2312,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2097,7 +2357,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2130,7 +2390,7 @@ export interface operations {
                     "application/json": components["schemas"]["PartList"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2139,7 +2399,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability` */
+            /** @description `access_denied`, `expired_capability` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2184,7 +2444,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2228,7 +2488,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2237,7 +2497,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability` */
+            /** @description `access_denied`, `expired_capability` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2282,7 +2542,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2326,7 +2586,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2335,7 +2595,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `quota_exceeded` */
+            /** @description `access_denied`, `expired_capability`, `quota_exceeded` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2380,7 +2640,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2444,7 +2704,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2453,7 +2713,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only`, `quota_exceeded`, `drop_full` */
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `quota_exceeded`, `drop_full` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2507,7 +2767,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2560,7 +2820,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2569,7 +2829,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2596,7 +2856,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2640,7 +2900,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2649,7 +2909,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only`, `share_used_up`, `wrong_password` */
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `share_used_up`, `wrong_password` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2703,7 +2963,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2734,7 +2994,7 @@ export interface operations {
                     "application/json": components["schemas"]["Archive"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2743,7 +3003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2761,7 +3021,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2790,7 +3050,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2799,7 +3059,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2817,7 +3077,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2859,7 +3119,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2868,7 +3128,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2904,7 +3164,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2920,6 +3180,7 @@ export interface operations {
             query?: {
                 limit?: number;
                 cursor?: string | null;
+                owner?: string | null;
             };
             header?: never;
             path?: never;
@@ -2936,7 +3197,7 @@ export interface operations {
                     "application/json": components["schemas"]["DropList"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2945,7 +3206,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `admin_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2972,7 +3233,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3016,7 +3277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3025,7 +3286,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3061,7 +3322,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3092,7 +3353,7 @@ export interface operations {
                     "application/json": components["schemas"]["LinkedDrop"] | components["schemas"]["DropRules"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3101,7 +3362,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3119,7 +3380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3132,7 +3393,9 @@ export interface operations {
     };
     deleteDrop: {
         parameters: {
-            query?: never;
+            query?: {
+                owner?: string | null;
+            };
             header?: never;
             path: {
                 id: string;
@@ -3148,7 +3411,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3157,7 +3420,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `admin_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3175,7 +3438,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `invalid_request` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3192,6 +3464,7 @@ export interface operations {
                 limit?: number;
                 cursor?: string | null;
                 file?: string | null;
+                owner?: string | null;
             };
             header?: never;
             path?: never;
@@ -3208,7 +3481,7 @@ export interface operations {
                     "application/json": components["schemas"]["ShareList"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3217,7 +3490,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `admin_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3244,7 +3517,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3288,7 +3561,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3297,7 +3570,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3342,7 +3615,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3373,7 +3646,7 @@ export interface operations {
                     "application/json": components["schemas"]["LinkedShare"];
                 };
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3382,7 +3655,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3400,7 +3673,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3413,7 +3686,9 @@ export interface operations {
     };
     deleteShare: {
         parameters: {
-            query?: never;
+            query?: {
+                owner?: string | null;
+            };
             header?: never;
             path: {
                 id: string;
@@ -3429,7 +3704,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `unauthorized` */
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3438,7 +3713,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `expired_capability`, `owner_only` */
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `admin_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3456,7 +3731,351 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy` */
+            /** @description `invalid_request` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sign_in_unavailable`, `busy` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who asks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access_denied`, `expired_capability`, `owner_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `drop_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sign_in_unavailable`, `busy` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listOwners: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Owners in the order of the alphabet, at most 10,000. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerList"];
+                };
+            };
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `admin_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `drop_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sign_in_unavailable`, `busy` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+                owner?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The owner's tokens that have not ended, newest first; `next` is the cursor of the page that follows. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `admin_only`, `sign_in_needed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `drop_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`, `invalid_cursor` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sign_in_unavailable`, `busy` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateToken"];
+            };
+        };
+        responses: {
+            /** @description The token is shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedToken"];
+                };
+            };
+            /** @description `invalid_json`, `incomplete_body` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `sign_in_needed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `drop_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sign_in_unavailable`, `busy` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteToken: {
+        parameters: {
+            query?: {
+                owner?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthorized`, `invalid_token`, `token_expired`, `wrong_issuer`, `wrong_audience`, `wrong_algorithm`, `unknown_key` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access_denied`, `expired_capability`, `owner_only`, `admin_only`, `sign_in_needed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `drop_not_found`, `token_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sign_in_unavailable`, `busy` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3555,6 +4174,35 @@ export interface operations {
                 };
             };
             /** @description `busy` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAuth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How people sign in; `sign_in` is null where access tokens alone let in. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Auth"];
+                };
+            };
+            /** @description `sign_in_unavailable` */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -15,6 +15,17 @@ export type Reader = "owner" | "guest" | "recipient";
 /** Problems (docs/api.md) that need no more than their code. What is not here a visitor of the page does not cause. */
 const CODES: Record<string, MessageName> = {
   unauthorized: "problem.unauthorized",
+  invalid_token: "problem.sign_in_refused",
+  token_expired: "problem.unauthorized",
+  wrong_issuer: "problem.sign_in_refused",
+  wrong_audience: "problem.sign_in_refused",
+  wrong_algorithm: "problem.sign_in_refused",
+  unknown_key: "problem.sign_in_refused",
+  access_denied: "problem.access_denied",
+  sign_in_needed: "problem.sign_in_needed",
+  admin_only: "problem.admin_only",
+  token_not_found: "problem.page_stale",
+  sign_in_unavailable: "problem.sign_in_unavailable",
   invalid_capability: "problem.page_stale",
   expired_capability: "problem.page_stale",
   owner_only: "problem.unauthorized",

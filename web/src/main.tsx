@@ -2,7 +2,7 @@
 
 import { render } from "preact";
 import { preferred, speak, t } from "./i18n";
-import { capability, token } from "./session";
+import { capability, sentBack, token } from "./session";
 import "./style/base.css";
 
 const root = document.getElementById("page");
@@ -20,7 +20,7 @@ async function start(root: HTMLElement): Promise<void> {
     render(<Guest capability={drop} />, root);
   } else {
     const { Door } = await import("./views/door");
-    render(<Door known={token()} />, root);
+    render(<Door known={token()} back={sentBack()} />, root);
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Who is at the page: an access token for as long as the tab lives, or the capability of a link.
+ * Who is at the page: a bearer token for as long as the tab lives, or the capability of a link.
  *
  * The token is in the tab's own storage and in no URL. A new tab asks the open ones of this origin for it, and who signs
  * out in one has signed out in all of them.
@@ -16,6 +16,12 @@ const tabs = new BroadcastChannel("sluice-session");
 /** The capability of `#drop=...` or `#share=...`. It stays in the fragment, which browsers send to nobody. */
 export function capability(name: "drop" | "share"): string | null {
   return new URLSearchParams(location.hash.slice(1)).get(name);
+}
+
+/** Whether the issuer has sent somebody back here, who signed in or did not (RFC 6749, section 4.1.2). */
+export function sentBack(): boolean {
+  const query = new URLSearchParams(location.search);
+  return query.has("state") && (query.has("code") || query.has("error"));
 }
 
 /** The id of the share or the drop that a capability (a JWT, RFC 7519) is for, or null where it is none. The server checks it. */

@@ -17,6 +17,17 @@ const de: Messages = {
   "door.token": "Zugangsschlüssel",
   "door.help": "Frag deine Administration nach einem Zugangsschlüssel. Er bleibt in diesem Tab, bis du ihn schließt.",
   "door.enter": "Anmelden",
+  "door.account_help": "Du meldest dich mit dem Konto deiner Organisation an.",
+  "door.by_token": "Stattdessen einen Zugangsschlüssel verwenden",
+  "door.not_signed_in": "Die Anmeldung ist nicht gelungen: {why}",
+  "door.in_another_tab": "In einem anderen Tab anmelden",
+  "problem.sign_in_refused":
+    "Deine Anmeldung gilt hier nicht. Melde dich neu an, und wenn das nicht hilft, sag es deiner Administration.",
+  "problem.access_denied":
+    "Du bist angemeldet, darfst diese Anwendung aber nicht benutzen. Bitte deine Administration um Zugang.",
+  "problem.sign_in_needed": "Mit einem Zugangsschlüssel geht das nicht. Melde dich mit deinem eigenen Konto an.",
+  "problem.admin_only": "Das darf nur die Administration.",
+  "problem.sign_in_unavailable": "Der Anmeldedienst antwortet nicht. Versuche es gleich noch einmal.",
   "problem.unauthorized": "Dieser Zugangsschlüssel gilt nicht oder nicht mehr. Melde dich mit einem anderen an.",
   "problem.server":
     "Auf dem Server ist ein Fehler aufgetreten ({status}). Versuche es noch einmal; der Fehler ist protokolliert.",

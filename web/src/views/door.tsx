@@ -3,11 +3,12 @@
 import { signal, useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { Api, MOST_LISTED, Problem } from "../api";
+import { Api, isSignedOut, MOST_LISTED, signInOffered } from "../api";
 import type { FileList } from "../contract";
 import { explain } from "../explain";
 import { t } from "../i18n";
 import { borrow, end, forget, ownerOf, remember } from "../session";
+import type { Session } from "../sign_in";
 import { useAttempt } from "./attempt";
 import { Dialog } from "./dialog";
 import { Languages } from "./languages";
@@ -15,15 +16,32 @@ import { Mark } from "./mark";
 import { Secret } from "./secret";
 
 interface Inside {
-  Owner: ComponentType<{ api: Api; first: FileList; onLeave: () => void; onExpired: () => void }>;
+  Owner: ComponentType<{
+    api: Api;
+    first: FileList;
+    person: string | null;
+    onLeave: () => void;
+    onExpired: () => void;
+  }>;
   api: Api;
   /** The list that the token was tried with. */
   first: FileList;
 }
 
+/** With the organisation's account; null where access tokens alone let in, or nobody has asked yet. */
+const account = signal<Session | null>(null);
+/** Their name, where the issuer tells it. */
+const person = signal<string | null>(null);
 const inside = signal<Inside | null>(null);
-/** While the token of who is inside does not work: what waits for another one. */
-const expired = signal<{ renewed: Promise<void>; renew: () => void } | null>(null);
+/** While the token of who is inside does not work: what waits for another one, and whether the person is asked for it. */
+const expired = signal<{ renewed: Promise<void>; renew: () => void; asked: boolean } | null>(null);
+
+async function meetAccount(): Promise<Session | null> {
+  if (account.peek()) return account.peek();
+  const offer = await signInOffered();
+  if (offer) account.value = new (await import("../sign_in")).Session(offer);
+  return account.peek();
+}
 
 async function enter(token: string): Promise<void> {
   const api = new Api(token);
@@ -31,6 +49,16 @@ async function enter(token: string): Promise<void> {
   if (inside.peek()) return; // with the token of another tab
   remember(token);
   api.onUnauthorized = expire;
+  void meetAccount().then(
+    (session) => {
+      session?.keep((renewed) => {
+        api.bearer = renewed;
+        remember(renewed);
+      });
+      void session?.name().then((name) => (person.value = name));
+    },
+    () => undefined, // the person is asked when the token has ended
+  );
   inside.value = { Owner, api, first };
 }
 
@@ -41,8 +69,22 @@ function expire(): Promise<void> {
   forget();
   let renew: () => void = () => undefined;
   const renewed = new Promise<void>((resolve) => (renew = resolve));
-  expired.value = { renewed, renew };
+  expired.value = { renewed, renew, asked: false };
+  void renewQuietly();
   return renewed;
+}
+
+/** By the refresh token of this tab; null where there is none that counts. */
+async function renewal(): Promise<string | null> {
+  const session = await meetAccount().catch(() => null);
+  return session && (await session.renew());
+}
+
+async function renewQuietly(): Promise<void> {
+  const token = await renewal();
+  if (token !== null) await enterAgain(token).catch(() => undefined); // then the person is asked
+  const waiting = expired.peek();
+  if (waiting) expired.value = { ...waiting, asked: true };
 }
 
 async function enterAgain(token: string): Promise<void> {
@@ -61,40 +103,69 @@ async function enterAgain(token: string): Promise<void> {
 
 function leave(): void {
   end();
-  location.reload(); // nothing of the session is left in memory
+  const gone = async () => (await meetAccount())?.leave();
+  void gone().finally(() => location.reload()); // nothing of the session is left in memory
 }
 
-/** `known`: the token of this tab, from before a reload. */
-export function Door({ known }: { known: string | null }) {
-  if (!inside.value) return <Outside known={known} />;
+interface DoorProps {
+  /** The token of this tab, from before a reload. */
+  known: string | null;
+  /** Whether the issuer has sent the person back here. */
+  back: boolean;
+}
+
+export function Door({ known, back }: DoorProps) {
+  if (!inside.value) return <Outside known={known} back={back} />;
   const { Owner, api, first } = inside.value;
   return (
     <>
-      <Owner api={api} first={first} onLeave={leave} onExpired={() => void expire()} />
-      {expired.value && <Again />}
+      <Owner api={api} first={first} person={person.value} onLeave={leave} onExpired={() => void expire()} />
+      {expired.value?.asked && <Again />}
     </>
   );
 }
 
-function Outside({ known }: { known: string | null }) {
-  const opening = useSignal(known !== null);
+function Outside({ known, back }: DoorProps) {
+  const opening = useSignal(back || known !== null);
   const refusal = useSignal("");
-  const open = async (token: string) => {
+  const asked = useSignal(false); // how people sign in here
+  const last = useRef(known);
+  const open = async (token: string): Promise<void> => {
+    last.current = token;
     opening.value = true;
     refusal.value = "";
     try {
       await enter(token);
     } catch (error) {
-      refusal.value = explain(error);
-      if (!isUnauthorized(error)) return; // the token may be right
-      forget();
-      opening.value = false;
+      if (isSignedOut(error)) {
+        const renewed = await renewal();
+        if (renewed !== null && renewed !== token) return open(renewed);
+        forget();
+        opening.value = false;
+      }
+      refusal.value = explain(error); // the token may be right
     }
   };
+  const arrive = async () => {
+    try {
+      const token = await (await meetAccount())?.comeBack();
+      if (token !== undefined) {
+        await open(token);
+        return;
+      }
+    } catch (error) {
+      refusal.value = t("door.not_signed_in", { why: error instanceof Error ? error.message : String(error) });
+    }
+    opening.value = false;
+  };
   useEffect(() => {
-    if (known !== null) void open(known);
+    void meetAccount()
+      .catch(() => null) // an access token lets in all the same
+      .then(() => (asked.value = true));
+    if (back) void arrive();
+    else if (known !== null) void open(known);
     else return borrow((token) => void enter(token).catch(() => undefined)); // one that does not work either changes nothing
-  }, [known]);
+  }, [known, back]);
   return (
     <>
       <header class="top ends">
@@ -102,7 +173,7 @@ function Outside({ known }: { known: string | null }) {
         <Languages />
       </header>
       <main class="narrow">
-        {opening.value && known !== null ? (
+        {opening.value ? (
           <div class="card">
             <h1>{t("door.opening")}</h1>
             {refusal.value !== "" && (
@@ -111,7 +182,7 @@ function Outside({ known }: { known: string | null }) {
                   {refusal}
                 </p>
                 <div class="actions">
-                  <button type="button" onClick={() => void open(known)}>
+                  <button type="button" onClick={() => void open(last.current ?? "")}>
                     {t("door.retry")}
                   </button>
                   <button type="button" class="quiet" onClick={leave}>
@@ -125,10 +196,38 @@ function Outside({ known }: { known: string | null }) {
           <div class="card">
             <h1>{t("door.title")}</h1>
             <p class="muted">{t("door.welcome")}</p>
-            <TokenForm refused={refusal.value} onToken={enter} />
+            {account.value ? (
+              <AccountForm session={account.value} refused={refusal.value} />
+            ) : (
+              asked.value && <TokenForm refused={refusal.value} onToken={enter} focused />
+            )}
           </div>
         )}
       </main>
+    </>
+  );
+}
+
+/** To the organisation's own sign-in. Access tokens let in as well. */
+function AccountForm({ session, refused }: { session: Session; refused: string }) {
+  const { busy, problem, attempt } = useAttempt(explain, refused);
+  return (
+    <>
+      {problem.value !== "" && (
+        <p role="alert" class="problem">
+          {problem}
+        </p>
+      )}
+      <div class="actions">
+        <button type="button" aria-busy={busy} onClick={() => void attempt(() => session.leaveFor())}>
+          {t("door.enter")}
+        </button>
+      </div>
+      <p class="muted">{t("door.account_help")}</p>
+      <details>
+        <summary>{t("door.by_token")}</summary>
+        <TokenForm refused="" onToken={enter} />
+      </details>
     </>
   );
 }
@@ -139,7 +238,22 @@ function Again() {
   return (
     <Dialog title={t("door.again")}>
       <p>{t("door.again_help")}</p>
-      <TokenForm refused="" onToken={enterAgain} />
+      {account.value ? (
+        <>
+          <div class="actions">
+            {/* In this tab the sign-in would take the place of the page, and end what it sends. */}
+            <a class="button" href="./" target="_blank" rel="noopener">
+              {t("door.in_another_tab")}
+            </a>
+          </div>
+          <details>
+            <summary>{t("door.by_token")}</summary>
+            <TokenForm refused="" onToken={enterAgain} />
+          </details>
+        </>
+      ) : (
+        <TokenForm refused="" onToken={enterAgain} focused />
+      )}
       <button type="button" class="plain" onClick={leave}>
         {t("app.sign_out")}
       </button>
@@ -152,13 +266,16 @@ interface TokenFormProps {
   refused: string;
   /** Rejects with why this one does not work. */
   onToken: (token: string) => Promise<void>;
+  /** Whether it is what people are here for. */
+  focused?: boolean;
 }
 
-/** One way to sign in. Another one, such as an organisation's own sign-in, would stand beside it. */
-function TokenForm({ refused, onToken }: TokenFormProps) {
+function TokenForm({ refused, onToken, focused = false }: TokenFormProps) {
   const field = useRef<HTMLInputElement>(null);
   const { busy, problem, attempt } = useAttempt(explain, refused);
-  useEffect(() => field.current?.focus(), []);
+  useEffect(() => {
+    if (focused) field.current?.focus();
+  }, []);
   const submit = async () => {
     if (busy.peek()) return;
     if (!(await attempt(() => onToken(field.current?.value.trim() ?? "")))) field.current?.select();
@@ -181,8 +298,4 @@ function TokenForm({ refused, onToken }: TokenFormProps) {
       <button aria-busy={busy}>{t("door.enter")}</button>
     </form>
   );
-}
-
-function isUnauthorized(error: unknown): boolean {
-  return error instanceof Problem && error.code === "unauthorized";
 }

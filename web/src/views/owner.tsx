@@ -33,12 +33,14 @@ interface Props {
   api: Api;
   /** The beginning of the list of files. */
   first: Listed;
+  /** Who signed in, by name; null with an access token. */
+  person: string | null;
   onLeave: () => void;
   /** The access has ended, which the server did not have to say. */
   onExpired: () => void;
 }
 
-export function Owner({ api, first, onLeave, onExpired }: Props) {
+export function Owner({ api, first, person, onLeave, onExpired }: Props) {
   const main = useRef<HTMLElement>(null);
   const shared = useSignal<Subject | null>(null); // what a share is being made of
   const { files, uploads, downloads, loading, feed } = useMemo(() => known(api), [api]);
@@ -96,6 +98,11 @@ export function Owner({ api, first, onLeave, onExpired }: Props) {
         </nav>
         <ConnectionState state={feed.state} />
         <div class="frame">
+          {person !== null && (
+            <span class="muted person" title={person}>
+              {person}
+            </span>
+          )}
           <Languages />
           <button
             type="button"
