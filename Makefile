@@ -159,6 +159,34 @@ dist: $(DEV) ## Make the streaming runtime's wheel, sdist and layer for other pr
 	$(BIN)/python $(RUNTIME)/pack_layer.py dist
 	@ls -l dist
 
+RELEASE := .aws-sam/release
+BUILD_TOOLS := --build-constraints client/build-requirements.txt --require-hashes
+SBOM := $(UV) export --quiet --frozen --format cyclonedx1.5
+# Where `make release` puts what it makes.
+DIST ?= dist
+.PHONY: release
+release: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+release: $(DEV) $(SAM_ENV) $(PAGE) ## Make all files of a release in dist/, the same bytes each time (needs npm and a package index)
+	rm -rf "$(DIST)" $(RELEASE)
+	@mkdir -p "$(DIST)" $(RELEASE)
+	$(UV) build --quiet $(BUILD_TOOLS) --out-dir "$(DIST)" .
+	$(UV) build --quiet $(BUILD_TOOLS) --out-dir "$(DIST)" $(RUNTIME)
+	@rm -f "$(DIST)/.gitignore"
+	$(BIN)/python $(RUNTIME)/pack_layer.py "$(DIST)"
+	for arch in x86_64 arm64; do \
+	  ARCH=$$arch $(WITH_UV) $(SAM) build --build-dir $(RELEASE)/$$arch --parameter-overrides "Architecture=$$arch" || exit 1; \
+	done
+	@find $(RELEASE) -name __pycache__ -prune -exec rm -r {} +
+	$(SBOM) --no-default-groups > $(RELEASE)/sluice-intake.cdx.json
+	$(SBOM) --only-group layer --only-group hasher > $(RELEASE)/sluice-layers.cdx.json
+	cd web && npm sbom --sbom-format cyclonedx --omit dev > ../$(RELEASE)/sluice-page.cdx.json
+	$(BIN)/python -m local.release $(RELEASE) "$(DIST)"
+	@ls -l "$(DIST)"
+
+.PHONY: test-release
+test-release: release ## Make the release again and compare, install the command, and package the template
+	$(BIN)/python -m pytest tests/release -v -o faulthandler_timeout=900 $(ARGS)
+
 .PHONY: deploy
 deploy: $(DEV) $(SAM_ENV) ## Build, and deploy to your AWS account (ORIGINS=https://your.page,... PARAMS="OwnerBytes=1000000 ...")
 	@architecture=$$($(BIN)/python -m local.deploy --write $(PARAMETERS) $(if $(ARCH_GIVEN),--arch "$(ARCH)") $(ARGS)) && \
@@ -243,6 +271,8 @@ lock: $(UV) ## Lock again after a change of dependencies (ARGS="--upgrade" for n
 	$(UV) lock --project scan $(ARGS)
 	$(EXPORT) layer > layers/core/requirements.txt
 	$(EXPORT) hasher > layers/hasher/requirements.txt
+	echo "hatchling==1.27.0" | $(UV) pip compile --quiet --generate-hashes --no-annotate --no-header --universal - \
+	  --output-file client/build-requirements.txt $(ARGS)
 
 .PHONY: openapi
 openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API

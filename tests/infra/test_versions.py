@@ -1,5 +1,6 @@
 """One version for all that is released together."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -23,9 +24,10 @@ def test_the_changelog_begins_with_unreleased_and_the_version(project: Path) -> 
     assert re.fullmatch(rf"{re.escape(version(project))} - \d{{4}}-\d\d-\d\d", headings[1])
 
 
-def test_the_command_and_the_runtime_share_a_version() -> None:
-    """One tag releases both."""
-    assert version(RUNTIME) == version(ROOT)
+def test_the_command_the_runtime_and_the_page_share_a_version() -> None:
+    """One tag releases all of them."""
+    page = json.loads((ROOT / "web/package.json").read_text())["version"]
+    assert version(RUNTIME) == version(ROOT) == page
 
 
 @pytest.mark.parametrize("project", [ROOT, RUNTIME], ids=["sluice", "streaming_runtime"])
