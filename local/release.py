@@ -1,8 +1,8 @@
 """`python -m local.release <built> <dist>`: the archives, lists of components and checksums of a release.
 
-`make release` has built what goes in: `<built>/<architecture>` is the output of `sam build`, `<built>/*.cdx.json` are lists
-of components, and the wheels are in `<dist>`. The same sources make the same bytes: entries are sorted and dated the same,
-modes say only whether a file can be executed, and SOURCE_DATE_EPOCH is the only clock.
+`make release` has built what goes in: `<built>/<architecture>` is the output of `sam build`, `<built>/*.cdx.json` are
+lists of components, and the wheels are in `<dist>`. The same sources make the same bytes: entries are sorted and dated
+the same, modes say only whether a file can be executed, and SOURCE_DATE_EPOCH is the only clock.
 """
 
 import hashlib
