@@ -19,6 +19,7 @@ CLIENTS_ENV := .venv-clients/.synced
 PEERS_ENV := .venv-peers/.synced
 FUZZ_ENV := .venv-fuzz/.synced
 EXAMPLES_ENV := .venv-examples/.synced
+SCAN_ENV := .venv-scan/.synced
 
 # What the streaming runtime is measured against; `bench/carriers.py` looks for it there.
 LWA_VERSION := 1.0.0-rc1
@@ -120,6 +121,7 @@ lint: $(DEV) ## Style, types, and that lock and layer requirements are fresh
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(UV) lock --check
+	$(UV) lock --check --project scan
 	$(EXPORT) layer | diff layers/core/requirements.txt -
 	$(EXPORT) hasher | diff layers/hasher/requirements.txt -
 	$(EXPORT) sign-in | diff layers/sign_in/requirements.txt -
@@ -131,6 +133,18 @@ validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform ma
 	$(BIN)/python -m tests.infra.transformed > .aws-sam/transformed.json
 	$(BIN)/cfn-lint --regions eu-west-1 -- .aws-sam/transformed.json
 	$(BIN)/cfn-lint --regions eu-west-1 -- $(RUNTIME)/examples/*/template.yaml
+
+# Offline, so that it says the same everywhere. An exception and its reason is in scan/, or in the Metadata of its resource.
+.PHONY: scan
+scan: $(DEV) $(SCAN_ENV) ## Look for insecure settings in workflows, Python and templates
+	.venv-scan/bin/zizmor --offline --no-progress .github
+	.venv-scan/bin/bandit --quiet --configfile scan/bandit.yaml --recursive functions layers local client bench
+	@mkdir -p .aws-sam
+	$(BIN)/python -m tests.infra.transformed > .aws-sam/transformed.json
+	.venv-scan/bin/cfn-lint --config-file scan/cfn-lint.yaml -- .aws-sam/transformed.json
+	.venv-scan/bin/cfn-lint --config-file scan/cfn-lint-examples.yaml -- $(RUNTIME)/examples/*/template.yaml
+	.venv-scan/bin/checkov --config-file scan/checkov.yaml --file .aws-sam/transformed.json
+	.venv-scan/bin/checkov --config-file scan/checkov-examples.yaml --file $(RUNTIME)/examples/*/template.yaml
 
 .PHONY: build
 build: $(DEV) $(SAM_ENV) $(PAGE_IF_NPM) ## Build what `sam deploy` uploads (ARCH=x86_64 or arm64)
@@ -145,6 +159,34 @@ dist: $(DEV) ## Make the streaming runtime's wheel, sdist and layer for other pr
 	$(UV) build --quiet --out-dir dist $(RUNTIME)
 	$(BIN)/python $(RUNTIME)/pack_layer.py dist
 	@ls -l dist
+
+RELEASE := .aws-sam/release
+BUILD_TOOLS := --build-constraints client/build-requirements.txt --require-hashes
+SBOM := $(UV) export --quiet --frozen --format cyclonedx1.5
+# Where `make release` puts what it makes.
+DIST ?= dist
+.PHONY: release
+release: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+release: $(DEV) $(SAM_ENV) $(PAGE) ## Make all files of a release in dist/, the same bytes each time (needs npm and a package index)
+	rm -rf "$(DIST)" $(RELEASE)
+	@mkdir -p "$(DIST)" $(RELEASE)
+	$(UV) build --quiet $(BUILD_TOOLS) --out-dir "$(DIST)" .
+	$(UV) build --quiet $(BUILD_TOOLS) --out-dir "$(DIST)" $(RUNTIME)
+	@rm -f "$(DIST)/.gitignore"
+	$(BIN)/python $(RUNTIME)/pack_layer.py "$(DIST)"
+	for arch in x86_64 arm64; do \
+	  ARCH=$$arch $(WITH_UV) $(SAM) build --build-dir $(RELEASE)/$$arch --parameter-overrides "Architecture=$$arch" || exit 1; \
+	done
+	@find $(RELEASE) -name __pycache__ -prune -exec rm -r {} +
+	$(SBOM) --no-default-groups > $(RELEASE)/sluice-intake.cdx.json
+	$(SBOM) --only-group layer --only-group hasher --only-group sign-in > $(RELEASE)/sluice-layers.cdx.json
+	cd web && npm sbom --sbom-format cyclonedx --omit dev > ../$(RELEASE)/sluice-page.cdx.json
+	$(BIN)/python -m local.release $(RELEASE) "$(DIST)"
+	@ls -l "$(DIST)"
+
+.PHONY: test-release
+test-release: release ## Make the release again and compare, install the command, and package the template
+	$(BIN)/python -m pytest tests/release -v -o faulthandler_timeout=900 $(ARGS)
 
 .PHONY: deploy
 deploy: $(DEV) $(SAM_ENV) ## Build, and deploy to your AWS account (ORIGINS=https://your.page,... PARAMS="OwnerBytes=1000000 ...")
@@ -227,9 +269,12 @@ EXPORT := $(UV) export --quiet --frozen --no-emit-project --only-group
 .PHONY: lock
 lock: $(UV) ## Lock again after a change of dependencies (ARGS="--upgrade" for newer versions)
 	$(UV) lock $(ARGS)
+	$(UV) lock --project scan $(ARGS)
 	$(EXPORT) layer > layers/core/requirements.txt
 	$(EXPORT) hasher > layers/hasher/requirements.txt
 	$(EXPORT) sign-in > layers/sign_in/requirements.txt
+	echo "hatchling==1.27.0" | $(UV) pip compile --quiet --generate-hashes --no-annotate --no-header --universal - \
+	  --output-file client/build-requirements.txt $(ARGS)
 
 .PHONY: openapi
 openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
@@ -237,7 +282,7 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-peers .venv-examples .venv-fuzz .fuzz .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-peers .venv-examples .venv-fuzz .venv-scan .fuzz .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf dist .local tests/integration/templates/*/.local
 	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
@@ -265,6 +310,10 @@ $(BENCH_ENV) $(BROWSER_ENV) $(CLIENTS_ENV) $(PEERS_ENV) $(EXAMPLES_ENV): .venv-%
 # One group alone: the SAM CLI and ministack pin libraries that the project must be free to move, and the fuzzer needs no others.
 $(SAM_ENV) $(S3_ENV) $(FUZZ_ENV): .venv-%/.synced: uv.lock | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) sync --quiet --frozen --only-group $*
+	@touch $@
+
+$(SCAN_ENV): scan/uv.lock | $(UV)
+	@UV_PROJECT_ENVIRONMENT="$(CURDIR)/.venv-scan" $(UV) sync --quiet --frozen --project scan
 	@touch $@
 
 $(WEB_ENV): web/package-lock.json

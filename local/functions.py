@@ -22,6 +22,7 @@ DEFAULT_TIMEOUT_S = 3
 DEFAULT_MEMORY_MB = 128
 
 LAYERS_AT = "/opt/"
+WRITABLE = "/tmp"  # nosec B108  # noqa: S108  the one folder that a function may write to, also its home
 
 _HEEDED = {"Environment", "Handler", "LoggingConfig", "MemorySize", "Runtime", "Timeout"}
 
@@ -158,7 +159,7 @@ def _of_this_machine(root: Path, layers: list[Layer], endpoint: str) -> dict[str
         **NO_PROFILE,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_XRAY_SDK_ENABLED": "false",
-        "HOME": "/tmp",  # noqa: S108  where Lambda lets a function write
+        "HOME": WRITABLE,
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": os.pathsep.join(map(str, (root, *(path for layer in layers for path in layer.paths)))),
         "PYTHONUNBUFFERED": "1",  # so that what a crash prints last is seen

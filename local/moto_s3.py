@@ -205,7 +205,7 @@ def _named(body: bytes) -> list[_Named]:
 
     named = []
     try:
-        for element in minidom.parseString(body).getElementsByTagName("Part"):  # noqa: S318 - of who may do all
+        for element in minidom.parseString(body).getElementsByTagName("Part"):  # nosec B318  # noqa: S318 - of who may do all
             checksums = {name: value for name in ALGORITHMS if (value := text(element, f"Checksum{name}"))}
             named.append(
                 _Named(int(text(element, "PartNumber") or ""), (text(element, "ETag") or "").strip('"'), checksums)

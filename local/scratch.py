@@ -18,7 +18,7 @@ PREFIX = "local-objects-"
 LOCK = "lock"
 IN_MEMORY = {"tmpfs", "ramfs"}
 MOUNTS = Path("/proc/self/mounts")  # Linux's
-ON_DISK = Path("/var/tmp")  # noqa: S108 - "temporary files preserved between system reboots", so not in memory (hier(7))
+ON_DISK = Path("/var/tmp")  # nosec B108  # noqa: S108 - kept over a reboot, so not in memory (hier(7))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ doctor.add_to(app)
 def _version(wanted: bool) -> None:
     if wanted:
         try:
-            print_text(f"sluice {version('sluice')}")
+            print_text(f"sluice {version('sluice-intake')}")
         except PackageNotFoundError:  # run from a checkout that is not installed
             print_text("sluice, of a checkout")
         raise typer.Exit
