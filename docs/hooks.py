@@ -21,6 +21,8 @@ PAGE_OF: Final = {source: page for page, source in PAGES.items()} | {"README.md"
 LINK: Final = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 # In a table GitHub wants the bar of a code span escaped, and Python-Markdown would show the backslash.
 CODE: Final = re.compile(r"`[^`\n]+`")
+# A test's name is one long word, which a table would cut anywhere.
+TEST: Final = re.compile(r"(?<=<code>)[^<]*::test_[^<]*(?=</code>)")
 FENCE: Final = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 
 
@@ -33,6 +35,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """On GitHub a link may lead anywhere in the repository; here to the page of that file, or it is plain text."""
     source = PAGES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    if page.parent is None:
+        page.meta["hide"] = ["navigation"]  # a list of the section would have this page alone
     here = "../" * page.file.src_uri.count("/")
 
     def led(link: re.Match[str]) -> str:
@@ -52,3 +56,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 
     pieces = FENCE.split(markdown)
     return "".join(piece if piece.startswith("```") else adapted(piece) for piece in pieces)
+
+
+def on_page_content(html: str, **_: object) -> str:
+    return TEST.sub(lambda name: re.sub(r"(_|::)", r"\1<wbr>", name[0]), html)
