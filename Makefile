@@ -216,7 +216,7 @@ bench: $(BENCH_ENV) $(if $(shell command -v cargo),$(LWA)) ## Measure, side by s
 MKDOCS := NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs
 .PHONY: docs
 docs: $(DOCS_ENV) ## Build the site of docs/ in site/; a link or an anchor that is broken fails it
-	$(MKDOCS) build --quiet --strict
+	$(MKDOCS) build --strict
 	@! grep -rnoE --include='*.html' '<(script|link|img|iframe|source)[^>]* (src|href)="?(https?:)?//[^">]*' site
 
 .PHONY: docs-serve
