@@ -20,6 +20,7 @@ PEERS_ENV := .venv-peers/.synced
 FUZZ_ENV := .venv-fuzz/.synced
 EXAMPLES_ENV := .venv-examples/.synced
 SCAN_ENV := .venv-scan/.synced
+DOCS_ENV := .venv-docs/.synced
 
 # What the streaming runtime is measured against; `bench/carriers.py` looks for it there.
 LWA_VERSION := 1.0.0-rc1
@@ -254,6 +255,17 @@ test-places: $(DEV) ## Run the demo where it is hard: other users, odd paths and
 bench: $(BENCH_ENV) $(if $(shell command -v cargo),$(LWA)) ## Measure, side by side with what else there is (ARGS="--help" says how)
 	@.venv-bench/bin/python -m bench $(ARGS)
 
+# The theme's notice of its successor would be the first lines of every build. Whatever a page's markup loads has to be its own.
+MKDOCS := NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs
+.PHONY: docs
+docs: $(DOCS_ENV) ## Build the site of docs/ in site/; a link or an anchor that is broken fails it
+	$(MKDOCS) build --strict
+	@! grep -rnoE --include='*.html' '<(script|link|img|iframe|source)[^>]* (src|href)="?(https?:)?//[^">]*' site
+
+.PHONY: docs-serve
+docs-serve: $(DOCS_ENV) ## Show the site at http://127.0.0.1:8000, and build it anew when a page changes
+	$(MKDOCS) serve --dev-addr 127.0.0.1:8000 $(ARGS)
+
 .PHONY: doctor
 doctor: $(DEV) $(SAM_ENV) ## Say what this machine has of what Sluice can use
 	@$(BIN)/python --version
@@ -282,8 +294,8 @@ openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-peers .venv-examples .venv-fuzz .venv-scan .fuzz .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf dist .local tests/integration/templates/*/.local
+	rm -rf .venv .venv-sam .venv-bench .venv-browser .venv-s3 .venv-clients .venv-peers .venv-examples .venv-fuzz .venv-scan .venv-docs .fuzz .tools .uv_cache .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf dist site .local tests/integration/templates/*/.local
 	rm -rf functions/api/dist web/node_modules $(addprefix tests/contract/clients/,node_modules generated dist)
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
@@ -307,8 +319,8 @@ $(BENCH_ENV) $(BROWSER_ENV) $(CLIENTS_ENV) $(PEERS_ENV) $(EXAMPLES_ENV): .venv-%
 	@UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) sync --quiet --frozen --group $*
 	@touch $@
 
-# One group alone: the SAM CLI and ministack pin libraries that the project must be free to move, and the fuzzer needs no others.
-$(SAM_ENV) $(S3_ENV) $(FUZZ_ENV): .venv-%/.synced: uv.lock | $(UV)
+# One group alone: the SAM CLI and ministack pin libraries that the project must be free to move, and the fuzzer and the site need no others.
+$(SAM_ENV) $(S3_ENV) $(FUZZ_ENV) $(DOCS_ENV): .venv-%/.synced: uv.lock | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) sync --quiet --frozen --only-group $*
 	@touch $@
 

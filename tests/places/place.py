@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 # What a tarball of the project does not have.
 NOT_PACKED = shutil.ignore_patterns(
     *(".git", ".venv*", ".tools", ".local", ".uv_cache", ".aws-sam", ".hypothesis", ".*_cache"),
-    *("__pycache__", "node_modules", "dist"),
+    *("__pycache__", "node_modules", "dist", "site"),
 )
 STRANGER = 12_345  # a user id that no account has
 MIB = 1024 * 1024

@@ -1,0 +1,28 @@
+"""What the documentation says of the tests."""
+
+import ast
+import re
+
+import pytest
+
+from tests.infra.transformed import ROOT
+
+SECURITY = (ROOT / "docs" / "security.md").read_text()
+NAMED = re.findall(r"`([\w/]+\.py)::(\w+)`", SECURITY)
+
+
+@pytest.mark.parametrize(("path", "name"), sorted(set(NAMED)))
+def test_each_test_that_is_named_exists(path: str, name: str) -> None:
+    """A promise of docs/security.md that nothing tries any more is none."""
+    folder = ROOT / "tests" if "/" in path else ROOT / "tests" / "integration"
+    tree = ast.parse((folder / path).read_text())
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_each_row_of_the_table_names_a_test() -> None:
+    """The worst that one link can do was tried, for each kind of link."""
+    _, _, section = SECURITY.partition("\n## The worst that one link can do\n")
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| **")]
+    assert len(rows) == 14
+    for row in rows:
+        assert re.search(r"\.py::test_\w+` \|$", row), row
