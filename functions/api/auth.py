@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from functions.api import connections
-from sluice import capabilities, errors, secrets, settings, shares, tokens
+from sluice import audit, capabilities, errors, secrets, settings, shares, tokens
 from sluice.capabilities import Caller
 from sluice.errors import ExpiredCapability, FileNotFound, InvalidCapability, Unauthorized
 from sluice.files import File
@@ -40,6 +40,8 @@ Credentials = HTTPAuthorizationCredentials | None
 def capability_caller(text: str) -> Caller:
     """Who holds this capability to upload. Raises InvalidCapability, ExpiredCapability, DropNotFound."""
     asking = capabilities.uploader(text, secrets.read(settings.CAPABILITY_KEY_SECRET))
+    way = "capability" if asking.drop is None else "drop"
+    audit.note(owner=asking.owner, authenticated_by=way, drop=asking.drop, capability=audit.fingerprint(text))
     if not tokens.is_owner(asking.owner, secrets.read(settings.ACCESS_TOKEN_SECRET)):
         raise InvalidCapability("Its owner has no access any more.")
     if asking.drop is not None:
@@ -60,6 +62,7 @@ def current_caller(credentials: Credentials) -> Caller:
     offered = credentials.credentials if credentials else ""
     owner = tokens.owner_of(offered, secrets.read(settings.ACCESS_TOKEN_SECRET))
     if owner is not None:
+        audit.note(owner=owner, authenticated_by="access_token")
         return Caller(owner)
     try:
         return capability_caller(offered)
@@ -78,6 +81,7 @@ def find_held_share(capability: str, share_id: str) -> Share:
         raise shares.not_found(share_id) from None
     except InvalidCapability:
         raise Unauthorized("Send `Authorization: Bearer <the share's capability>`.") from None
+    audit.note(owner=owner, authenticated_by="share", share=held, capability=audit.fingerprint(capability))
     if held != share_id or not tokens.is_owner(owner, secrets.read(settings.ACCESS_TOKEN_SECRET)):
         raise shares.not_found(share_id)
     return connections.shares.get(owner, share_id)

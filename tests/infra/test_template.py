@@ -109,6 +109,7 @@ def test_settings_are_declared(name: str) -> None:
     turned = {settings.HASH_DIGESTS.name} if "Options.read" in text or "settings.HASH_DIGESTS" in text else set()
     rules = ("STREAM_LIMIT_BYTES", "MAX_FILE_BYTES", "CONTENT_TYPES", "OWNER_BYTES", "OWNER_UPLOADS")
     turned |= {name for name in rules if f"settings.{name}" in text}
+    turned |= {settings.AUDIT_LOG_GROUP.name} if "AuditLog.connect" in text else set()
     assert ours == needed | turned
 
 
@@ -361,10 +362,31 @@ def test_logs_end() -> None:
     """Each function logs JSON into a group of its own, which forgets after the days that the deployment says."""
     groups = of_type("AWS::Logs::LogGroup")
     used = {next(references(function["LoggingConfig"]["LogGroup"])) for function in FUNCTIONS.values()}
-    assert used | {"AccessLogGroup"} == groups.keys()
+    assert used | {"AccessLogGroup", "AuditLogGroup"} == groups.keys()
     assert len(used) == len(FUNCTIONS)
     assert {function["LoggingConfig"]["LogFormat"] for function in FUNCTIONS.values()} == {"JSON"}
-    assert {json.dumps(group["RetentionInDays"]) for group in groups.values()} == {'{"Ref": "LogRetentionDays"}'}
+    days = {name: group["RetentionInDays"]["Ref"] for name, group in groups.items()}
+    assert days == dict.fromkeys(groups, "LogRetentionDays") | {"AuditLogGroup": "AuditRetentionDays"}
+
+
+def test_the_audit_record_is_added_to_and_stays() -> None:
+    """The functions that people ask may write into it, none may read or delete, and it outlives the stack."""
+    actions = {
+        name: listed(statement["Action"])
+        for name, role in ROLES.items()
+        for statement in statements(role)
+        if "AuditLogGroup" in references(statement["Resource"])
+    }
+    assert actions.keys() == {"ApiRole", "StreamRole"}
+    assert all(allowed == ["logs:CreateLogStream", "logs:PutLogEvents"] for allowed in actions.values())
+    group = RESOURCES["AuditLogGroup"]
+    assert group["DeletionPolicy"] == group["UpdateReplacePolicy"] == "Retain"
+
+
+def test_pages_can_read_the_id_of_their_request() -> None:
+    """As each front door tells it, by which the audit record can be searched."""
+    assert "apigw-requestid" in only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["ExposeHeaders"]
+    assert "x-amzn-requestid" in only("AWS::Lambda::Url")["Cors"]["ExposeHeaders"]
 
 
 def test_function_url_streams_and_is_open() -> None:

@@ -28,7 +28,7 @@ class Setting(Generic[T]):
     def read(self, environ: Mapping[str, str] = os.environ) -> T:
         """The value. Raises SettingError."""
         text = environ.get(self.name) or self.default  # an empty variable is a forgotten one
-        if not text:
+        if text is None:
             raise SettingError(f"{self.name} is not set: {self.help}")
         try:
             return self.parse(text)
@@ -144,6 +144,12 @@ SLICE_SECONDS = Setting(
     "How long one invocation hashes before the file goes to the end of the queue, so that no file waits for long ones.",
     "60",
 )
+AUDIT_LOG_GROUP = Setting(
+    "AUDIT_LOG_GROUP",
+    str,
+    "The CloudWatch log group of the audit record; without one its lines are in each function's own log.",
+    "",
+)
 LEASE_SECONDS = Setting(
     "LEASE_SECONDS", positive, "How long after its last checkpoint a hashing job is taken for dead.", "60"
 )
@@ -168,4 +174,5 @@ ALL: tuple[Setting[Any], ...] = (
     CHECKPOINT_SECONDS,
     SLICE_SECONDS,
     LEASE_SECONDS,
+    AUDIT_LOG_GROUP,
 )
