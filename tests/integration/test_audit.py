@@ -301,6 +301,16 @@ def test_requests_are_joined(done: Journey) -> None:
         assert re.fullmatch(r"1-[0-9a-f]{8}-[0-9a-f]{24}", line["trace_id"])
 
 
+def test_the_hasher_names_the_request_that_completed_a_file(done: Journey) -> None:
+    """S3's own id of it: the record has it, and so have S3's event and the verdict in the hasher's log."""
+    for action, file in (("POST /files/{id}/complete", "large"), ("PUT /files/{filename}", "small")):
+        made = done.one(action, file=done.ids[file])["s3_request_id"]
+        assert f'"s3_request_id":"{made}"' in done.output
+    (verdict,) = [line for line in done.output.splitlines() if '"verdict"' in line and done.ids["large"] in line]
+    completed = done.one("POST /files/{id}/complete", file=done.ids["large"])
+    assert json.loads(verdict[verdict.index("{") :])["s3_request_id"] == completed["s3_request_id"]
+
+
 def test_a_capability_is_known_by_its_fingerprint(done: Journey) -> None:
     """From where it was given out to all that was done by it; links of one opening of a share have that in common."""
     issued = fingerprint(done.links["capability"])
