@@ -14,6 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.uploads import COMPLETE_SECONDS
 from sluice import limits, settings
+from sluice.audit_log import AuditLog
 from sluice.files import Files
 from sluice.objects import Objects
 from sluice.queue import Queue
@@ -434,11 +435,12 @@ def test_api_answers_before_the_door_gives_up() -> None:
 
 
 def test_a_completion_answers_in_time_though_each_service_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Table, queue and bucket each let one request wait to its end, and S3 takes longer than a client can wait."""
+    """Table, queue, bucket and record let one request wait to its end, and S3 takes longer than a client can wait."""
     for name in ("TABLE_NAME", "BUCKET_NAME"):
         monkeypatch.setenv(name, "a-name")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    clients: list[Any] = [each._client for each in (Files.connect(), Objects.connect(), Queue("https://sqs.example/q"))]
+    services = (Files.connect(), Objects.connect(), Queue("https://sqs.example/q"), AuditLog("the-group"))
+    clients: list[Any] = [each._client for each in services]
     hanging = sum(client.meta.config.read_timeout for client in clients)
     assert hanging + COMPLETE_SECONDS < FUNCTIONS["ApiFunction"]["Timeout"]
 
