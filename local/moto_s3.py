@@ -34,7 +34,7 @@ from moto.s3.utils import _VersionedKeyStore
 
 from local.checksums import ALGORITHMS, DEFAULT_TYPES, PREFIX, checksum, of_parts
 from local.objects import Folder, Stored
-from local.s3 import STORED, posted
+from local.s3 import STORED, posted, request_id
 
 MOST_COPIED_BYTES = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 
@@ -390,7 +390,7 @@ def _compute_checksums() -> None:
 
 
 def _send_events_like_s3() -> None:
-    """moto tells no version and no order, and of an upload that is completed twice."""
+    """moto tells no version, no order and no request, and of an upload that is completed twice."""
     describe, put_object = notifications._get_s3_event, S3Backend.put_object
     lock, last = threading.Lock(), 0
 
@@ -406,6 +406,7 @@ def _send_events_like_s3() -> None:
         if bucket.is_versioned:
             about["versionId"] = key.version_id
         about["sequencer"] = sequencer()
+        event["Records"][0]["responseElements"] = {"x-amz-request-id": request_id.get()}
         return event
 
     def put(self: Any, *arguments: Any, **options: Any) -> Any:

@@ -5,6 +5,7 @@ Without it moto asks for no signature and holds every body in memory. https://do
 
 import io
 import logging
+import secrets
 from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import partial
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 STORED = "local.stored"
 # Whether the object comes by a form, as its event says.
 posted: ContextVar[bool] = ContextVar("posted", default=False)
+# The id of the request at hand, which its answer and its event have.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 # Of a body that is no object. The longest list of parts that S3 takes has 10,000, of 200 bytes each.
 MEMORY_BYTES = 4 * 1024 * 1024
@@ -46,6 +49,8 @@ METADATA = {"cache-control", "content-disposition", "content-encoding", "content
 
 QUERY_FORM = "application/x-www-form-urlencoded"  # how the older services of AWS are asked
 XML = "application/xml"
+# Of moto's headers those that this door writes itself, and the id of a request as other services call it.
+WRITTEN_HERE = ("access-control-", "x-amz-request-id", "x-amzn-requestid")
 VARY = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
 
 _log = logging.getLogger(__name__)
@@ -66,6 +71,7 @@ class S3:
         bucket, key = _target(asked)
         if environ["REQUEST_METHOD"] == "OPTIONS":  # a preflight, which nobody signs and moto answers by the rules
             return moto(environ, start_response)
+        request_id.set(secrets.token_hex(8).upper())
         start = _with_cors(environ, bucket, start_response)
         source = Source(environ["wsgi.input"], _length(environ))
         request = Request(environ["REQUEST_METHOD"], asked.raw_path, environ.get("QUERY_STRING", ""), environ)
@@ -232,12 +238,12 @@ def _answer(request: Request, refusal: Refused) -> Response:
 
 
 def _with_cors(environ: "WSGIEnvironment", bucket: FakeBucket | None, start: "StartResponse") -> "StartResponse":
-    """With what the bucket's rules say of this origin: also on a refusal, which a page must be able to read."""
+    """With its id, and what the bucket's rules say of this origin: on a refusal as well, which a page may read."""
     ours = _cors(bucket, environ.get("HTTP_ORIGIN"), environ["REQUEST_METHOD"])
 
     def start_response(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-        theirs = [(name, value) for name, value in headers if not name.lower().startswith("access-control-")]
-        return start(status, theirs + ours, *error)
+        theirs = [(name, value) for name, value in headers if not name.lower().startswith(WRITTEN_HERE)]
+        return start(status, [*theirs, ("x-amz-request-id", request_id.get()), *ours], *error)
 
     return start_response
 

@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from functions.api import connections, oidc
-from sluice import capabilities, errors, owners, secrets, settings, shares, tokens
+from sluice import audit, capabilities, errors, owners, secrets, settings, shares, tokens
 from sluice.capabilities import Caller
 from sluice.errors import ExpiredCapability, FileNotFound, InvalidCapability, Unauthorized
 from sluice.files import File
@@ -45,6 +45,8 @@ Credentials = HTTPAuthorizationCredentials | None
 def capability_caller(text: str) -> Caller:
     """Who holds this capability to upload. Raises InvalidCapability, ExpiredCapability, DropNotFound."""
     asking = capabilities.uploader(text, secrets.read(settings.CAPABILITY_KEY_SECRET))
+    way = "capability" if asking.drop is None else "drop"
+    audit.note(owner=asking.owner, authenticated_by=way, drop=asking.drop, capability=audit.fingerprint(text))
     if not owners.has_access(asking.owner):
         raise InvalidCapability("Its owner has no access any more.")
     if asking.drop is not None:
@@ -65,12 +67,15 @@ def current_caller(credentials: Credentials) -> Caller:
     offered = credentials.credentials if credentials else ""
     owner = tokens.owner_of(offered, secrets.read(settings.ACCESS_TOKEN_SECRET))
     if owner is not None:
+        audit.note(owner=owner, authenticated_by="access_token")
         return Caller(owner)
     if connections.issuer is not None and oidc.issued(offered):
         person = connections.issuer.person(offered)
+        audit.note(owner=person.owner, authenticated_by="oidc")
         return _with_access(Caller(person.owner, admin=person.admin))
     made = connections.access_tokens.find(offered)
     if made is not None:
+        audit.note(owner=made.owner, authenticated_by="access_token", token=made.id)
         return _with_access(Caller(made.owner, token=made.id))
     try:
         return capability_caller(offered)
@@ -95,6 +100,7 @@ def find_held_share(capability: str, share_id: str) -> Share:
         raise shares.not_found(share_id) from None
     except InvalidCapability:
         raise Unauthorized("Send `Authorization: Bearer <the share's capability>`.") from None
+    audit.note(owner=owner, authenticated_by="share", share=held, capability=audit.fingerprint(capability))
     if held != share_id or not owners.has_access(owner):
         raise shares.not_found(share_id)
     return connections.shares.get(owner, share_id)
@@ -210,6 +216,7 @@ def meant_owner(asking: OwnerOnly, owner: Annotated[str | None, Query(max_length
     if owner is None or owner == asking.owner:
         return asking.owner
     admin_only(asking)
+    audit.note(target_owner=owner)
     return owner
 
 

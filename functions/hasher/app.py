@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.hasher import archives, excess
 from functions.hasher.assembly import assemble
-from functions.hasher.notifications import Malformed, created, meant, notification, put_at, records
+from functions.hasher.notifications import Malformed, created, meant, notification, put_at, records, request_ids
 from sluice import settings
 from sluice.archives import Archive, ArchiveStatus
 from sluice.files import ENDED, File, Files
@@ -69,10 +69,13 @@ def take(message: dict[str, Any], context: LambdaContext) -> None:
             logger.info("test event")
             return
         if file := meant(upload_to_complete, told):
-            complete_upload(file, message["body"], context, last=last)
+            with logger.append_context_keys(**request_ids(told)):
+                complete_upload(file, message["body"], context, last=last)
             return
         if archive := meant(archive_to_build, told):
-            build_archive(*archive, message["messageId"], context, last=last)
+            ids = request_ids(told)
+            with logger.append_context_keys(**ids):
+                build_archive(*archive, message["messageId"], context, last=last, request_id=ids.get("request_id"))
             return
         if file := meant(upload_to_measure, told):
             if still_open := excess.measure(files, objects, *file):
@@ -108,7 +111,8 @@ def take_one(record: Any, message_id: str, context: LambdaContext, *, last: bool
     if named is None:
         logger.info("not about a file of ours", event_name=record["eventName"], bucket=record["s3"]["bucket"]["name"])
     else:
-        hash_one(record, named, message_id, context, last=last)
+        with logger.append_context_keys(**request_ids(record)):
+            hash_one(record, named, message_id, context, last=last)
 
 
 def complete_upload(file: tuple[str, str], body: str, context: LambdaContext, *, last: bool) -> None:
@@ -126,14 +130,16 @@ def complete_upload(file: tuple[str, str], body: str, context: LambdaContext, *,
         queue.send(body, MAX_DELAY_SECONDS)
 
 
-def build_archive(owner: str, archive_id: str, message_id: str, context: LambdaContext, *, last: bool) -> None:
+def build_archive(
+    owner: str, archive_id: str, message_id: str, context: LambdaContext, *, last: bool, request_id: str | None
+) -> None:
     """Run the job of one archive, and send the next message where it needs one."""
     left = partial(seconds_left, context)
     build = archives.Build(files, builders, message_id, left, options=options, stream_limit=stream_limit)
     try:
         archive = build.run(owner, archive_id, last=last)
         if archive and archive.status is ArchiveStatus.BUILDING:
-            queue.build_later(archive)
+            queue.build_later(archive, request_id)
             metrics.add_metric("HandOvers", MetricUnit.Count, 1)
     except Exception:
         if last and (given_up := build.give_up(owner, archive_id)):

@@ -84,6 +84,18 @@ def put_at(record: dict[str, Any]) -> float:
         raise Malformed(f"eventTime: {error}") from None
 
 
+def request_ids(told: dict[str, Any]) -> dict[str, str]:
+    """The requests that a message or one of its records goes back to, for the log: the API's, and S3's own.
+
+    The audit record names both. Whatever else stands in their places is no id.
+    """
+    own = [value.get("request_id") for value in told.values() if isinstance(value, dict)]
+    elements = told.get("responseElements")
+    by_s3 = elements.get("x-amz-request-id") if isinstance(elements, dict) else None
+    found = {"request_id": next(filter(None, own), None), "s3_request_id": by_s3}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
 EVENT_NAME = ("eventName",)
 BUCKET_NAME = ("s3", "bucket", "name")
 KEY = ("s3", "object", "key")

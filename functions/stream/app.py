@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from functions.stream.routes import archives, contents, events, exports, feed, health
 from sluice import problems
 from sluice.answers import Answer
+from sluice.audit_log import Audited, AuditLog
 
 # No redirects to a path without a slash at its end: they have no body, and a Function URL may not end such an answer.
 app = FastAPI(
@@ -19,3 +20,4 @@ problems.install(app)
 events.install(app)
 for group in (health, contents, events, archives, feed, exports):
     app.include_router(group.router)
+app.add_middleware(Audited, log=AuditLog.connect(), unheard={"/healthz"})

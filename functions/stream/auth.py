@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Path
 
 from functions.stream import connections
-from sluice import capabilities, owners, secrets, settings
+from sluice import audit, capabilities, owners, secrets, settings
 from sluice.capabilities import Holder, Use
 from sluice.download_counts import Taking
 from sluice.errors import InvalidCapability
@@ -19,6 +19,8 @@ RecordId = Annotated[str, Path(alias="id")]
 def check_capability(capability: str, record_id: str, use: Use) -> Holder:
     """Whoever may use this record so. Raises InvalidCapability, ExpiredCapability."""
     holder = capabilities.holder_of(capability, secrets.read(settings.CAPABILITY_KEY_SECRET), record_id, use)
+    audit.note(owner=holder.owner, authenticated_by="link", share=holder.share, opening=holder.opening)
+    audit.note(capability=audit.fingerprint(capability))
     if not owners.has_access(holder.owner):
         raise InvalidCapability("Its owner has no access any more.")
     return holder

@@ -14,6 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.uploads import COMPLETE_SECONDS
 from sluice import limits, settings
+from sluice.audit_log import AuditLog
 from sluice.files import Files
 from sluice.objects import Objects
 from sluice.queue import Queue
@@ -112,6 +113,7 @@ def test_settings_are_declared(name: str) -> None:
     turned |= {name for name in rules if f"settings.{name}" in text}
     # owners.has_access reads both.
     needed |= {settings.ACCESS_TOKEN_SECRET.name, settings.OIDC_ISSUER.name} if "owners.has_access" in text else set()
+    turned |= {settings.AUDIT_LOG_GROUP.name} if "AuditLog.connect" in text else set()
     assert ours == needed | turned
 
 
@@ -365,10 +367,31 @@ def test_logs_end() -> None:
     """Each function logs JSON into a group of its own, which forgets after the days that the deployment says."""
     groups = of_type("AWS::Logs::LogGroup")
     used = {next(references(function["LoggingConfig"]["LogGroup"])) for function in FUNCTIONS.values()}
-    assert used | {"AccessLogGroup"} == groups.keys()
+    assert used | {"AccessLogGroup", "AuditLogGroup"} == groups.keys()
     assert len(used) == len(FUNCTIONS)
     assert {function["LoggingConfig"]["LogFormat"] for function in FUNCTIONS.values()} == {"JSON"}
-    assert {json.dumps(group["RetentionInDays"]) for group in groups.values()} == {'{"Ref": "LogRetentionDays"}'}
+    days = {name: group["RetentionInDays"]["Ref"] for name, group in groups.items()}
+    assert days == dict.fromkeys(groups, "LogRetentionDays") | {"AuditLogGroup": "AuditRetentionDays"}
+
+
+def test_the_audit_record_is_added_to_and_stays() -> None:
+    """The functions that people ask may write into it, none may read or delete, and it outlives the stack."""
+    actions = {
+        name: listed(statement["Action"])
+        for name, role in ROLES.items()
+        for statement in statements(role)
+        if "AuditLogGroup" in references(statement["Resource"])
+    }
+    assert actions.keys() == {"ApiRole", "StreamRole"}
+    assert all(allowed == ["logs:CreateLogStream", "logs:PutLogEvents"] for allowed in actions.values())
+    group = RESOURCES["AuditLogGroup"]
+    assert group["DeletionPolicy"] == group["UpdateReplacePolicy"] == "Retain"
+
+
+def test_pages_can_read_the_id_of_their_request() -> None:
+    """As each front door tells it, by which the audit record can be searched."""
+    assert "apigw-requestid" in only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["ExposeHeaders"]
+    assert "x-amzn-requestid" in only("AWS::Lambda::Url")["Cors"]["ExposeHeaders"]
 
 
 def test_function_url_streams_and_is_open() -> None:
@@ -416,11 +439,12 @@ def test_api_answers_before_the_door_gives_up() -> None:
 
 
 def test_a_completion_answers_in_time_though_each_service_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Table, queue and bucket each let one request wait to its end, and S3 takes longer than a client can wait."""
+    """Table, queue, bucket and record let one request wait to its end, and S3 takes longer than a client can wait."""
     for name in ("TABLE_NAME", "BUCKET_NAME"):
         monkeypatch.setenv(name, "a-name")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    clients: list[Any] = [each._client for each in (Files.connect(), Objects.connect(), Queue("https://sqs.example/q"))]
+    services = (Files.connect(), Objects.connect(), Queue("https://sqs.example/q"), AuditLog("the-group"))
+    clients: list[Any] = [each._client for each in services]
     hanging = sum(client.meta.config.read_timeout for client in clients)
     assert hanging + COMPLETE_SECONDS < FUNCTIONS["ApiFunction"]["Timeout"]
 

@@ -149,10 +149,11 @@ def log_groups(stack: Stack) -> list[dict[str, Any]]:
 
 
 def test_log_groups(log_groups: list[dict[str, Any]], template: Template, names: dict[str, str]) -> None:
-    """Every log group forgets after the days of the parameter."""
+    """Every log group forgets after the days of its parameter."""
     made = {group["logGroupName"]: group["retentionInDays"] for group in log_groups}
-    days = int(template.parameters["LogRetentionDays"])
-    assert made == {names[name]: days for name in template.of_type("AWS::Logs::LogGroup")}
+    groups = template.of_type("AWS::Logs::LogGroup")
+    parameters = {name: group["Properties"]["RetentionInDays"]["Ref"] for name, group in groups.items()}
+    assert made == {names[name]: int(template.parameters[parameter]) for name, parameter in parameters.items()}
 
 
 def test_bucket_answers_cross_origin_as_its_rules_say(stack: Stack, names: dict[str, str], template: Template) -> None:

@@ -53,6 +53,7 @@ NAMES = {
     "AccessToken": "the-tokens",
     "CapabilityKey": "the-key",
     "CompletedQueue": QUEUE,
+    "AuditLogGroup": "the-audit-record",
     **{name: str(SOURCE["Parameters"][name]["Default"]) for name in ("HashDigests", "MaxFileBytes", "ContentTypes")},
     "StreamLimitBytes": str(STREAM_LIMIT),
     "OwnerBytes": str(10**9),
@@ -122,8 +123,8 @@ class Call:
                 index = f"/index/{told['IndexName']}" if "IndexName" in told else ""
                 for table in told.get("RequestItems") or [told["TableName"]]:
                     yield f"dynamodb:{action}", arn(table) + index
-            case "sqs":
-                yield f"sqs:{action}", arn(told["QueueUrl"])
+            case "logs" | "sqs":
+                yield f"{self.service}:{action}", arn(told.get("logGroupName") or told["QueueUrl"])
             case "secretsmanager":
                 yield f"secretsmanager:{action}", ref(LOGICAL[told["SecretId"]])
             case _:
@@ -192,6 +193,7 @@ class Deployed:
         variables = {variable: valued(value) for variable, value in declared.items() if value != NOTHING}
         variables |= {"POWERTOOLS_TRACE_DISABLED": "1"}
         variables |= {"READ_CONNECTIONS": "1"}  # what moto can do
+        variables |= {"AWS_LAMBDA_LOG_STREAM_NAME": f"{name}-environment"}
         with environment(self.here.proxy.url, **variables):
             self._running = name
             if name not in self.modules:
@@ -317,6 +319,8 @@ def calls() -> Iterator[Mapping[str, list[Call]]]:
         for name, text in SECRETS.items():
             secrets.create_secret(Name=name, SecretString=text)
         boto3.client("sqs", endpoint_url=here.proxy.url, **KEYS).create_queue(QueueName=QUEUE.rpartition("/")[2])
+        logs = boto3.client("logs", endpoint_url=here.proxy.url, **KEYS)
+        logs.create_log_group(logGroupName=NAMES["AuditLogGroup"])
         new_session = botocore.session.get_session
 
         def noting() -> botocore.session.Session:

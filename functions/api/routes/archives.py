@@ -10,7 +10,7 @@ from functions.api.auth import Archivist
 from functions.api.bodies import Route
 from functions.api.routes import links
 from functions.api.schemas import CreateArchive
-from sluice import capabilities, errors, secrets, settings
+from sluice import audit, capabilities, errors, secrets, settings
 from sluice.archives import Archive
 from sluice.capabilities import Holder, Use
 from sluice.download_counts import used_up
@@ -44,7 +44,9 @@ KnownArchive = Annotated[Archive, Depends(known_archive)]
 @router.post("/archives", status_code=201, **openapi.CREATE_ARCHIVE)
 def create_archive(request: Request, response: Response, asking: Asking, wanted: CreateArchive) -> dict[str, Any]:
     """An archive of these files, whose size is known at once; `ready`, or `building` until it is."""
-    archive = connections.archiver.begin(asking.owner, wanted, _wanted_share(asking, wanted))
+    share = _wanted_share(asking, wanted)
+    archive = connections.archiver.begin(asking.owner, wanted, share)
+    audit.note(archive=archive.id, share=share.id if share else None)
     answer = serialize(request, asking, archive)
     response.headers["Location"] = answer["links"]["self"]
     return answer
@@ -80,6 +82,7 @@ def serialize(request: Request, asking: Archivist, archive: Archive) -> dict[str
     ends = min(archive.expires_at, share.expires_at) if share else archive.expires_at
     seconds = max(1, min(links.capability_seconds, ends - int(time.time())))
     holder = Holder(archive.owner, share.id, new_id()) if share else Holder(archive.owner)
+    audit.note(opening=holder.opening)
 
     def link(path: str, record_id: str, name: str, use: Use) -> str:
         capability = capabilities.issue(key, holder, record_id, use, seconds)

@@ -10,6 +10,7 @@ from functions.api.auth import OwnerOnly
 from functions.api.bodies import Route
 from functions.api.routes import links
 from functions.api.schemas import CreateCapability
+from sluice import audit
 
 router = APIRouter(route_class=Route)
 
@@ -21,4 +22,5 @@ def issue_capability(
     """A capability to upload in the owner's own name, for pages that cannot send an access token."""
     seconds = wanted.expires_in if wanted and wanted.expires_in else links.capability_seconds
     capability, shown = links.upload_capability(owner.owner, int(time.time()) + seconds)
+    audit.note(capability=audit.fingerprint(capability))
     return shown | {"links": {"companion": f"{links.base_url(request)}/companion/{capability}"}}

@@ -32,7 +32,7 @@ from functions.api.connections import uploads
 from functions.api.parts import MAX_NUMBERS_CHARACTERS, part_numbers
 from functions.api.routes import links
 from functions.api.schemas import CompletedPart, CreateFile, check_folder, check_metadata
-from sluice import limits, media_types, problems, settings
+from sluice import audit, limits, media_types, problems, settings
 from sluice.answers import Answer
 from sluice.errors import FileNotFound, InvalidFolder, Problem, WrongState
 from sluice.files import File, Mode, Status
@@ -131,13 +131,16 @@ def one_post(
     """A form for the whole file. Nobody says when it has been sent: S3's event does."""
     members = [(MEMBER.fullmatch(name), value) for name, value in request.query_params.items()]
     metadata = {match[1]: value for match, value in members if match}
-    form = uploads.sign_post(uploads.begin_as_cut(asking, _described(filename, kind, metadata), Mode.SINGLE))
+    file = uploads.begin_as_cut(asking, _described(filename, kind, metadata), Mode.SINGLE)
+    audit.note(file=file.id)
+    form = uploads.sign_post(file)
     return {"method": "POST", "url": form.url, "fields": form.fields, "expires": _seconds_until(form.expires_at)}
 
 
 @router.post("/multipart")
 def begin(asking: Guest, new: NewUpload) -> dict[str, str]:
     file = uploads.begin_as_cut(asking, _described(new.filename, new.type, new.metadata or {}), Mode.MULTIPART)
+    audit.note(file=file.id)
     return {"key": file.key, "uploadId": file.id, "bucket": bucket}
 
 
@@ -184,6 +187,7 @@ def give_up(file: Upload) -> dict[str, str]:
 
 
 def _refusal(problem: Problem) -> Answer:
+    audit.note(code=problem.code)
     status = 400 if problem.status == 422 else problem.status
     refusal = Refusal(error=problem.detail, message=problem.detail, code=problem.code)
     return Answer(refusal.model_dump(), status, problem.headers)

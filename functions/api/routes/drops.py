@@ -10,6 +10,7 @@ from functions.api.auth import CurrentCaller, Giving, MeantOwner
 from functions.api.bodies import Route
 from functions.api.routes import links
 from functions.api.schemas import CreateDrop
+from sluice import audit
 from sluice.drops import Drop
 from sluice.errors import DropNotFound
 
@@ -32,6 +33,7 @@ def open_drop(request: Request, response: Response, owner: Giving, wanted: Creat
         expires_at=int(time.time()) + wanted.expires_in,
     )
     connections.drops.create(drop)
+    audit.note(drop=drop.id)
     shown = serialize_with_links(request, drop)
     response.headers["Location"] = shown["links"]["self"]
     return shown | {"capability": _capability(drop)}

@@ -12,6 +12,7 @@ from functions.api.connections import listing, uploads
 from functions.api.parts import FIRST_PARTS, MAX_NUMBERS_CHARACTERS, check_part_numbers, lock, most_parts, part_numbers
 from functions.api.routes.links import list_links, serialize
 from functions.api.schemas import ChangeFile, CompleteFile, CreateFile, SignParts, check_folder
+from sluice import audit
 from sluice.files import File, Status, now
 from sluice.limits import MAX_FILENAME_CHARACTERS, MAX_ID_CHARACTERS
 from sluice.listing import Filter
@@ -44,6 +45,7 @@ def received(arrived: Sequence[Part]) -> list[dict[str, Any]]:
 def create(request: Request, response: Response, caller: CurrentCaller, wanted: CreateFile) -> dict[str, Any]:
     """Promise a file, or take an unfinished upload up again by its fingerprint."""
     file, new = uploads.begin(caller, wanted)
+    audit.note(file=file.id)
     answer = serialize(request, caller, file) | transfer(file, [] if new else uploads.received(file))
     response.status_code = 201 if new else 200
     response.headers["Location"] = answer["links"]["self"]

@@ -12,7 +12,7 @@ from functions.api.bodies import Route
 from functions.api.connections import files, selection, shares
 from functions.api.routes import links
 from functions.api.schemas import CreateShare, OpenShare
-from sluice import capabilities, secrets, settings
+from sluice import audit, capabilities, secrets, settings
 from sluice.capabilities import Holder, Use
 from sluice.download_counts import used_up
 from sluice.errors import NothingToShare
@@ -55,6 +55,7 @@ def create_share(request: Request, response: Response, owner: Giving, wanted: Cr
         expires_at=int(time.time()) + wanted.expires_in,
     )
     shares.create(share, [file.id for file in chosen])
+    audit.note(share=share.id)
     capability = _capability(share)
     shown = serialize(request, share, capability)
     response.headers["Location"] = shown["links"]["self"]
@@ -124,6 +125,7 @@ def _opened(share: Share, found: Iterable[File]) -> dict[str, Any]:
     """The files and the archive, with links that are told from those of every other opening: they are counted apart."""
     key = secrets.read(settings.CAPABILITY_KEY_SECRET)
     holder = Holder(share.owner, share.id, new_id())
+    audit.note(opening=holder.opening)
     seconds = min(links.capability_seconds, _seconds_left(share))
 
     def link(path: str, record_id: str, use: Use) -> str:

@@ -16,7 +16,7 @@ from functions.api.bodies import Route, received
 from functions.api.idempotency import First
 from functions.api.routes.links import serialize
 from functions.api.schemas import CreateFile
-from sluice import digests, settings
+from sluice import audit, digests, settings
 from sluice.capabilities import Caller
 from sluice.digests import Digests
 from sluice.errors import IdempotencyKeyReused, InvalidRequest
@@ -49,6 +49,7 @@ async def put_small_file(
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
     file = await run_in_threadpool(_store, caller, wanted, bytes(body), found["sha-256"], key)
+    audit.note(file=file.id)
     answer = serialize(request, caller, file)
     response.headers["Location"] = answer["links"]["self"]
     return answer | {"digests": found | file.digests}

@@ -10,6 +10,7 @@ from functions.api.access_tokens import AccessToken
 from functions.api.auth import Giving, MeantOwner, person_only
 from functions.api.bodies import Route
 from functions.api.schemas import CreateToken
+from sluice import audit
 
 MAX_PAGE = 100  # tokens in one page of the list
 
@@ -20,6 +21,7 @@ router = APIRouter(route_class=Route, dependencies=[Depends(person_only)])
 def create_token(owner: Giving, wanted: CreateToken) -> dict[str, Any]:
     """A token in the owner's name. It is in this answer and nowhere else: only its hash is kept."""
     record = AccessToken(owner=owner.owner, name=wanted.name, expires_at=int(time.time()) + wanted.expires_in)
+    audit.note(token=record.id)
     return record.public() | {"token": connections.access_tokens.create(record)}
 
 
@@ -35,4 +37,5 @@ def list_tokens(
 @router.delete("/tokens/{id}", status_code=204, **openapi.REVOKE_TOKEN)
 def revoke_token(owner: MeantOwner, token_id: Annotated[str, Path(alias="id")]) -> None:
     """End the token at once. What was handed out with it stays: end drops and shares by themselves."""
+    audit.note(token=token_id)
     connections.access_tokens.revoke(owner, token_id)

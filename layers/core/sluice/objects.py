@@ -27,7 +27,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 
-from sluice import settings
+from sluice import audit, settings
 from sluice.errors import Busy
 from sluice.limits import LIST_PARTS_PAGE, MAX_PARTS
 from sluice.signing import URL_SECONDS, Signed, Signer
@@ -140,6 +140,11 @@ class Version:
     version_id: str | None
 
 
+def _note_request(answer: Mapping[str, Any]) -> None:
+    """S3's id of the request that made an object: its event names it as well, and so does the hasher's log."""
+    audit.note(s3_request_id=answer.get("ResponseMetadata", {}).get("RequestId"))
+
+
 def bare_etag(text: str) -> str:
     """An ETag as it is compared and kept: S3 quotes it in answers and lists, and not in events.
 
@@ -214,6 +219,7 @@ class Objects:
                 case 409:  # another attempt is at it
                     raise Busy("The file is being stored at this moment; ask again.") from None
             raise
+        _note_request(answer)
         # It tells what a HEAD would: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         version = Version(key, bare_etag(answer["ETag"]), len(body), answer.get("VersionId"))
         return Head(version, _checksums(answer))
@@ -363,7 +369,7 @@ class Objects:
         listed: Any = [{"PartNumber": part.number, "ETag": part.etag, **part.checksum} for part in parts]
         whole: Any = {"ChecksumCRC32": _base64(crc32), "ChecksumType": "FULL_OBJECT"} if crc32 else {}
         try:
-            within(
+            answer = within(
                 seconds,
                 lambda: self._client.complete_multipart_upload(
                     Bucket=self.bucket,
@@ -388,6 +394,7 @@ class Objects:
             raise
         except (BotoCoreError, TimeoutError) as error:
             raise Undecided(str(error)) from None
+        _note_request(answer)
 
     def abort(self, key: str, upload_id: str) -> None:
         """Give a multipart upload and its parts up; one that is not there (any more) is no error."""

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from sluice import audit
 from sluice.answers import Answer
 from sluice.errors import Busy, InvalidJson, InvalidRequest, Problem, problem
 
@@ -85,4 +86,5 @@ def answer(error: Problem) -> Answer:
 
 
 def _json(document: dict[str, Any], headers: dict[str, str]) -> Answer:
+    audit.note(code=document["code"])
     return Answer(document, document["status"], headers, media_type=MEDIA_TYPE)

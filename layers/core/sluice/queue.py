@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from sluice import settings
+from sluice import audit, settings
 from sluice.archives import Archive
 from sluice.files import File
 
@@ -57,16 +57,24 @@ class Queue:
 
         Sent before anything else of a completion, so that no `assembling` file is without its message.
         """
-        body = json.dumps({ASSEMBLING: {"owner": file.owner, "id": file.id}})
-        self.send(body, DELAY_SECONDS)
+        self.send(_message(ASSEMBLING, file, audit.request_id()), DELAY_SECONDS)
 
     def measure_later(self, file: File) -> None:
         """Let the hasher see that S3 holds no more for this upload than was promised for it."""
-        self.send(json.dumps({MEASURING: {"owner": file.owner, "id": file.id}}), MAX_DELAY_SECONDS)
+        self.send(_message(MEASURING, file), MAX_DELAY_SECONDS)
 
-    def build_later(self, archive: Archive) -> None:
-        """Let the hasher do what an archive needs before it is `ready`, or go on with it."""
-        self.send(json.dumps({ARCHIVING: {"owner": archive.owner, "id": archive.id}}), owner=archive.owner)
+    def build_later(self, archive: Archive, request_id: str | None = None) -> None:
+        """Let the hasher do what an archive needs before it is `ready`, or go on with it.
+
+        `request_id` is that of the request that wants it, where it is not the one at hand.
+        """
+        self.send(_message(ARCHIVING, archive, request_id or audit.request_id()), owner=archive.owner)
+
+
+def _message(kind: str, about: File | Archive, request_id: str | None = None) -> str:
+    """With the id of the request that it goes back to, where there is one: the hasher's log names it."""
+    asked = {"request_id": request_id} if request_id else {}
+    return json.dumps({kind: {"owner": about.owner, "id": about.id, **asked}})
 
 
 def archive_to_build(message: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -176,6 +176,12 @@ SLICE_SECONDS = Setting(
     "How long one invocation hashes before the file goes to the end of the queue, so that no file waits for long ones.",
     "60",
 )
+AUDIT_LOG_GROUP = Setting(
+    "AUDIT_LOG_GROUP",
+    str,
+    "The CloudWatch log group of the audit record; without one its lines are in each function's own log.",
+    "",
+)
 LEASE_SECONDS = Setting(
     "LEASE_SECONDS", positive, "How long after its last checkpoint a hashing job is taken for dead.", "60"
 )
@@ -208,4 +214,5 @@ ALL: tuple[Setting[Any], ...] = (
     CHECKPOINT_SECONDS,
     SLICE_SECONDS,
     LEASE_SECONDS,
+    AUDIT_LOG_GROUP,
 )

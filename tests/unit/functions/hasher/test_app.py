@@ -1,4 +1,6 @@
+import io
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -124,6 +126,46 @@ def test_every_way_to_create_an_object_counts(hasher: ModuleType, dynamodb: Stub
     file = a_file(owner="alice", id=KEY.rpartition("/")[2], status=Status.READY)
     dynamodb.add_response("get_item", {"Item": _to_item(file)})
     assert handled(hasher, json.dumps(notification(event=event))) == []
+
+
+@contextmanager
+def logged() -> Iterator[list[dict[str, Any]]]:
+    """What is logged within the block, line by line. The handler has the stdout of when it was made."""
+    (handler,) = (one for one in logging.getLogger("hasher").handlers if isinstance(one, logging.StreamHandler))
+    lines: list[dict[str, Any]] = []
+    before = handler.setStream(text := io.StringIO())
+    try:
+        yield lines
+    finally:
+        handler.setStream(before)
+        lines += map(json.loads, text.getvalue().splitlines())
+
+
+def test_the_log_names_the_request_that_made_an_object(hasher: ModuleType, dynamodb: Stubber) -> None:
+    """By S3's own id, which its event has; the lines of the next event do not have it any more."""
+    event = notification()
+    event["Records"][0]["responseElements"] = {"x-amz-request-id": "C3D13FE58DE4C810"}
+    ended = a_file(owner="alice", id=KEY.rpartition("/")[2], status=Status.READY)
+    for _ in range(2):
+        dynamodb.add_response("get_item", {"Item": _to_item(ended)})
+    with logged() as lines:
+        assert handled(hasher, json.dumps(event), json.dumps(notification())) == []
+    told = [line.get("s3_request_id") for line in lines if line.get("message") == "nothing to do"]
+    assert told == ["C3D13FE58DE4C810", None]
+
+
+def test_the_log_names_the_request_that_left_an_upload(hasher: ModuleType, dynamodb: Stubber, s3: Stubber) -> None:
+    """By the id that the API has told its client."""
+    file = a_file(owner="alice", status=Status.ASSEMBLING)
+    dynamodb.add_response("get_item", {"Item": _to_item(file)})
+    s3.add_client_error("list_parts", "NoSuchUpload", http_status_code=404)
+    s3.add_client_error("head_object", "404", http_status_code=404)
+    dynamodb.add_response("put_item", {})
+    body = json.dumps({"Assembling": {"owner": "alice", "id": file.id, "request_id": "JKJaXmPLvHcESHA="}})
+    with logged() as lines:
+        assert handled(hasher, body, receives=5) == []
+    (lost,) = (line for line in lines if line.get("message") == "lost between upload and object")
+    assert lost["request_id"] == "JKJaXmPLvHcESHA="
 
 
 @pytest.mark.parametrize(("receives", "again"), [(4, ["0"]), (5, [])])
