@@ -33,19 +33,17 @@ dead_letters = Queue(settings.DEAD_LETTERS_URL.read())
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
-def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, list[dict[str, str]]]:
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[dict[str, str]]]:
     """Answer with the first change that has to come again; Lambda goes on from there:
     https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
     """
-    told = [
-        (str(record["dynamodb"]["SequenceNumber"]), one) for record in event["Records"] for one in understood(record)
-    ]
+    told = [(record["dynamodb"], one) for record in event["Records"] for one in understood(record)]
     unsent = bus.send([(one.kind, details.of(one)) for _, one in told])
     metrics.add_metric("EventsSent", MetricUnit.Count, len(told) - len(unsent))
     for place, (_, one) in enumerate(told):
         log = logger.error if place in unsent else logger.info
-        log("not sent" if place in unsent else "sent", event=one.id)
-    again = [told[min(unsent)][0]] if unsent else []
+        log("event", event=one.id, sent=place not in unsent)
+    again = [told[min(unsent)][0]["SequenceNumber"]] if unsent else []
     return {"batchItemFailures": [{"itemIdentifier": sequence_number} for sequence_number in again]}
 
 

@@ -26,7 +26,7 @@ class Details:
     def of(self, event: Event) -> dict[str, Any]:
         """The detail. What stands in another record is read as it is now, and null where it is gone."""
         subject = event.subject
-        detail = {"version": VERSION, "id": event.id, "time": event.time, "owner": subject.owner}
+        detail: dict[str, Any] = {"version": VERSION, "id": event.id, "time": event.time, "owner": subject.owner}
         if isinstance(subject, Download):
             return detail | self._of_download(subject)
         if event.kind is Kind.DROP_RECEIVED:
