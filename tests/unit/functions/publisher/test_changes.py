@@ -36,7 +36,7 @@ def record(
     item = new or old or {}
     images = {name: image for name, image in (("OldImage", old), ("NewImage", new)) if image is not None}
     keys = {name: item[name] for name in ("owner", "id") if name in item}
-    change = {"Keys": keys, "SequenceNumber": str(number), **images}
+    change: dict[str, Any] = {"Keys": keys, "SequenceNumber": str(number), **images}
     change["ApproximateCreationDateTime"] = time.time() if moment is None else moment
     kind = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
     return {"eventID": "e", "eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": change}
