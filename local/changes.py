@@ -4,6 +4,7 @@ moto's own stream starts anew with its process, and is copied whole with each tr
 the queue that plays the stream (`local.streams`), in order, and is kept as other messages are.
 """
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ def announce_changes(store: Store | None) -> None:
                     new = _image(table, key)
                     if new != old:  # as on AWS, what writes the same again is no change
                         last = max(last + 1, time.time_ns())
-                        told = json.dumps(_record(table, key, old, new, last))
+                        told = json.dumps(_record(table, key, old, new, last), default=_base64)
                         queues.send_message(
                             queue_name(table.name), told, deduplication_id=str(last), group_id=ONE_SHARD
                         )
@@ -67,6 +68,10 @@ def _written(handler: DynamoHandler, queues: SQSBackend) -> Iterator[tuple[Table
         return
 
 
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
 def _image(table: Table, key: Image) -> Image | None:
     hash_key, *others = map(DynamoType, key.values())
     item = table.get_item(hash_key, others[0] if others else None)
@@ -87,7 +92,7 @@ def _record(table: Table, key: Image, old: Image | None, new: Image | None, numb
             "Keys": key,
             **images,
             "SequenceNumber": str(number),
-            "SizeBytes": len(json.dumps([key, images])),
+            "SizeBytes": len(json.dumps([key, images], default=_base64)),
             "StreamViewType": "NEW_AND_OLD_IMAGES",
         },
         "eventSourceARN": stream_arn(table.name),

@@ -53,7 +53,7 @@ def stream_arn(table: str) -> str:
 
 def queue_name(table: str) -> str:
     """Of the queue that plays the stream."""
-    return f"{table[:69]}-stream.fifo"
+    return f"{table[:68]}-stream.fifo"
 
 
 @dataclass(frozen=True)
