@@ -7,6 +7,7 @@ read.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -48,11 +49,16 @@ def events(record: Mapping[str, Any]) -> list[Event]:
     partition: str = change["Keys"]["owner"]["S"]
     old, new = change.get("OldImage"), change.get("NewImage")
     if partition.startswith(DOWNLOADS):
-        return list(_of_download(old, new))
+        return _of_download(old, new)
     if "/" in partition:  # no owner has one: this is none of a file
         return []
-    removed_at = float(change["ApproximateCreationDateTime"])
-    return list(_of_file(old and files.from_item(old), new and files.from_item(new), removed_at))
+    moment = _seconds(change["ApproximateCreationDateTime"])
+    return _of_file(old and files.from_item(old), new and files.from_item(new), moment)
+
+
+def _seconds(moment: float | str) -> float:
+    """Since the epoch: Lambda has a number, and text has who reads the stream by the command line."""
+    return datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else float(moment)
 
 
 def _of_file(old: File | None, new: File | None, moment: float) -> list[Event]:

@@ -30,7 +30,7 @@ PRIVATE: dict[str, Any] = {
 
 
 def record(
-    old: dict[str, Any] | None, new: dict[str, Any] | None, moment: float | None = None, number: int = 1
+    old: dict[str, Any] | None, new: dict[str, Any] | None, moment: float | str | None = None, number: int = 1
 ) -> dict[str, Any]:
     """As Lambda gets it from the stream."""
     item = new or old or {}
@@ -124,6 +124,7 @@ def test_an_upload_that_expired_is_aborted_when_its_record_goes() -> None:
     file = a_file(expires_at=1_800_000_000, revision=3)
     assert of_file(file, None, moment=1_799_999_999) == []
     (event,) = of_file(file, None, moment=1_800_600_000)
+    assert events(record(_to_item(file), None, "2027-01-22T06:40:00+00:00")) == [event]  # by the command line
     assert isinstance(event.subject, File)
     assert (event.kind, event.id) == (Kind.FILE_ABORTED, f"file-aborted:{file.id}:4")
     assert (event.subject.status, event.subject.reason) == (Status.ABORTED, "expired")
