@@ -134,6 +134,7 @@ validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform ma
 	$(BIN)/python -m tests.infra.transformed > .aws-sam/transformed.json
 	$(BIN)/cfn-lint --regions eu-west-1 -- .aws-sam/transformed.json
 	$(BIN)/cfn-lint --regions eu-west-1 -- $(RUNTIME)/examples/*/template.yaml
+	$(BIN)/cfn-lint --regions eu-west-1 -- events/rules/*.yaml
 
 # Offline, so that it says the same everywhere. An exception and its reason is in scan/, or in the Metadata of its resource.
 .PHONY: scan
@@ -289,8 +290,9 @@ lock: $(UV) ## Lock again after a change of dependencies (ARGS="--upgrade" for n
 	  --output-file client/build-requirements.txt $(ARGS)
 
 .PHONY: openapi
-openapi: $(DEV) ## Write docs/openapi.json anew, after a change of the API
+openapi: $(DEV) ## Write docs/openapi.json and events/schemas anew, after a change of the API or of events
 	PYTHONPATH=layers/core $(BIN)/python -m tests.unit.functions.api.document > docs/openapi.json
+	PYTHONPATH=layers/core $(BIN)/python -m tests.unit.functions.publisher.schemas
 
 .PHONY: clean
 clean: ## Remove everything that make made

@@ -27,7 +27,9 @@ from local import (
     queue,
     schedules,
     stack,
+    streams,
     template,
+    webhooks,
 )
 from local.data import Folder, Record, Unusable
 from local.environments import Pool, Throttled, reason
@@ -115,6 +117,8 @@ class Invoking:
     sources: Collection[queue.EventSource]
     mailboxes: Collection[asynchronous.Mailbox]
     timers: Collection[schedules.Schedule]
+    streams: Collection[streams.Stream]
+    webhooks: Collection[webhooks.Webhook]
 
     def parts(
         self, pools: Mapping[str, Pool], services: aws.Services
@@ -126,6 +130,11 @@ class Invoking:
             yield f"the mailbox {box.name}", listener.run()
         for timer in self.timers:
             yield f"the schedule {timer.name}", schedules.run(timer, pools[timer.function])
+        for stream in self.streams:
+            reader = streams.Reader(stream, pools[stream.function], services.sqs)
+            yield f"the reader {stream.name}", reader.run()
+        for webhook in self.webhooks:
+            yield f"the webhook {webhook.queue}", webhooks.Sender(webhook, services.sqs).run()
 
 
 class Unable(Exception):
@@ -164,7 +173,11 @@ async def run(settings: Settings) -> None:
         if folder is not None:
             folder.store.write(Record("told", "", name, value) for name, value in told.items())
         invoking = Invoking(
-            queue.declared(plan, resolver), asynchronous.mailboxes(plan, resolver), schedules.declared(plan, resolver)
+            queue.declared(plan, resolver),
+            asynchronous.mailboxes(plan, resolver),
+            schedules.declared(plan, resolver),
+            streams.declared(plan, resolver),
+            webhooks.declared(plan, resolver),
         )
         allowed = concurrency.declared(plan, resolver, settings.harshness.account_concurrency)
         declared = await asyncio.to_thread(functions.declared, plan, resolver, services.url, settings.variables)

@@ -67,14 +67,28 @@ def mailboxes(template: Template, resolver: Resolver) -> set[Mailbox]:
         for subscription in subscriptions(template)
         if resolver(subscription["Protocol"]) == "lambda"
     ]
-    told += [(target["Arn"], "events") for rule in event_rules(template).values() for target in rule["Targets"]]
+    targets = [target["Arn"] for rule in event_rules(template).values() for target in rule["Targets"]]
+    told += [(arn, "events") for arn in targets if is_function(resolver(arn))]
     return {mailbox(resolver(arn), sender, template, resolver) for arn, sender in told}
 
 
 def event_rules(template: Template) -> dict[str, Resource]:
-    """The properties of the rules for events, by logical id; not resolved. Those for times are schedules."""
-    rules = template.of_type("AWS::Events::Rule")
-    return {name: rule["Properties"] for name, rule in rules.items() if "EventPattern" in rule["Properties"]}
+    """The properties of the rules for events, by logical id; not resolved. Those for times are schedules.
+
+    Without the roles of their targets, which do not exist here.
+    """
+    rules = {name: rule["Properties"] for name, rule in template.of_type("AWS::Events::Rule").items()}
+    return {name: _without_roles(rule) for name, rule in rules.items() if "EventPattern" in rule}
+
+
+def _without_roles(rule: Resource) -> Resource:
+    targets = [{key: value for key, value in target.items() if key != "RoleArn"} for target in rule["Targets"]]
+    return {**rule, "Targets": targets}
+
+
+def is_function(arn: str) -> bool:
+    """Whether an ARN is of Lambda."""
+    return arn.startswith("arn:aws:lambda:")
 
 
 def subscriptions(template: Template) -> list[dict[str, Any]]:

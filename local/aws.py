@@ -117,10 +117,12 @@ def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = No
     """
     # Imported here, as below: they import moto.
     from local import moto_s3, moto_speed, s3  # noqa: PLC0415
+    from local.changes import announce_changes  # noqa: PLC0415
     from local.objects import Folder  # noqa: PLC0415
 
     objects = Folder(folder / data.OBJECTS)
     queues = threading.RLock()
+    store = None
     if redelivery_s is not None:
         from local.persistence import persist_records  # noqa: PLC0415
         from local.persistence_s3 import persist_objects  # noqa: PLC0415
@@ -130,6 +132,7 @@ def make_like_aws(folder: Path, keys: Keys = KEYS, redelivery_s: int | None = No
         persist_records(store, redelivery_s)
         persist_objects(store, objects)
         queues = store.lock  # a request of S3's holds it already when it sends its event
+    announce_changes(store)
     moto_speed.make_faster()
     make_dynamodb_atomic()
     make_sqs_atomic(queues)

@@ -104,7 +104,7 @@ def _written(handler: DynamoHandler, store: Store) -> Iterator[Record]:
                     yield Record(record.kind, record.parent, record.id)
             yield from now.values()
         return
-    for name, attributes in _named(action, handler.body):
+    for name, attributes in named(action, handler.body):
         table = backend.get_table(name)
         hash_key = DynamoType(attributes[table.hash_key_attr])
         range_key = DynamoType(attributes[table.range_key_attr]) if table.range_key_attr else None
@@ -112,7 +112,7 @@ def _written(handler: DynamoHandler, store: Store) -> Iterator[Record]:
         yield _item(table, item) if item else Record("item", table.table_arn, _key(hash_key, range_key))
 
 
-def _named(action: str, body: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def named(action: str, body: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Table and key, or all attributes, of each item that a request would write."""
     match action:
         case "PutItem":
@@ -132,7 +132,7 @@ def _named(action: str, body: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _item(table: Table, item: Any) -> Record:
-    value = {name: _attribute(attribute) for name, attribute in item.attrs.items()}
+    value = {name: attribute_value(attribute) for name, attribute in item.attrs.items()}
     return Record("item", table.table_arn, _key(item.hash_key, item.range_key), value)
 
 
@@ -146,12 +146,12 @@ def _key(*keys: DynamoType | None) -> str:
     )
 
 
-def _attribute(attribute: DynamoType) -> dict[str, Any]:
+def attribute_value(attribute: DynamoType) -> dict[str, Any]:
     match attribute.type:
         case "L":
-            return {"L": [_attribute(item) for item in attribute.value]}
+            return {"L": [attribute_value(item) for item in attribute.value]}
         case "M":
-            return {"M": {name: _attribute(item) for name, item in attribute.value.items()}}
+            return {"M": {name: attribute_value(item) for name, item in attribute.value.items()}}
     return {attribute.type: attribute.value}
 
 

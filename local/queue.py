@@ -67,6 +67,8 @@ def declared(template: Template, resolver: Resolver) -> list[EventSource]:
     sources = []
     for name, resource in template.of_type("AWS::Lambda::EventSourceMapping").items():
         properties = resolver(resource["Properties"])
+        if ":dynamodb:" in properties["EventSourceArn"]:  # `local.streams` plays it
+            continue
         if unknown := properties.keys() - _KNOWN:
             raise TemplateError(f"{name} sets {', '.join(sorted(unknown))}: nothing does that yet (local/queue.py)")
         if str(properties.get("Enabled", True)).lower() == "false":

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local import streams, webhooks
 from local.asynchronous import event_rules, mailbox, mailboxes, subscriptions
 from local.aws import Services
 from local.functions import named
@@ -20,7 +21,7 @@ from local.template import ACCOUNT, REGION, STACK, Resolver, Resource, Template,
 IN_CLOUDFORMATION = {
     "AWS::DynamoDB::Table": {
         *("AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled", "GlobalSecondaryIndexes", "KeySchema"),
-        *("LocalSecondaryIndexes", "ProvisionedThroughput", "StreamSpecification", "TableName", "Tags"),
+        *("LocalSecondaryIndexes", "ProvisionedThroughput", "TableName", "Tags"),
         "SSESpecification",  # taken and forgotten: nothing is encrypted on this machine
     },
     "AWS::Logs::LogGroup": {"LogGroupName", "RetentionInDays", "Tags"},
@@ -38,6 +39,7 @@ GAPS: dict[str, dict[str, Callable[[Services, str, Any], object]]] = {
         "PointInTimeRecoverySpecification": lambda aws, table, value: aws.dynamodb.update_continuous_backups(
             TableName=table, PointInTimeRecoverySpecification=value
         ),
+        "StreamSpecification": lambda _aws, _table, _value: None,  # `local.streams` plays it
         "TimeToLiveSpecification": lambda aws, table, value: aws.dynamodb.update_time_to_live(
             TableName=table, TimeToLiveSpecification=value
         ),
@@ -70,6 +72,7 @@ PLAYED = {
     *("AWS::ApiGateway::Deployment", "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"),
     *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
     "AWS::ApiGatewayV2::Stage",
+    *("AWS::Events::ApiDestination", "AWS::Events::Connection"),
     *("AWS::Events::Rule", "AWS::Scheduler::Schedule"),
     *("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
     *("AWS::Lambda::Alias", "AWS::Lambda::LayerVersion", "AWS::Lambda::Url", "AWS::Lambda::Version"),
@@ -102,6 +105,8 @@ WITHOUT_EFFECT = {
     "AWS::S3::BucketPolicy",
 }
 
+DEFAULT_BUS = "default"
+
 # The attributes of a subscription to a queue, besides its filter.
 SUBSCRIBED = ("RawMessageDelivery",)
 
@@ -120,6 +125,8 @@ SUFFIX_LENGTH = 12
 
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}",
+    "AWS::Events::ApiDestination": f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/{{}}/local",
+    "AWS::Events::Connection": f"arn:aws:events:{REGION}:{ACCOUNT}:connection/{{}}/local",
     "AWS::Events::Rule": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{{}}",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
     "AWS::S3::Bucket": "arn:aws:s3:::{}",
@@ -144,12 +151,18 @@ def create(template: Template, aws: Services, *, doors: Mapping[str, str], secre
             resolver.refs[name] = _make_secret(name, resolver(resource["Properties"]), aws, secrets.get(name))
         for box in mailboxes(template, resolver):
             aws.sqs.create_queue(QueueName=box.name)
+        for stream in streams.declared(template, resolver):
+            aws.sqs.create_queue(QueueName=streams.queue_name(stream.table), Attributes={"FifoQueue": "true"})
+        hooks = webhooks.declared(template, resolver)
+        for hook in hooks:
+            aws.sqs.create_queue(QueueName=hook.queue)
         for name, resource in template.resources.items():
             for key, fill in GAPS.get(resource["Type"], {}).items():
                 if key in resource.get("Properties", {}):
                     fill(aws, resolver.refs[name], _queued(resolver(resource["Properties"][key]), template, resolver))
         for name, rule in event_rules(template).items():
-            _make_rule(name, resolver(rule), template, resolver, aws)
+            queues = {hook.target: hook.queue_arn for hook in hooks if hook.rule == name}
+            _make_rule(name, resolver(rule), template, resolver, aws, webhook_queues=queues)
         for subscription in subscriptions(template):
             _subscribe(resolver(subscription), template, resolver, aws)
         for resource in template.of_type("AWS::SQS::QueuePolicy").values():
@@ -186,7 +199,12 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
             resolver.attributes[name, "Version"] = "1"
     for name in template.of_type("AWS::Lambda::LayerVersion"):
         resolver.refs[name] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{name}:1"
-    for kind in ("AWS::Events::Rule", "AWS::Scheduler::Schedule"):
+    for kind in (
+        "AWS::Events::ApiDestination",
+        "AWS::Events::Connection",
+        "AWS::Events::Rule",
+        "AWS::Scheduler::Schedule",
+    ):
         for name, resource in template.of_type(kind).items():
             resolver.refs[name] = resolver(resource["Properties"].get("Name", f"{STACK}-{name}"))
             resolver.attributes[name, "Arn"] = ARNS[kind].format(resolver.refs[name])
@@ -225,6 +243,8 @@ def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Service
         physical = resource["PhysicalResourceId"].rsplit("/", 1)[-1]  # a queue's is its URL, but with a host of AWS
         resolver.attributes[name, "Arn"] = ARNS[kind].format(physical)
         resolver.refs[name] = physical
+        if kind == "AWS::DynamoDB::Table":
+            resolver.attributes[name, "StreamArn"] = streams.stream_arn(physical)
         if kind == "AWS::SNS::Topic":
             resolver.attributes[name, "TopicArn"] = physical
             resolver.attributes[name, "TopicName"] = physical.rpartition(":")[2]
@@ -246,18 +266,36 @@ def _queued(value: Any, template: Template, resolver: Resolver) -> Any:
     return {**others, "QueueConfigurations": [*value.get("QueueConfigurations", []), *told]}
 
 
-def _make_rule(name: str, said: Mapping[str, Any], template: Template, resolver: Resolver, aws: Services) -> None:
-    known = {"Description", "EventPattern", "Name", "State", "Tags", "Targets"}
-    unknown = said.keys() - known | {key for target in said["Targets"] for key in target} - {"Arn", "Id", "RetryPolicy"}
+def _make_rule(
+    name: str,
+    said: Mapping[str, Any],
+    template: Template,
+    resolver: Resolver,
+    aws: Services,
+    *,
+    webhook_queues: Mapping[str, str],
+) -> None:
+    """The rule in moto, each of whose targets is a queue: that of a webhook by the target's id, or a mailbox."""
+    known = {"Description", "EventBusName", "EventPattern", "Name", "State", "Tags", "Targets"}
+    ours = {"Arn", "Id", "RetryPolicy"}
+    unknown = said.keys() - known
+    unknown |= {key for one in said["Targets"] if one["Id"] not in webhook_queues for key in one.keys() - ours}
     if unknown:
         raise TemplateError(f"{name} sets {', '.join(sorted(unknown))}: nothing does that yet (local/stack.py)")
+    bus = said.get("EventBusName", DEFAULT_BUS)
+    if bus != DEFAULT_BUS and bus not in {one["Name"] for one in aws.events.list_event_buses()["EventBuses"]}:
+        aws.events.create_event_bus(Name=bus)  # which on AWS was there before
     pattern = json.dumps(said["EventPattern"])
-    aws.events.put_rule(Name=resolver.refs[name], EventPattern=pattern, State=said.get("State", "ENABLED"))
-    targets = [
-        {"Id": target["Id"], "Arn": mailbox(target["Arn"], "events", template, resolver).queue_arn}
-        for target in said["Targets"]
-    ]
-    aws.events.put_targets(Rule=resolver.refs[name], Targets=targets)
+    rule = {"Name": resolver.refs[name], "EventBusName": bus}
+    aws.events.put_rule(**rule, EventPattern=pattern, State=said.get("State", "ENABLED"))
+    queues = {resolver.attributes[queue, "Arn"] for queue in template.of_type("AWS::SQS::Queue")}
+    targets = []
+    for target in said["Targets"]:
+        arn = webhook_queues.get(target["Id"], target["Arn"])
+        if target["Id"] not in webhook_queues and arn not in queues:
+            arn = mailbox(arn, "events", template, resolver).queue_arn
+        targets.append({"Id": target["Id"], "Arn": arn})
+    aws.events.put_targets(Rule=rule["Name"], EventBusName=bus, Targets=targets)
 
 
 def _subscribe(said: Mapping[str, Any], template: Template, resolver: Resolver, aws: Services) -> None:

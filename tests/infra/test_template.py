@@ -13,9 +13,11 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.uploads import COMPLETE_SECONDS
+from local.streams import matches
+from local.template import load
 from sluice import limits, settings
 from sluice.audit_log import AuditLog
-from sluice.files import Files
+from sluice.files import ENDED, Files
 from sluice.objects import Objects
 from sluice.queue import Queue
 from tests.infra.transformed import ROOT, document
@@ -25,6 +27,10 @@ DOCUMENT = document()
 RESOURCES: dict[str, dict[str, Any]] = DOCUMENT["Resources"]
 # An HTTP API waits no longer for its integration: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 HTTP_API_SECONDS = 30
+
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
+STREAM_KEEPS_SECONDS = 24 * 3600
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -64,6 +70,7 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+MAPPING = "AWS::Lambda::EventSourceMapping"
 FUNCTIONS = of_type("AWS::Lambda::Function")
 ROLES = of_type("AWS::IAM::Role")
 
@@ -78,7 +85,7 @@ def test_handler_is_importable(name: str) -> None:
     variables = dict.fromkeys(given, "https://given.example") | {
         variable: str(SOURCE["Parameters"][value["Ref"]]["Default"])
         for variable, value in given.items()
-        if isinstance(value, dict) and value.get("Ref") in SOURCE["Parameters"]
+        if isinstance(value, dict) and SOURCE["Parameters"].get(value.get("Ref"), {}).get("Default", "") != ""
     }
     path = os.pathsep.join(str(ROOT / folder) for folder in (".", "layers/core", "layers/streaming_runtime"))
     done = subprocess.run(
@@ -144,10 +151,14 @@ def test_layers_are_of_this_template(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROLES)
 def test_each_function_has_a_role_of_its_own(name: str) -> None:
-    """A role is assumed by Lambda alone and used by one function."""
+    """A role is assumed by Lambda alone and used by one function; that of the webhook by EventBridge and its rule."""
     users = [function for function, properties in FUNCTIONS.items() if name in references(properties["Role"])]
-    assert len(users) == 1
     trusted = ROLES[name]["AssumeRolePolicyDocument"]["Statement"]
+    if name == "WebhookRole":
+        assert users == []
+        assert [statement["Principal"] for statement in trusted] == [{"Service": "events.amazonaws.com"}]
+        return
+    assert len(users) == 1
     assert [statement["Principal"] for statement in trusted] == [{"Service": "lambda.amazonaws.com"}]
 
 
@@ -165,8 +176,8 @@ def test_least_privilege(name: str) -> None:
                 assert resource == "*"  # X-Ray's actions know no resources
                 continue
             assert resource != "*", statement
-            assert set(references(resource)) & RESOURCES.keys(), statement
-            below = re.search(r"/(files|archives)/\*", json.dumps(resource))
+            assert set(references(resource)) & {*RESOURCES, "EventBusName"}, statement
+            below = re.search(r"/(files|archives|stream)/\*", json.dumps(resource))
             assert json.dumps(resource).count("*") <= bool(below), statement
 
 
@@ -213,7 +224,7 @@ def test_bucket_forgets_what_was_never_finished() -> None:
 
 def test_bucket_comes_after_the_queue_policy() -> None:
     """S3 checks the queue's policy when the bucket is made: the policy is there first and does not name the bucket."""
-    (policy_name,) = of_type("AWS::SQS::QueuePolicy")
+    policy_name = "CompletedQueuePolicy"
     assert policy_name in listed(RESOURCES["FilesBucket"]["DependsOn"])
     policy = RESOURCES[policy_name]
     assert "FilesBucket" not in references(policy)
@@ -229,12 +240,12 @@ def test_bucket_announces_files_to_the_queue() -> None:
     assert notification["Event"] == "s3:ObjectCreated:*"
     assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "files/"}]
     assert list(references(notification["Queue"])) == ["CompletedQueue"]
-    assert list(references(only("AWS::Lambda::EventSourceMapping")["EventSourceArn"])) == ["CompletedQueue"]
+    assert list(references(of_type(MAPPING)["HasherFunctionCompleted"]["EventSourceArn"])) == ["CompletedQueue"]
 
 
 def test_a_failing_message_is_tried_again_and_then_kept() -> None:
     """The queue waits until a killed job's lease is over too, failures are told one by one, dead letters are kept."""
-    queues, mapping = of_type("AWS::SQS::Queue"), only("AWS::Lambda::EventSourceMapping")
+    queues, mapping = of_type("AWS::SQS::Queue"), of_type(MAPPING)["HasherFunctionCompleted"]
     (function,) = references(mapping["FunctionName"])
     queue = queues["CompletedQueue"]
     assert queue["VisibilityTimeout"] >= FUNCTIONS[function]["Timeout"] + settings.LEASE_SECONDS.read({})
@@ -258,6 +269,7 @@ def test_the_hasher_may_call_itself() -> None:
         for statement in statements(role)
         if "sqs:SendMessage" in listed(statement["Action"])
     }
+    assert sending.pop("PublisherRole") == ["EventsDeadLetters"]
     assert sending == {"ApiRole": ["CompletedQueue"], "HasherRole": ["CompletedQueue"]}
     for name in ("ApiFunction", "HasherFunction"):
         assert FUNCTIONS[name]["Environment"]["Variables"]["QUEUE_URL"] == {"Ref": "CompletedQueue"}
@@ -266,6 +278,9 @@ def test_the_hasher_may_call_itself() -> None:
 # Of AWS's own metrics: what each alarm looks at, and of which resource.
 WATCHED = {
     "DeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "CompletedDeadLetters"),
+    "EventsDeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "EventsDeadLetters"),
+    "WebhookDeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "WebhookDeadLetters"),
+    "EventsLateAlarm": ("AWS/Lambda", "IteratorAge", "FunctionName", "PublisherFunction"),
     "QueueAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "CompletedQueue"),
     "ServerErrorsAlarm": ("AWS/ApiGateway", "5xx", "ApiId", "HttpApi"),
     "ApiSlowAlarm": ("AWS/Lambda", "Duration", "FunctionName", "ApiFunction"),
@@ -421,6 +436,75 @@ def test_parameters_are_documented() -> None:
     ]
 
 
+# What events need, and with which parameters it is there.
+FOR_EVENTS = {
+    *("PublisherFunction", "PublisherFunctionChanges", "PublisherRole", "PublisherLogGroup", "EventsDeadLetters"),
+    *("EventsLateAlarm", "EventsDeadLettersAlarm"),
+}
+FOR_A_WEBHOOK = {
+    *("WebhookConnection", "WebhookDestination", "WebhookRule", "WebhookRole", "WebhookDeadLetters"),
+    *("WebhookDeadLettersPolicy", "WebhookDeadLettersAlarm"),
+}
+
+
+def test_events_are_off_until_they_have_a_bus() -> None:
+    """Without one there is no stream and nothing that reads it; without an address there is no webhook."""
+    assert {name for name, one in RESOURCES.items() if one.get("Condition") == "EventsAreSent"} == FOR_EVENTS
+    assert {name for name, one in RESOURCES.items() if one.get("Condition") == "WebhookIsCalled"} == FOR_A_WEBHOOK
+    stream = only("AWS::DynamoDB::Table")["StreamSpecification"]
+    assert stream == {"Fn::If": ["EventsAreSent", {"StreamViewType": "NEW_AND_OLD_IMAGES"}, {"Ref": "AWS::NoValue"}]}
+    bus = {"EventBusName": "default"}
+    for given, there in (
+        ({}, set()),
+        (bus, FOR_EVENTS),
+        (bus | {"WebhookUrl": "https://a"}, FOR_EVENTS | FOR_A_WEBHOOK),
+    ):
+        made = load(ROOT / "template.yaml", given).resources.keys()
+        assert made & (FOR_EVENTS | FOR_A_WEBHOOK) == there
+
+
+def test_changes_wait_until_their_events_are_sent() -> None:
+    """From the first on, in parts where one fails; what is given up is kept, while the stream still has it."""
+    mapping = of_type(MAPPING)["PublisherFunctionChanges"]
+    assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["FilesTable", "StreamArn"]}
+    assert (mapping["StartingPosition"], mapping["BisectBatchOnFunctionError"]) == ("TRIM_HORIZON", True)
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert list(references(mapping["DestinationConfig"])) == ["EventsDeadLetters"]
+    assert mapping["MaximumRecordAgeInSeconds"] <= STREAM_KEEPS_SECONDS / 2
+    assert of_type("AWS::SQS::Queue")["EventsDeadLetters"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_filters_let_in_what_is_an_event() -> None:
+    """Whatever the publisher makes an event of passes one of the mapping's filters, and a record of a share none."""
+    mapping = of_type(MAPPING)["PublisherFunctionChanges"]
+    filters = [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]]
+
+    def passes(record: Any) -> bool:
+        return any(matches(pattern, record) for pattern in filters)
+
+    going, ending = ({"share": {"S": "s"}} | more for more in ({}, {"ended": {"S": "broken"}}))
+    file = {"filename": {"S": "a"}}
+    for status in ENDED:
+        assert passes({"eventName": "MODIFY", "dynamodb": {"NewImage": file | {"status": {"S": status}}}})
+    uploading = file | {"status": {"S": "uploading"}}
+    assert passes({"eventName": "REMOVE", "dynamodb": {"OldImage": uploading}})
+    assert passes({"eventName": "MODIFY", "dynamodb": {"OldImage": going, "NewImage": ending}})
+    assert passes({"eventName": "REMOVE", "dynamodb": {"OldImage": going}})
+    for checkpoint in (uploading, file | {"status": {"S": "hashing"}}, going, {"password": {"S": "argon2"}}):
+        assert not passes({"eventName": "MODIFY", "dynamodb": {"OldImage": checkpoint, "NewImage": checkpoint}})
+    assert not passes({"eventName": "REMOVE", "dynamodb": {"OldImage": {"password": {"S": "argon2"}}}})
+
+
+def test_a_webhook_is_tried_for_a_day_and_then_kept() -> None:
+    """EventBridge's own most; its dead letters are those of this rule alone."""
+    (target,) = of_type("AWS::Events::Rule")["WebhookRule"]["Targets"]
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86_400}
+    assert list(references(target["DeadLetterConfig"])) == ["WebhookDeadLetters"]
+    (statement,) = of_type("AWS::SQS::QueuePolicy")["WebhookDeadLettersPolicy"]["PolicyDocument"]["Statement"]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["WebhookRule", "Arn"]}}}
+    assert SOURCE["Parameters"]["WebhookSecret"]["NoEcho"] is True
+
+
 def test_large_numbers_are_written_as_text() -> None:
     """What CloudFormation takes for a number it may write with an exponent, and the settings take whole numbers."""
     for name, parameter in SOURCE["Parameters"].items():
@@ -495,6 +579,7 @@ def test_every_resource_is_used() -> None:
     by_itself = {
         *("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Permission"),
         *("AWS::Budgets::Budget", "AWS::CloudWatch::Dashboard"),
+        "AWS::Events::Rule",
         *("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),
     }
     used = set(references(SOURCE))

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local import aws
 from local.data import DATABASE, OBJECTS
+from local.streams import queue_name
 from local.template import REGION
 from tests.integration.conftest import ROOT, STOP_SECONDS, running, thorough
 from tests.integration.journey import (
@@ -486,6 +487,19 @@ def added_owner(up: Any, token: str) -> None:
     owners = json.loads(secrets.get_secret_value(SecretId="local-AccessToken")["SecretString"])
     owners["added"] = ["sha256:" + hashlib.sha256(token.encode()).hexdigest()]
     secrets.put_secret_value(SecretId="local-AccessToken", SecretString=json.dumps(owners))
+
+
+def test_a_change_is_kept_with_its_item(services: Callable[[Services | None], Services]) -> None:
+    """Until the reader of the table's stream has had it; an item that is there again after a restart is no change."""
+    running: Services | None = None
+    for number in ("1", "2"):
+        running = services(running)
+        fifo: Any = {"QueueName": queue_name(TABLE), "Attributes": {"FifoQueue": "true"}}
+        queue = running.sqs.create_queue(**fifo)["QueueUrl"]
+        running.dynamodb.put_item(TableName=TABLE, Item={"owner": {"S": "a"}, "id": {"S": number}})
+    assert running is not None
+    told = [json.loads(message["Body"])["dynamodb"]["Keys"]["id"]["S"] for message in running.messages(queue)]
+    assert told == ["1", "2"]
 
 
 @pytest.mark.parametrize("end", [pytest.param(signal.SIGINT, marks=thorough), signal.SIGKILL])

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from importlib import import_module
 from itertools import product
@@ -34,7 +34,8 @@ from starlette.types import Receive, Scope, Send
 import sluice
 from functions.api.schemas import CreateFile
 from sluice.capabilities import Caller
-from sluice.files import File, Mode, Status
+from sluice.downloads import DOWNLOADS, Download
+from sluice.files import File, Mode, Status, _to_item, new_id
 from sluice.limits import MIB
 from sluice.objects import ObjectMissing, Version
 from sluice.signing import Signed, Signer
@@ -46,6 +47,7 @@ FUNCTIONS = [name for name, one in SOURCE["Resources"].items() if one["Type"] ==
 STREAM_LIMIT = 2000  # bytes
 # What the template's resources are called here, and the other way round.
 QUEUE = f"https://sqs.{REGION}.amazonaws.com/123456789012/the-queue"
+DEAD_LETTERS = f"https://sqs.{REGION}.amazonaws.com/123456789012/the-dead-letters"
 NOTHING = {"Ref": "AWS::NoValue"}  # a variable that does not exist on AWS
 NAMES = {
     "FilesTable": TABLE,
@@ -59,6 +61,8 @@ NAMES = {
     "OwnerBytes": str(10**9),
     "OwnerUploads": "50",
     **{name: str(one["Default"]) for name, one in SOURCE["Parameters"].items() if name.startswith("Oidc")},
+    "EventBusName": "default",
+    "EventsDeadLetters": DEAD_LETTERS,
 }
 LOGICAL = {name: logical for logical, name in NAMES.items()}
 SECRETS = {"the-tokens": '{"default": "the-token"}', "the-key": "k" * 64}
@@ -67,7 +71,9 @@ SMALL, REDIRECTED, PARTED = content(1000), content(STREAM_LIMIT + 1), content(9 
 # Allowed although no call needs it. Whoever may list the bucket is told that an object is not there (404), others only
 # that they may not know (403): https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 MISSING_IS_404 = {"s3:ListBucket"}
-WITHOUT_A_CALL = dict.fromkeys(FUNCTIONS, MISSING_IS_404)
+WITHOUT_A_CALL = dict.fromkeys(FUNCTIONS, MISSING_IS_404) | {"PublisherFunction": set()}
+
+BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}"
 
 # The operations that have another name than their permission, from
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
@@ -87,6 +93,13 @@ OF_A_VERSION = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVe
 
 SIGN = Signer.sign
 
+CONTEXT = SimpleNamespace(
+    function_name="a-function",
+    memory_limit_in_mb=3538,
+    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:a-function",
+    aws_request_id="request-1",
+)
+
 Permission = tuple[
     str, str
 ]  # action, resource in the template's words: ("s3:PutObject", "${FilesBucket.Arn}/files/..")
@@ -104,16 +117,8 @@ class Call:
         """What AWS checks before it does this."""
         told, action = self.parameters, ACTIONS.get(self.operation, self.operation)
         match self.service:
-            case "s3" if "Delete" in told:
-                for item in told["Delete"]["Objects"]:
-                    # Deleting many asks for the permission to delete always, and for that to delete versions besides.
-                    yield f"s3:{action}", self._object(item["Key"])
-                    if "VersionId" in item:
-                        yield f"s3:{OF_A_VERSION[action]}", self._object(item["Key"])
-            case "s3" if "Key" in told:
-                yield from self._for_an_object(action)
             case "s3":
-                yield f"s3:{action}", arn(told["Bucket"])
+                yield from self._of_s3(action)
             case "dynamodb" if "TransactItems" in told:
                 # A transaction is allowed to whom each of its writes is.
                 for write in told["TransactItems"]:
@@ -125,10 +130,26 @@ class Call:
                     yield f"dynamodb:{action}", arn(table) + index
             case "logs" | "sqs":
                 yield f"{self.service}:{action}", arn(told.get("logGroupName") or told["QueueUrl"])
+            case "eventbridge" | "events":
+                for entry in told["Entries"]:
+                    yield f"events:{action}", BUS.replace(ref("EventBusName"), ref(LOGICAL[entry["EventBusName"]]))
             case "secretsmanager":
                 yield f"secretsmanager:{action}", ref(LOGICAL[told["SecretId"]])
             case _:
                 raise AssertionError(f"what does {self} need?")
+
+    def _of_s3(self, action: str) -> Iterator[Permission]:
+        told = self.parameters
+        if "Delete" in told:
+            for item in told["Delete"]["Objects"]:
+                # Deleting many asks for the permission to delete always, and for that to delete versions besides.
+                yield f"s3:{action}", self._object(item["Key"])
+                if "VersionId" in item:
+                    yield f"s3:{OF_A_VERSION[action]}", self._object(item["Key"])
+        elif "Key" in told:
+            yield from self._for_an_object(action)
+        else:
+            yield f"s3:{action}", arn(told["Bucket"])
 
     def _for_an_object(self, action: str) -> Iterator[Permission]:
         told = self.parameters
@@ -234,13 +255,7 @@ class Deployed:
         """One message of the queue."""
         message: dict[str, Any] = {"messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs"}
         message["attributes"] = {"ApproximateReceiveCount": "1"}
-        context = SimpleNamespace(
-            function_name="hasher",
-            memory_limit_in_mb=3538,
-            invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:hasher",
-            aws_request_id="request-1",
-            get_remaining_time_in_millis=lambda: milliseconds_left,
-        )
+        context = SimpleNamespace(**CONTEXT.__dict__, get_remaining_time_in_millis=lambda: milliseconds_left)
         with self.running("HasherFunction") as module:
             event = {"Records": [message | {"body": json.dumps(told)}]}
             assert module.handler(event, context) == {"batchItemFailures": []}
@@ -318,7 +333,9 @@ def calls() -> Iterator[Mapping[str, list[Call]]]:
         secrets = boto3.client("secretsmanager", endpoint_url=here.proxy.url, **KEYS)
         for name, text in SECRETS.items():
             secrets.create_secret(Name=name, SecretString=text)
-        boto3.client("sqs", endpoint_url=here.proxy.url, **KEYS).create_queue(QueueName=QUEUE.rpartition("/")[2])
+        sqs = boto3.client("sqs", endpoint_url=here.proxy.url, **KEYS)
+        for url in (QUEUE, DEAD_LETTERS):
+            sqs.create_queue(QueueName=url.rpartition("/")[2])
         logs = boto3.client("logs", endpoint_url=here.proxy.url, **KEYS)
         logs.create_log_group(logGroupName=NAMES["AuditLogGroup"])
         new_session = botocore.session.get_session
@@ -339,6 +356,7 @@ def calls() -> Iterator[Mapping[str, list[Call]]]:
         complete_in_all_ways(deployed)
         share_in_all_ways(deployed)
         archive_in_all_ways(deployed)
+        publish_in_all_ways(deployed)
         delete_in_every_state(deployed)
         use_access_tokens(deployed)
         forget_secrets()
@@ -499,6 +517,20 @@ def share_in_all_ways(deployed: Deployed) -> None:
     deployed.stream(links[0], 404)
 
 
+def publish_in_all_ways(deployed: Deployed) -> None:
+    """A file that came through a drop, a download from a share, and a change that cannot be understood."""
+    file = deployed.record(deployed.kept(SMALL))
+    came, taken = replace(file, drop=new_id()), Download(owner=file.owner, record=file.id, size=1, share=new_id())
+    download = {"record": {"S": file.id}, "share": {"S": str(taken.share)}, "ended": {"S": "complete"}}
+    download |= {"sent_bytes": {"N": "1"}, "size": {"N": "1"}, "changed": {"S": file.updated_at}}
+    download |= {"owner": {"S": DOWNLOADS + file.owner}, "id": {"S": taken.id}}
+    with deployed.running("PublisherFunction") as module:
+        for image in (_to_item(came), download, {"owner": {"S": "default"}, "id": {"S": new_id()}}):
+            keys = {name: image[name] for name in ("owner", "id")}
+            change = {"Keys": keys, "NewImage": image, "SequenceNumber": "1", "ApproximateCreationDateTime": 1}
+            assert module.handler({"Records": [{"dynamodb": change}]}, CONTEXT) == {"batchItemFailures": []}
+
+
 def in_two_levels(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("sluice.copying.MAX_PARTS", 1)
     patch.setattr("sluice.copying.MIN_PART_BYTES", 4 * MIB)
@@ -563,12 +595,15 @@ def delete_in_every_state(deployed: Deployed) -> None:
         deployed.api("DELETE", f"/files/{file['id']}", 204)
 
 
+LAMBDAS_OWN = {"WriteLogs", "Trace", "TakeMessages", "ReadChanges"}
+
+
 def policies(function: str) -> list[Mapping[str, Any]]:
-    """The statements of the function's role, but for those that Lambda itself acts on: logs, traces, the queue."""
+    """The statements of the function's role, but for those that Lambda itself acts on: logs, traces, queue, stream."""
     role, _ = SOURCE["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"]
     written = SOURCE["Resources"][role]["Properties"]["Policies"]
     statements = [statement for policy in written for statement in policy["PolicyDocument"]["Statement"]]
-    return [statement for statement in statements if statement["Sid"] not in {"WriteLogs", "Trace", "TakeMessages"}]
+    return [statement for statement in statements if statement["Sid"] not in LAMBDAS_OWN]
 
 
 def allowed(function: str) -> list[Permission]:
@@ -628,7 +663,7 @@ def test_policies_allow_plainly(function: str) -> None:
         assert statement["Effect"] == "Allow"
     for action, resource in allowed(function):
         assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action)
-        assert re.fullmatch(r"\$\{\w+(\.Arn)?\}(/index/\w+|/files/\*|/archives/\*)?", resource)
+        assert resource == BUS or re.fullmatch(r"\$\{\w+(\.Arn)?\}(/index/\w+|/files/\*|/archives/\*)?", resource)
 
 
 def test_every_call_that_the_code_can_make_was_made(calls: Mapping[str, list[Call]]) -> None:

@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 ROOT = Path(__file__).parents[2]
 DIST = ROOT / "dist"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LAYERS = ("core", "hasher", "sign-in")
 VERSION = PROJECT["version"]
 SAM = ROOT / ".venv-sam/bin/sam"
 BUCKET = "artifacts"
@@ -55,7 +56,11 @@ def test_a_release_is_all_of_this() -> None:
         f"streaming_runtime-{VERSION}-py3-none-any.whl",
         f"streaming_runtime-{VERSION}.tar.gz",
         f"streaming-runtime-layer-{VERSION}.zip",
-        *(f"sluice-{layer}-layer-{VERSION}-{arch}.zip" for layer in ("core", "hasher", "sign-in") for arch in ("x86_64", "arm64")),
+        *(
+            f"sluice-{layer}-layer-{VERSION}-{arch}.zip"
+            for layer in ("core", "hasher", "sign-in")
+            for arch in ("x86_64", "arm64")
+        ),
         *(f"sluice-{VERSION}-{arch}.zip" for arch in ("x86_64", "arm64")),
         f"sluice-page-{VERSION}.zip",
         *(f"sluice-{part}-{VERSION}.cdx.json" for part in ("intake", "layers", "page")),
@@ -142,7 +147,7 @@ def test_every_distribution_in_a_layer_is_a_listed_component() -> None:
     document = json.loads((DIST / f"sluice-layers-{VERSION}.cdx.json").read_text())
     listed = {(item["name"], item["version"]) for item in document["components"]}
     found = set()
-    for layer in ("core", "hasher", "sign-in"):
+    for layer in LAYERS:
         for name in names(DIST / f"sluice-{layer}-layer-{VERSION}-x86_64.zip"):
             if match := re.fullmatch(r"python/([^/]+)-([^-/]+)\.dist-info/METADATA", name):
                 found.add((match[1].replace("_", "-").lower(), match[2]))

@@ -44,6 +44,7 @@ READY = "01kajqv8m0r3ady00000000001"
 PUT = "01kajqv8m0pvt000000000000z"
 MULTIPART = "01kajqv8m0mvt1part0000000z"
 SHARE = "01kajqv8m0share0000000000z"
+HEARD = "heard"  # the queue of all events
 SMALL = b"sluice\n" * 1000
 PARTS = [bytes(limits.MIN_PART_BYTES), b"the end\n"]
 
@@ -141,7 +142,7 @@ def processes(functions: Mapping[str, Function]) -> Iterator[Invoke]:
 
 
 def _make(services: aws.Services) -> Seeded:
-    transformed = template.load(ROOT / "template.yaml", {})
+    transformed = template.load(ROOT / "template.yaml", {"EventBusName": "default"})
     doors = [*transformed.of_type("AWS::Lambda::Url"), *transformed.of_type("AWS::ApiGatewayV2::Api")]
     resolver = stack.create(
         transformed,
@@ -185,6 +186,10 @@ def seed(
     ends = int(time.time()) + CAPABILITY_SECONDS
     share = Share(owner=OWNER, id=SHARE, title="For you", count=1, size=ready.size, expires_at=ends)
     Shares(services.dynamodb, table).create(share, [READY])
+    services.sqs.create_queue(QueueName=HEARD)
+    services.events.put_rule(Name=HEARD, EventPattern=json.dumps({"source": [{"prefix": "sluice."}]}))
+    queue = f"arn:aws:sqs:{template.REGION}:{template.ACCOUNT}:{HEARD}"
+    services.events.put_targets(Rule=HEARD, Targets=[{"Id": "queue", "Arn": queue}])
     return Seeded(services, functions, files, values)
 
 
@@ -304,6 +309,14 @@ def _hashed(file_id: str, content: bytes) -> Callable[[Seeded, bytes], None]:
     return check
 
 
+def _published(seeded: Seeded, raw: bytes) -> None:
+    _quiet(raw)
+    url = seeded.services.sqs.get_queue_url(QueueName=HEARD)["QueueUrl"]
+    (message,) = seeded.services.sqs.receive_message(QueueUrl=url)["Messages"]
+    event = json.loads(message["Body"])
+    assert (event["detail-type"], event["detail"]["file"]["id"]) == ("File Ready", READY)
+
+
 def _problem(status: int, code: str) -> Callable[[bytes], None]:
     def check(raw: bytes) -> None:
         answer = Answer.of(raw)
@@ -330,6 +343,7 @@ CASES = [
     Case("hasher-assembling", "HasherFunction", _all_taken, _quiet),  # about a file that has got on meanwhile
     Case("hasher-archiving", "HasherFunction", _all_taken, _quiet),  # about an archive whose day is over
     Case("hasher-test-event", "HasherFunction", _all_taken, _quiet),
+    Case("publisher-ready", "PublisherFunction", _published, _quiet),
     Case("stream-healthz", "StreamFunction", _healthy, _still_healthy),
     Case("stream-content", "StreamFunction", _content, _problem(403, "invalid_capability")),
     Case("stream-events", "StreamFunction", _events, _problem(403, "invalid_capability")),

@@ -101,10 +101,10 @@ class Downloads:
         answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
         if answer.get("UnprocessedKeys"):
             raise Busy("The table has more to do than it can; ask again.")
-        return {one.id: one for one in map(_from_item, answer["Responses"].get(self._table, []))}
+        return {one.id: one for one in map(from_item, answer["Responses"].get(self._table, []))}
 
 
-def _from_item(item: Mapping[str, Any]) -> Download:
+def from_item(item: Mapping[str, Any]) -> Download:
     return Download(
         owner=item["owner"]["S"].removeprefix(DOWNLOADS),
         id=item["id"]["S"],

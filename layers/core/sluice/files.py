@@ -399,9 +399,13 @@ def seen(file: File) -> File:
     """
     if file.status is not Status.UPLOADING or file.expires_at is None or file.expires_at > time.time():
         return file
-    ended = rfc3339(file.expires_at)
+    return expired(file, file.expires_at)
+
+
+def expired(file: File, at: int) -> File:
+    """An upload that nobody finished by `at` (epoch seconds), as it reads from then on."""
     # A revision of its own, for who has seen the last one written and waits for news.
-    return replace(file, status=Status.ABORTED, reason=EXPIRED, revision=file.revision + 1, updated_at=ended)
+    return replace(file, status=Status.ABORTED, reason=EXPIRED, revision=file.revision + 1, updated_at=rfc3339(at))
 
 
 def _tombstone(owner: str, file_id: str) -> dict[str, Any]:

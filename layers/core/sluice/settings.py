@@ -185,6 +185,11 @@ AUDIT_LOG_GROUP = Setting(
 LEASE_SECONDS = Setting(
     "LEASE_SECONDS", positive, "How long after its last checkpoint a hashing job is taken for dead.", "60"
 )
+EVENT_BUS_NAME = Setting("EVENT_BUS_NAME", str, "The EventBridge bus that events are sent to.")
+EVENT_SOURCE = Setting("EVENT_SOURCE", str, "The `source` of the events: `sluice.` and the name of the stack.")
+DEAD_LETTERS_URL = Setting(
+    "DEAD_LETTERS_URL", base_url, "The SQS queue of the changes that the publisher cannot make events of."
+)
 
 ALL: tuple[Setting[Any], ...] = (
     TABLE_NAME,
@@ -215,4 +220,7 @@ ALL: tuple[Setting[Any], ...] = (
     SLICE_SECONDS,
     LEASE_SECONDS,
     AUDIT_LOG_GROUP,
+    EVENT_BUS_NAME,
+    EVENT_SOURCE,
+    DEAD_LETTERS_URL,
 )
