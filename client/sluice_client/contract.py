@@ -4,7 +4,7 @@ import asyncio
 import base64
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,7 +14,7 @@ import httpx
 
 from sluice_client import records
 from sluice_client.errors import Misuse, Problem, SluiceError, Unreachable
-from sluice_client.records import Archive, Drop, File, Opened, Part, Share, Upload
+from sluice_client.records import AccessToken, Archive, Drop, File, Opened, Part, Share, Upload
 
 T = TypeVar("T")
 
@@ -34,6 +34,12 @@ LATER = "Try again later."
 # By the contract's code; by status where there is none, because a proxy or the gateway answered.
 HINTS: Mapping[str | int, str] = {
     "unauthorized": "Set SLUICE_TOKEN to a token of this deployment, or `sluice login` to it.",
+    "token_expired": "`sluice login` signs you in again.",
+    "access_denied": "Ask your administrator.",
+    "admin_only": "Ask your administrator.",
+    "sign_in_needed": "`sluice login` signs you in with your own account.",
+    "token_not_found": "`sluice tokens ls` shows your access tokens.",
+    "sign_in_unavailable": LATER,
     "file_not_found": "`sluice ls` shows your files.",
     "share_not_found": "Its link may have ended; `sluice share ls` shows your own shares.",
     "drop_not_found": "`sluice drop ls` shows your drops.",
@@ -69,13 +75,22 @@ class Retry:
 class Sluice:
     """One deployment. Errors are Problem (the server said no) and Unreachable (no whole answer came).
 
-    Raises Misuse when the environment says something of proxies or certificates that cannot be used.
+    `renew` gets another token in place of one that does not count any more. Raises Misuse when the environment says
+    something of proxies or certificates that cannot be used.
     """
 
-    def __init__(self, api: str, token: str | None, retry: Retry = Retry()) -> None:
+    def __init__(
+        self,
+        api: str,
+        token: str | None,
+        retry: Retry = Retry(),
+        renew: Callable[[httpx.AsyncClient, str], Awaitable[str | None]] | None = None,
+    ) -> None:
         self.api = api.rstrip("/")
         self.has_token = bool(token)
-        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
+        self._token = token
+        self._renew = renew
+        self._renewing = asyncio.Lock()
         self.retry = retry
         try:
             self.http = httpx.AsyncClient(
@@ -191,15 +206,44 @@ class Sluice:
         answer = await self._call("GET", "/files", params=params)
         return _parsed(lambda document: dict(document.get("links") or {}), answer)
 
+    async def sign_in(self) -> Mapping[str, Any] | None:
+        """What is needed to sign in; None where tokens alone let in."""
+        try:
+            response = await self._call("GET", "/auth")
+        except Problem as refusal:
+            if refusal.status == 404:  # of before there was a sign-in
+                return None
+            raise
+        return _parsed(lambda document: dict(document["sign_in"] or {}), response) or None
+
+    async def owner(self) -> str:
+        """Whose files these are."""
+        return _parsed(lambda document: str(document["owner"]), await self._call("GET", "/me"))
+
+    async def owners(self) -> list[str]:
+        """For an administrator."""
+        return _parsed(lambda document: list(map(str, document["items"])), await self._call("GET", "/owners"))
+
+    async def make_token(self, name: str, expires_in: int) -> AccessToken:
+        wanted = {"name": name, "expires_in": expires_in}
+        return _parsed(AccessToken.parse, await self._call("POST", "/tokens", json=wanted))
+
+    async def tokens(self, owner: str | None = None) -> AsyncIterator[AccessToken]:
+        async for token in self._pages("/tokens", AccessToken.parse, {"owner": owner}):
+            yield token
+
+    async def revoke_token(self, token_id: str, owner: str | None = None) -> None:
+        await self._call("DELETE", f"/tokens/{token_id}", params=_of(owner))
+
     async def share(self, **wanted: Any) -> Share:
         return _parsed(Share.parse, await self._call("POST", "/shares", json=wanted))
 
-    async def shares(self) -> AsyncIterator[Share]:
-        async for share in self._pages("/shares", Share.parse, {}):
+    async def shares(self, owner: str | None = None) -> AsyncIterator[Share]:
+        async for share in self._pages("/shares", Share.parse, {"owner": owner}):
             yield share
 
-    async def end_share(self, share_id: str) -> None:
-        await self._call("DELETE", f"/shares/{share_id}")
+    async def end_share(self, share_id: str, owner: str | None = None) -> None:
+        await self._call("DELETE", f"/shares/{share_id}", params=_of(owner))
 
     async def open_share(self, share_id: str, capability: str, password: str | None) -> AsyncIterator[Opened]:
         """What a share holds, page by page, to whoever has its capability. Each opening has links of its own."""
@@ -225,12 +269,12 @@ class Sluice:
     async def drop(self, **wanted: Any) -> Drop:
         return _parsed(Drop.parse, await self._call("POST", "/drops", json=wanted))
 
-    async def drops(self) -> AsyncIterator[Drop]:
-        async for drop in self._pages("/drops", Drop.parse, {}):
+    async def drops(self, owner: str | None = None) -> AsyncIterator[Drop]:
+        async for drop in self._pages("/drops", Drop.parse, {"owner": owner}):
             yield drop
 
-    async def end_drop(self, drop_id: str) -> None:
-        await self._call("DELETE", f"/drops/{drop_id}")
+    async def end_drop(self, drop_id: str, owner: str | None = None) -> None:
+        await self._call("DELETE", f"/drops/{drop_id}", params=_of(owner))
 
     async def _pages(
         self, path: str, parse: Callable[[dict[str, Any]], T], wanted: Mapping[str, str | None]
@@ -251,12 +295,12 @@ class Sluice:
         failures = 0
         while True:
             error: SluiceError
-            retry_after = None
+            retry_after, used = None, self._token
             try:
                 response = await self.http.request(
                     method,
                     self.api + path,
-                    headers={**self._authorization, **(headers or {})},
+                    headers={**_bearer(used), **(headers or {})},
                     follow_redirects=False,
                     **arguments,
                 )
@@ -269,6 +313,8 @@ class Sluice:
                 if response.is_success:
                     return response
                 error, retry_after = problem(response), response.headers.get("retry-after")
+                if error.status == 401 and "Authorization" not in (headers or {}) and await self._renewed(used):
+                    continue
                 passes = response.status_code in PASSING and error.code != "too_many_tries"
                 if not passes and error.code != "conflict":
                     raise error
@@ -276,6 +322,19 @@ class Sluice:
             if failures == self.retry.attempts:
                 raise error
             await asyncio.sleep(self.retry.delay(failures, retry_after))
+
+    async def _renewed(self, used: str | None) -> bool:
+        """Whether there is another token than the one that was used."""
+        if used is None or self._renew is None:
+            return False
+        async with self._renewing:  # one renewal for all calls that met the same
+            if self._token == used:
+                self._token = await self._renew(self.http, used) or used
+        return self._token != used
+
+
+def _of(owner: str | None) -> dict[str, str]:
+    return {"owner": owner} if owner else {}
 
 
 def problem(response: httpx.Response) -> Problem:

@@ -2,7 +2,10 @@
 
 import json
 import secrets
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,23 @@ USUAL = "default"
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """Where a token of the issuer's is renewed, and with what."""
+
+    token_endpoint: str
+    revocation_endpoint: str | None
+    client_id: str
+    resource: str | None
+    refresh_token: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
+    """`sign_in` where the token is one of an issuer, and not an access token."""
+
     api: str
     token: str = field(repr=False)
+    sign_in: SignIn | None = None
 
 
 def profiles() -> dict[str, Profile]:
@@ -23,7 +40,7 @@ def profiles() -> dict[str, Profile]:
     try:
         path = _path()
         document: Any = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): Profile(str(each["api"]), str(each["token"])) for name, each in document.items()}
+        return {str(name): _profile(each) for name, each in document.items()}
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -46,9 +63,45 @@ def chosen(name: str | None) -> Profile | None:
 
 
 def remember(name: str, profile: Profile) -> Path:
-    """Keep it, and answer where. The file appears whole, and with mode 0600."""
-    kept = profiles() | {name: profile}
-    document = {each: {"api": known.api, "token": known.token} for each, known in sorted(kept.items())}
+    """Keep it, and answer where."""
+    return _write(profiles() | {name: profile})
+
+
+def forget(name: str) -> None:
+    _write({each: profile for each, profile in profiles().items() if each != name})
+
+
+def name_of(profile: Profile) -> str:
+    return next(name for name, known in profiles().items() if known == profile)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While no other `sluice` of this user is in such a block. Windows has no such lock, and goes without."""
+    try:
+        path = _path().with_suffix(".lock")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("w") as file:
+            if sys.platform != "win32":
+                import fcntl  # noqa: PLC0415 (Windows has none)
+
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise SluiceError(f"The profiles cannot be kept: {error}.") from None
+
+
+def _profile(document: Any) -> Profile:
+    sign_in = document.get("sign_in")
+    return Profile(str(document["api"]), str(document["token"]), SignIn(**sign_in) if sign_in else None)
+
+
+def _write(kept: dict[str, Profile]) -> Path:
+    """The file appears whole, and with mode 0600."""
+    document = {
+        name: {"api": known.api, "token": known.token} | ({"sign_in": asdict(known.sign_in)} if known.sign_in else {})
+        for name, known in sorted(kept.items())
+    }
     try:
         path = _path()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

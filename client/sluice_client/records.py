@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 # An id becomes a part of a URL and of a file's name here: `..` and `a/b` must not pass, whoever says them.
@@ -139,6 +139,22 @@ class Share:
             page=(document.get("links") or {}).get("page"),
             json=document,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """For a machine; `token` is known only once it is made."""
+
+    id: str
+    name: str
+    expires_at: str
+    token: str | None = field(repr=False)
+    json: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Self:
+        token = document.get("token")
+        return cls(_id(document), str(document["name"]), str(document.get("expires_at") or ""), token, document)
 
 
 @dataclass(frozen=True, slots=True)

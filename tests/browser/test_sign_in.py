@@ -1,6 +1,8 @@
 """Signing in with an organisation's account, at a certified issuer, in a real Chromium."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.browser.conftest import npm
 from tests.browser.steps import accessible, choose, row, wait_for
-from tests.integration.conftest import Stack, standing
+from tests.integration.conftest import ROOT, Stack, standing
 
 ISSUER = Path(__file__).parent / "issuer"
 AUDIENCE = "https://sluice.example/"  # as the issuer knows it
@@ -224,3 +226,17 @@ def test_who_cannot_renew_signs_in_in_another_tab(
     inside(opened.value)  # the issuer knows who this is
     verified(page, "waits.txt")
     expect(page.get_by_role("heading", name="Sign in again")).to_have_count(0)
+
+
+def test_the_command_signs_in_with_a_browser(page: Page, organisation: Organisation, tmp_path: Path) -> None:
+    """`sluice login` shows an address, at which the person says yes; then the command is in."""
+    environment = {"PYTHONPATH": str(ROOT / "client"), "NO_PROXY": "127.0.0.1", "XDG_CONFIG_HOME": str(tmp_path)}
+    arguments = [sys.executable, "-m", "sluice_client", "login", organisation.stack.api]
+    with subprocess.Popen(arguments, env=os.environ | environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        page.goto(process.stderr.readline().removeprefix("Open ").strip())
+        page.get_by_role("button", name="Continue").click()
+        at_the_issuer(page, "dave")
+        expect(page.get_by_text("Sign-in Success")).to_be_visible()
+        assert "You are oidc.dave." in process.stderr.read()
+        assert process.wait() == 0

@@ -1,15 +1,17 @@
-"""An OpenID Connect issuer on loopback: what it says of itself, its keys, and tokens as a test wants them.
+"""An OpenID Connect issuer on loopback: what it says of itself, its keys, tokens as a test wants them, and devices.
 
 What a person does at an issuer is in tests/browser, at a certified one.
 """
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -28,6 +30,8 @@ class Issuer(ThreadingHTTPServer):
         self.keys: dict[str, Any] = {}
         self.down = False
         self.asked: list[str] = []
+        self.approved: str | None = None  # who has signed in for the device that asks
+        self.refresh_tokens: dict[str, str] = {}  # those that count -> whose
         self.rotate("first")
 
     def rotate(self, kid: str, *, curve: bool = False) -> None:
@@ -45,6 +49,29 @@ class Issuer(ThreadingHTTPServer):
         usual = {"iss": self.name, "aud": CLIENT_ID, "sub": "alice", "exp": int(time.time()) + 600}
         said = {name: value for name, value in (usual | claims).items() if value is not None}
         return jwt.encode(said, key or self.keys[kid], algorithm=algorithm, headers={"kid": kid})
+
+    def granted(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """What the token endpoint says: RFC 8628, section 3.5; RFC 6749, section 6. A refresh token counts once."""
+        if form["grant_type"] == "refresh_token":
+            person = self.refresh_tokens.pop(form["refresh_token"], None)
+            if person is None:
+                return 400, {"error": "invalid_grant"}
+        elif self.approved is None:
+            return 400, {"error": "authorization_pending"}
+        else:
+            person = self.approved
+        refresh_token = secrets.token_urlsafe()
+        self.refresh_tokens[refresh_token] = person
+        return 200, {"access_token": self.token(sub=person), "token_type": "Bearer", "refresh_token": refresh_token}
+
+    def posted(self, path: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        if path == "/device_authorization":
+            told = {"device_code": "a-device", "user_code": "ABCD-EFGH", "verification_uri": f"{self.url}/device"}
+            return 200, {**told, "expires_in": 60, "interval": 0.05}
+        if path == "/revocation":
+            self.refresh_tokens.pop(form["token"], None)
+            return 200, {}
+        return self.granted(form)
 
     def document(self, path: str) -> dict[str, Any] | None:
         if path == "/.well-known/openid-configuration":
@@ -66,10 +93,17 @@ class _Handler(BaseHTTPRequestHandler):
     server: Issuer
 
     def do_GET(self) -> None:
+        document = self.server.document(self.path)
+        self._answer(404 if document is None else 200, document)
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self._answer(*self.server.posted(self.path, {name: values[0] for name, values in form.items()}))
+
+    def _answer(self, status: int, document: dict[str, Any] | None) -> None:
         self.server.asked.append(self.path)
-        document = None if self.server.down else self.server.document(self.path)
-        body = json.dumps(document).encode()
-        self.send_response(503 if self.server.down else 404 if document is None else 200)
+        body = json.dumps(None if self.server.down else document).encode()
+        self.send_response(503 if self.server.down else status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

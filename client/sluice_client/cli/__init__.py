@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sluice_client.cli import doctor, drops, files, login, shares
+from sluice_client.cli import doctor, drops, files, login, shares, tokens
 from sluice_client.cli.settings import EXIT_CODES, Settings
 from sluice_client.errors import FAILED, OutputLost
 from sluice_client.output import lost, print_text
@@ -23,6 +23,8 @@ app = typer.Typer(
 files.add_to(app)
 app.add_typer(shares.app, name="share")
 app.add_typer(drops.app, name="drop")
+app.add_typer(tokens.app, name="tokens")
+tokens.add_to(app)
 login.add_to(app)
 doctor.add_to(app)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from sluice_client.cli.groups import Making
-from sluice_client.cli.options import AsJson, Expires, OwnerName, amount_of, check_ids, seconds_of
+from sluice_client.cli.options import AsJson, Expires, OtherOwner, OwnerName, amount_of, check_ids, seconds_of
 from sluice_client.cli.run import run
 from sluice_client.cli.settings import EXIT_CODES
 
@@ -56,20 +56,21 @@ def make(
 
 
 @app.command(epilog=EXIT_CODES)
-def ls(context: typer.Context, as_json: AsJson = False) -> None:
+def ls(context: typer.Context, owner: OtherOwner = None, as_json: AsJson = False) -> None:
     """List your drops: id, files begun, end, title. `sluice ls --drop ID` lists what came through one."""
     from sluice_client.commands import share as command
 
-    run(context, lambda sluice: command.list_drops(sluice, as_json=as_json))
+    run(context, lambda sluice: command.list_drops(sluice, owner, as_json=as_json))
 
 
 @app.command(epilog=EXIT_CODES)
 def rm(
     context: typer.Context,
     drop_ids: Annotated[list[str], typer.Argument(metavar="ID", help="`sluice drop ls` shows the ids.")],
+    owner: OtherOwner = None,
 ) -> None:
     """End drops at once. What came through them stays."""
     check_ids(*drop_ids)
     from sluice_client.commands import share as command
 
-    run(context, lambda sluice: command.end_drops(sluice, drop_ids))
+    run(context, lambda sluice: command.end_drops(sluice, drop_ids, owner))

@@ -49,6 +49,9 @@ def seconds_of(text: str) -> int:
 # As text, so that the help shows the default as people write it; `seconds_of` reads it.
 Expires = Annotated[str, typer.Option("--expires", metavar="TIME", help="How long it lives: 30m, 12h, 7d, 2w.")]
 
+OtherOwner = Annotated[
+    str | None, typer.Option("--owner", metavar="NAME", help="Of another owner, for administrators: `sluice owners`.")
+]
 OwnerName = Annotated[
     str | None, typer.Option("--owner-name", metavar="NAME", help="Who you are, as the page tells those with the link.")
 ]

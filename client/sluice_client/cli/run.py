@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(context: typer.Context, command: "Callable[[Sluice], Awaitable[int]]") -> NoReturn:
     """The command on the deployment of the settings."""
     settings: Settings = context.obj
-    _run(settings.checked, command)
+    _run(settings.checked, command, profile=settings if settings.token is None else None)
 
 
 def run_on(api: str, token: str | None, command: "Callable[[Sluice], Awaitable[int]]") -> NoReturn:
@@ -28,12 +28,21 @@ def run_on(api: str, token: str | None, command: "Callable[[Sluice], Awaitable[i
     _run(lambda: (api, token), command)
 
 
-def _run(where: Callable[[], tuple[str, str | None]], command: "Callable[[Sluice], Awaitable[int]]") -> NoReturn:
+def _run(
+    where: Callable[[], tuple[str, str | None]],
+    command: "Callable[[Sluice], Awaitable[int]]",
+    *,
+    profile: Settings | None = None,
+) -> NoReturn:
+    """`profile` says which, where the token may be one that can be renewed."""
+
     async def inner(api: str, token: str | None) -> int:
         _end_in_order()
         from sluice_client.contract import Sluice
+        from sluice_client.sign_in import Renewal
 
-        async with Sluice(api, token) as sluice:
+        renew = Renewal(profile.profile) if profile else None
+        async with Sluice(api, token, renew=renew) as sluice:
             return await command(sluice)
 
     try:

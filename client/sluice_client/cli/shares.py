@@ -5,7 +5,16 @@ from typing import Annotated, Any
 import typer
 
 from sluice_client.cli.groups import Making
-from sluice_client.cli.options import AsJson, Expires, OwnerName, PasswordStdin, check_ids, seconds_of, secret
+from sluice_client.cli.options import (
+    AsJson,
+    Expires,
+    OtherOwner,
+    OwnerName,
+    PasswordStdin,
+    check_ids,
+    seconds_of,
+    secret,
+)
 from sluice_client.cli.run import run
 from sluice_client.cli.settings import EXIT_CODES
 from sluice_client.errors import Misuse
@@ -81,20 +90,21 @@ def _new_password(*, from_stdin: bool) -> str:
 
 
 @app.command(epilog=EXIT_CODES)
-def ls(context: typer.Context, as_json: AsJson = False) -> None:
+def ls(context: typer.Context, owner: OtherOwner = None, as_json: AsJson = False) -> None:
     """List your shares, newest first: id, files, size, downloads, end, title."""
     from sluice_client.commands import share as command
 
-    run(context, lambda sluice: command.list_shares(sluice, as_json=as_json))
+    run(context, lambda sluice: command.list_shares(sluice, owner, as_json=as_json))
 
 
 @app.command(epilog=EXIT_CODES)
 def rm(
     context: typer.Context,
     share_ids: Annotated[list[str], typer.Argument(metavar="ID", help="`sluice share ls` shows the ids.")],
+    owner: OtherOwner = None,
 ) -> None:
     """End shares at once, with every link that was given out. The files stay."""
     check_ids(*share_ids)
     from sluice_client.commands import share as command
 
-    run(context, lambda sluice: command.end_shares(sluice, share_ids))
+    run(context, lambda sluice: command.end_shares(sluice, share_ids, owner))

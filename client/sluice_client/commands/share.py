@@ -34,8 +34,8 @@ def _print_link(made: Share | Drop, *, as_json: bool) -> None:
         print_text(str(made.page))
 
 
-async def list_shares(sluice: Sluice, *, as_json: bool) -> int:
-    async for made in sluice.shares():
+async def list_shares(sluice: Sluice, owner: str | None, *, as_json: bool) -> int:
+    async for made in sluice.shares(owner):
         taken = f"{made.downloads}" if made.max_downloads is None else f"{made.downloads} of {made.max_downloads}"
         what = f"{_files(made.count):>12}  {amount(made.size):>8}  taken {taken}"
         line = f"{made.id}  {what}  until {_time(made.expires_at)}"
@@ -43,8 +43,8 @@ async def list_shares(sluice: Sluice, *, as_json: bool) -> int:
     return errors.OK
 
 
-async def list_drops(sluice: Sluice, *, as_json: bool) -> int:
-    async for made in sluice.drops():
+async def list_drops(sluice: Sluice, owner: str | None, *, as_json: bool) -> int:
+    async for made in sluice.drops(owner):
         line = f"{made.id}  {made.files} of {_files(made.max_files)}  until {_time(made.expires_at)}"
         _print(line, made, as_json=as_json)
     return errors.OK
@@ -57,12 +57,18 @@ def _print(line: str, made: Share | Drop, *, as_json: bool) -> None:
         print_text(f"{line}  {made.title or ''}".rstrip())
 
 
-async def end_shares(sluice: Sluice, share_ids: Sequence[str]) -> int:
-    return await each(share_ids, sluice.end_share, lambda share_id, _: say(f"{share_id} has ended; its files stay"))
+async def end_shares(sluice: Sluice, share_ids: Sequence[str], owner: str | None) -> int:
+    async def end(share_id: str) -> None:
+        await sluice.end_share(share_id, owner)
+
+    return await each(share_ids, end, lambda share_id, _: say(f"{share_id} has ended; its files stay"))
 
 
-async def end_drops(sluice: Sluice, drop_ids: Sequence[str]) -> int:
-    return await each(drop_ids, sluice.end_drop, lambda drop_id, _: say(f"{drop_id} has ended; what came stays"))
+async def end_drops(sluice: Sluice, drop_ids: Sequence[str], owner: str | None) -> int:
+    async def end(drop_id: str) -> None:
+        await sluice.end_drop(drop_id, owner)
+
+    return await each(drop_ids, end, lambda drop_id, _: say(f"{drop_id} has ended; what came stays"))
 
 
 def _files(count: int) -> str:
