@@ -234,9 +234,12 @@ def test_the_command_signs_in_with_a_browser(page: Page, organisation: Organisat
     arguments = [sys.executable, "-m", "sluice_client", "login", organisation.stack.api]
     with subprocess.Popen(arguments, env=os.environ | environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        page.goto(process.stderr.readline().removeprefix("Open ").strip())
-        page.get_by_role("button", name="Continue").click()
-        at_the_issuer(page, "dave")
-        expect(page.get_by_text("Sign-in Success")).to_be_visible()
-        assert "You are oidc.dave." in process.stderr.read()
-        assert process.wait() == 0
+        try:
+            page.goto(process.stderr.readline().removeprefix("Open ").strip())
+            page.get_by_role("button", name="Continue").click()
+            at_the_issuer(page, "dave")
+            expect(page.get_by_text("Sign-in Success")).to_be_visible()
+            assert "You are oidc.dave." in process.stderr.read()
+            assert process.wait() == 0
+        finally:
+            process.kill()

@@ -68,13 +68,16 @@ def test_a_person_signs_in_with_another_device(stack: Stack, issuer: Issuer, hom
         text=True,
     ) as process:
         assert process.stderr
-        assert f"{issuer.url}/device" in process.stderr.readline()
-        assert "ABCD-EFGH" in process.stderr.readline()
-        while issuer.asked[before:].count("/token") < 2:
-            assert process.poll() is None
-        issuer.approved = "alice"
-        said = process.stderr.read()
-        assert process.wait(journey.PATIENCE_SECONDS) == 0, said
+        try:
+            assert f"{issuer.url}/device" in process.stderr.readline()
+            assert "ABCD-EFGH" in process.stderr.readline()
+            while issuer.asked[before:].count("/token") < 2:
+                assert process.poll() is None
+            issuer.approved = "alice"
+            said = process.stderr.read()
+            assert process.wait(journey.PATIENCE_SECONDS) == 0, said
+        finally:
+            process.kill()
     assert "You are oidc.alice." in said
     profile = kept(home)
     assert profile["token"] not in said
