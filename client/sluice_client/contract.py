@@ -14,7 +14,7 @@ import httpx
 
 from sluice_client import records
 from sluice_client.errors import Misuse, Problem, SluiceError, Unreachable
-from sluice_client.records import AccessToken, Archive, Drop, File, Opened, Part, Share, Upload
+from sluice_client.records import AccessToken, Archive, Drop, File, Me, Opened, Part, Share, Upload
 
 T = TypeVar("T")
 
@@ -216,9 +216,8 @@ class Sluice:
             raise
         return _parsed(lambda document: dict(document["sign_in"] or {}), response) or None
 
-    async def owner(self) -> str:
-        """Whose files these are."""
-        return _parsed(lambda document: str(document["owner"]), await self._call("GET", "/me"))
+    async def me(self) -> Me:
+        return _parsed(Me.parse, await self._call("GET", "/me"))
 
     async def owners(self) -> list[str]:
         """For an administrator."""

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -117,6 +118,8 @@ class Examination:
             "address": self._address,
             "clock": self._clock,
             "sign-in": self._sign_in,
+            "issuer": self._issuer,
+            "versions": self._versions,
             "one request": self._one_request,
             "one part": self._one_part,
             "several parts": self._several_parts,
@@ -226,6 +229,52 @@ class Examination:
                     "Take the deployment off the network until it does: anybody may be able to read it.",
                 )
         return "The token is taken; without it, or with another, nothing is."
+
+    async def _issuer(self) -> Said:
+        """As a client meets it: what it says of itself, and its keys."""
+        offer = await self._sluice.sign_in()
+        if offer is None:
+            raise NotNow("Nobody signs in here: access tokens alone let in.")
+        issuer = str(offer["issuer"])
+        document = await self._json(issuer.rstrip("/") + "/.well-known/openid-configuration")
+        if document.get("issuer") != issuer:
+            raise Ill(
+                f"The issuer calls itself {document.get('issuer')!a}, and the deployment expects {issuer!a}.",
+                "Set OidcIssuer to the letter, with or without a slash at its end.",
+            )
+        if not (await self._json(str(document.get("jwks_uri")))).get("keys"):
+            raise Ill(f"{issuer} publishes no keys.", "Ask whoever runs the issuer.")
+        if not offer.get("device_authorization_endpoint"):
+            raise Told(f"People sign in at {issuer}, and not with the command: it has no device flow.")
+        return f"People sign in at {issuer}."
+
+    async def _json(self, url: str) -> dict[str, Any]:
+        answer = await self._sluice.http.get(url)
+        try:
+            document = answer.json() if answer.is_success else None
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise Ill(f"{url} answers {answer.status_code}, and not what an issuer says.", "Is OidcIssuer right?")
+        return document
+
+    async def _versions(self) -> Said:
+        self._needs_token()
+        try:
+            there = (await self._sluice.me()).version
+        except Problem as refusal:
+            if refusal.status != httpx.codes.NOT_FOUND:
+                raise
+            raise Told(
+                "The deployment is of before 0.9.0, and does not say its version.", "Deploy a newer one."
+            ) from None
+        try:
+            here = version("sluice-intake")
+        except PackageNotFoundError:
+            raise NotNow(f"The deployment is {there}; the command is one of a checkout, and has no version.") from None
+        if here != there:
+            raise Told(f"The command is {here}, and the deployment {there}.", "They fit best where they are the same.")
+        return f"The command and the deployment are {here}."
 
     # ------------------------------------------------------------------ the ways in
 

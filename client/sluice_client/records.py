@@ -142,6 +142,18 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Me:
+    """Whose files these are, and the version of the deployment."""
+
+    owner: str
+    version: str
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Self:
+        return cls(str(document["owner"]), str(document["version"]))
+
+
+@dataclass(frozen=True, slots=True)
 class AccessToken:
     """For a machine; `token` is known only once it is made."""
 

@@ -326,11 +326,12 @@ class Auth(Shown):
 
 
 class Me(Shown):
-    """Who asks."""
+    """Who asks, and what is asked."""
 
     owner: Annotated[str, Field(examples=["oidc.alice"])]
     admin: bool
     token: Annotated[str | None, Field(description="The id of the access token, where one was made for a machine.")]
+    version: Annotated[str, Field(examples=["0.9.0"], description="Of the deployment.")]
 
 
 class OwnerList(Shown):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sluice import VERSION
+
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "layers/streaming_runtime"
 
@@ -24,10 +26,10 @@ def test_the_changelog_begins_with_unreleased_and_the_version(project: Path) -> 
     assert re.fullmatch(rf"{re.escape(version(project))} - \d{{4}}-\d\d-\d\d", headings[1])
 
 
-def test_the_command_the_runtime_and_the_page_share_a_version() -> None:
+def test_all_that_is_released_shares_a_version() -> None:
     """One tag releases all of them."""
     page = json.loads((ROOT / "web/package.json").read_text())["version"]
-    assert version(RUNTIME) == version(ROOT) == page
+    assert version(RUNTIME) == version(ROOT) == page == VERSION
 
 
 @pytest.mark.parametrize("project", [ROOT, RUNTIME], ids=["sluice", "streaming_runtime"])

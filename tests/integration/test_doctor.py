@@ -12,10 +12,12 @@ import httpx
 import pytest
 
 from local import aws
+from sluice import VERSION
 from sluice_client.cli.doctor import CHECKS
 from sluice_client.contract import Sluice
 from sluice_client.doctor import FOLDER, Examination
 from tests.integration.conftest import Stack, standing
+from tests.integration.issuer import CLIENT_ID, issuing
 from tests.integration.proxy import Answer, Exchange, Fault, Proxy, served
 from tests.integration.test_client import sluice
 
@@ -91,9 +93,43 @@ def test_a_healthy_deployment_is_called_so(swift: Stack, examine: Examine) -> No
     code, found = examine(swift, "--origin", PAGE)
     assert code == 0, found
     outcomes = {name: finding["outcome"] for name, finding in found.items()}
-    assert outcomes == dict.fromkeys(CHECKS, "ok") | {"length": "told", "quotas": "skipped"}
+    assert outcomes == dict.fromkeys(CHECKS, "ok") | {
+        "length": "told",
+        "issuer": "skipped",
+        "quotas": "skipped",
+    }
     assert found["rate"]["figures"]["then_bytes_per_s"] < found["rate"]["figures"]["first_bytes_per_s"]
     assert left_of_it(swift) == []
+
+
+def test_another_version_is_told(swift: Stack, examine: Examine) -> None:
+    """Nothing is wrong, and whoever reports a fault should say which."""
+
+    def older(exchange: Exchange, answer: Answer) -> Answer:
+        if exchange.path != "/me":
+            return answer
+        return replace(answer, body=answer.body.replace(VERSION.encode(), b"0.1.0"))
+
+    with tampered(swift.api, older) as url:
+        code, found = examine(replace(swift, api=url), *only("versions"))
+    assert (code, found["versions"]["outcome"]) == (0, "told")
+    assert "0.1.0" in found["versions"]["said"]
+
+
+def test_an_issuer_that_calls_itself_otherwise_is_found(tmp_path: Path, examine: Examine) -> None:
+    """No token of it would count."""
+    with (
+        issuing() as issuer,
+        standing(tmp_path, parameters={"OidcIssuer": issuer.url, "OidcClientId": CLIENT_ID}) as stack,
+    ):
+        code, found = examine(stack, *only("issuer"))
+        assert (code, found["issuer"]["outcome"]) == (0, "ok")
+        issuer.name = f"{issuer.url}/"
+        code, found = examine(stack, *only("issuer"))
+        assert (code, found["issuer"]["outcome"]) == (1, "failed")
+        assert "OidcIssuer" in found["issuer"]["advice"]
+        issuer.down = True
+        assert examine(stack, *only("issuer"))[0] == 1
 
 
 def test_a_person_reads_what_to_do(swift: Stack, tmp_path: Path) -> None:

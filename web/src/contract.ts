@@ -1537,7 +1537,7 @@ export interface components {
         };
         /**
          * Me
-         * @description Who asks.
+         * @description Who asks, and what is asked.
          */
         Me: {
             /**
@@ -1552,6 +1552,12 @@ export interface components {
              * @description The id of the access token, where one was made for a machine.
              */
             token: string | null;
+            /**
+             * Version
+             * @description Of the deployment.
+             * @example 0.9.0
+             */
+            version: string;
         };
         /**
          * Mismatch
@@ -3760,7 +3766,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who asks. */
+            /** @description Who asks, and what is asked. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -10,7 +10,8 @@ from sluice_client.cli.settings import EXIT_CODES
 
 # What `sluice_client.doctor` has, which is slow to import.
 CHECKS = (
-    "address", "clock", "sign-in", "one request", "one part", "several parts", "unknown size", "download", "length",
+    "address", "clock", "sign-in", "issuer", "versions", "one request", "one part", "several parts", "unknown size",
+    "download", "length",
     "streaming", "empty answers", "rate", "cut stream", "foreign origins", "your page", "quotas",
 )  # fmt: skip
 PATIENCE_SECONDS = 60

@@ -16,7 +16,7 @@ async def login(sluice: Sluice, name: str, ask: Callable[[], str], *, by_account
     profile = await _signed_in(sluice, offer) if offer else Profile(sluice.api, ask())
     async with Sluice(sluice.api, profile.token, sluice.retry) as trial:
         if profile.sign_in:
-            say(f"You are {await trial.owner()}.")
+            say(f"You are {(await trial.me()).owner}.")
         else:
             async for _ in trial.files():
                 break

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from functions.api import connections, openapi
 from functions.api.auth import AdminOnly, OwnerOnly
 from functions.api.bodies import Route
+from sluice import VERSION
 
 router = APIRouter(route_class=Route)
 public = APIRouter()
@@ -20,7 +21,7 @@ def describe_sign_in() -> dict[str, Any]:
 
 @router.get("/me", **openapi.ME)
 def describe_caller(caller: OwnerOnly) -> dict[str, Any]:
-    return {"owner": caller.owner, "admin": caller.admin, "token": caller.token}
+    return {"owner": caller.owner, "admin": caller.admin, "token": caller.token, "version": VERSION}
 
 
 @router.get("/owners", **openapi.LIST_OWNERS)
