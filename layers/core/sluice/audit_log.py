@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
 
 # What a record in a path is, by the first segment; Companion calls the file's id the upload's.
-KINDS = {"files": "file", "archives": "archive", "drops": "drop", "shares": "share"}
+KINDS = {"files": "file", "archives": "archive", "drops": "drop", "shares": "share", "tokens": "token"}
 # A request waits so long for CloudWatch, at most twice. Then the lines go elsewhere for a while.
 CALL_SECONDS = 1
 PAUSE_SECONDS = 30.0
