@@ -115,7 +115,8 @@ def test_settings_are_declared(name: str) -> None:
     ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_", "STREAMING_RUNTIME_"))}
     # Where a parameter says it, one with a default is given as well: Options.read reads those of hashing.
     turned = {settings.HASH_DIGESTS.name} if "Options.read" in text or "settings.HASH_DIGESTS" in text else set()
-    rules = ["STREAM_LIMIT_BYTES", "MAX_FILE_BYTES", "CONTENT_TYPES", "OWNER_BYTES", "OWNER_UPLOADS"]
+    rules = ["STREAM_LIMIT_BYTES", "STREAMS_PER_LINK", "MAX_FILE_BYTES", "CONTENT_TYPES"]
+    rules += ["OWNER_BYTES", "OWNER_UPLOADS"]
     rules += [setting.name for setting in settings.ALL if setting.name.startswith("OIDC_")]
     turned |= {name for name in rules if f"settings.{name}" in text}
     # owners.has_access reads both.
