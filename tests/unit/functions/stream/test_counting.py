@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from sluice.download_counts import DownloadCounts, Taking
 from sluice.files import File, Status
 from sluice.open_streams import LANES, lane
-from tests.unit.core.records import a_file
+from sluice.shares import Share
+from tests.unit.core.records import a_file, client
 from tests.unit.functions.modules import imported
 
 
@@ -26,6 +28,19 @@ def test_what_a_stream_is_counted_by(counting: ModuleType) -> None:
     for way in ("drop", "capability"):
         links = {counting.link_of_events(text, a_file_of(**{way: "x" * 26})) for text in ("one", "two")}
         assert links == {lane("uploads/" + "x" * 26, "0" * 26)}
+
+
+def test_further_openings_of_a_share_are_further_lanes_and_no_more(counting: ModuleType) -> None:
+    """A thousand openings, by which its holder takes all of its files and its archive: 16 lanes."""
+    share = Share(owner="alice", count=2, size=2, expires_at=2**40)
+    counts = DownloadCounts(client("dynamodb"), "the-table")
+    links = {
+        counting.link_of(f"capability-{opening}", Taking(counts, share, f"{opening:026d}", record))
+        for opening in range(1000)
+        for record in ("0" * 26, share.id)
+    }
+    assert len(links) == LANES
+    assert {counting.link_of_share(share.id, f"{opening:026d}") for opening in range(1000)} == links
 
 
 def test_many_people_are_spread_over_lanes() -> None:
