@@ -136,7 +136,7 @@ def watching() -> str:
 
 
 ACCOUNT_STREAMS = 1_000  # environments that an account may run at once, unless AWS has raised its quota
-STREAMS_PER_LINK, LANES = 10, 16  # StreamsPerLink of the template; layers/core/sluice/open_streams.py
+STREAMS_PER_LINK, LANES = 16, 10  # StreamsPerLink of the template; layers/core/sluice/open_streams.py
 RENEWALS_AN_HOUR = 3_600 / 25  # of a lease: the same module
 STREAM_HOUR = STREAM_MB / 1024 * LAMBDA_GB_SECOND["x86_64"] * 3_600
 API_REQUESTS_A_SECOND = 500  # ApiRequestsPerSecond of the template

@@ -230,5 +230,5 @@ def test_one_person_does_not_use_up_a_share(bounded: Stack, owner: httpx.Client)
     with ExitStack() as open_ones:
         one = link()
         assert [streaming(open_ones, one).status_code for _ in range(3)] == [200, 200, 307]
-        # Another opening is in the same lane by a chance of 1 in 16: eight in a row never are.
+        # Another opening is in the same lane by a chance of 1 in 10: eight in a row never are.
         assert 200 in (streaming(open_ones, link()).status_code for _ in range(8))

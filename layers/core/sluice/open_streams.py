@@ -29,7 +29,7 @@ RENEW_SECONDS = 25.0  # twice within a lease, so that one renewal may fail
 ATTEMPTS = 8
 # A link that many people have (a share's, a drop's) has so many items, over which the people are spread: one of them
 # fills one, and the rest go on.
-LANES = 16
+LANES = 10
 MICROSECONDS = 1_000_000  # of a lease's end: fine enough that no two streams have the same
 
 

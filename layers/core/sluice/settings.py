@@ -147,7 +147,7 @@ STREAMS_PER_LINK = Setting(
     "STREAMS_PER_LINK",
     whole,
     "The most streams and downloads that one link holds open at once; 0 means no limit.",
-    "10",
+    "16",
 )
 QUEUE_URL = Setting(
     "QUEUE_URL",

@@ -31,7 +31,7 @@ def test_what_a_stream_is_counted_by(counting: ModuleType) -> None:
 
 
 def test_further_openings_of_a_share_are_further_lanes_and_no_more(counting: ModuleType) -> None:
-    """A thousand openings, by which its holder takes all of its files and its archive: 16 lanes."""
+    """A thousand openings, by which its holder takes all of its files and its archive: ten lanes."""
     share = Share(owner="alice", count=2, size=2, expires_at=2**40)
     counts = DownloadCounts(client("dynamodb"), "the-table")
     links = {
