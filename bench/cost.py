@@ -12,6 +12,9 @@ S3_GET = 0.0004 / 1e3  # https://aws.amazon.com/s3/pricing/, standard storage; t
 S3_LIST = 0.005 / 1e3
 DYNAMODB_WRITE_UNIT = 0.625 / 1e6  # https://aws.amazon.com/dynamodb/pricing/on-demand/, 1 KB of an item
 DYNAMODB_READ_UNIT = 0.125 / 1e6  # 4 KB of an item, read consistently
+S3_PUT = 0.005 / 1e3
+HTTP_API_REQUEST = 1.00 / 1e6  # https://aws.amazon.com/api-gateway/pricing/
+AUDIT_LINE = 500 * 0.50 / 1e9  # bytes of a line, https://aws.amazon.com/cloudwatch/pricing/
 SQS_REQUEST = 0.40 / 1e6  # https://aws.amazon.com/sqs/pricing/, standard queue
 
 TERABYTE = 1e12
@@ -130,6 +133,101 @@ def watching() -> str:
         rows.append([one.what, f"{one.reads:g}", f"{one.lists:g}", *usd])
     head = ["while", "reads/s", "lists/s", "Lambda, a minute", "DynamoDB", "S3", "total, a minute", "total, an hour"]
     return table(head, rows)
+
+
+ACCOUNT_STREAMS = 1_000  # environments that an account may run at once, unless AWS has raised its quota
+STREAMS_PER_LINK, LANES = 16, 10  # StreamsPerLink of the template; layers/core/sluice/open_streams.py
+RENEWALS_AN_HOUR = 3_600 / 25  # of a lease: the same module
+STREAM_HOUR = STREAM_MB / 1024 * LAMBDA_GB_SECOND["x86_64"] * 3_600
+API_REQUESTS_A_SECOND = 500  # ApiRequestsPerSecond of the template
+API_SECONDS = 0.05  # of the API function, 1,024 MB, for one request: estimated
+API_HOUR = 3_600 * API_REQUESTS_A_SECOND
+API_CALL = HTTP_API_REQUEST + LAMBDA_REQUEST + API_SECONDS * LAMBDA_GB_SECOND["x86_64"] + AUDIT_LINE
+PASSWORD_SECONDS = 0.45  # of the API function
+TOLD_UNITS = 3  # write units of what a download tells the feed each second
+NEW_FILE_UNITS, DROPPED_FILE_UNITS = 3, 7
+ARCHIVE_GETS = 100  # a second, of an archive of tiny files: estimated
+EXPORTED = 100_000 / 29  # records a second, each a read unit where there is a filter
+REFUSALS = 50  # a second, by each environment: 20 ms each, estimated
+
+
+class Holder(NamedTuple):
+    """The worst that the holder of a link can do in an hour: USD of an open stream, and of requests to the API."""
+
+    link: str
+    does: str
+    stream: float  # an hour of one, besides Lambda
+    lanes: int = 1
+    requests: float = 0
+
+    def before(self) -> float:
+        """As many streams as the account may run."""
+        return ACCOUNT_STREAMS * (STREAM_HOUR + self.stream) * bool(self.lanes) + self.requests
+
+    def after(self) -> float:
+        """As many as the link may have, each with its lease."""
+        lease = RENEWALS_AN_HOUR * DYNAMODB_WRITE_UNIT
+        return STREAMS_PER_LINK * self.lanes * (STREAM_HOUR + self.stream + lease) + self.requests
+
+
+_LOOKS = 3_600 * (2 * DYNAMODB_READ_UNIT + 2 * S3_LIST)
+_TOLD = 3_600 * TOLD_UNITS * DYNAMODB_WRITE_UNIT
+_GETS = 3_600 * ARCHIVE_GETS * S3_GET
+_CREATING = API_CALL + S3_PUT
+HOLDERS = (
+    Holder("content", "reads slowly", _TOLD),
+    Holder("events", "watches an upload whose parts arrive", _LOOKS),
+    Holder("feed", "watches while 100 files a second change", 60 * (2_800 + 6_000) * DYNAMODB_READ_UNIT),
+    Holder("export", "reads all files again and again, with a filter", 3_600 * EXPORTED * DYNAMODB_READ_UNIT),
+    Holder("archive", "reads one of tiny files again and again", _TOLD + _GETS),
+    Holder(
+        "share",
+        "reads its archive by many openings, and opens it with its password",
+        _TOLD + _GETS,
+        LANES,
+        API_HOUR * (API_CALL + (PASSWORD_SECONDS - API_SECONDS) * LAMBDA_GB_SECOND["x86_64"]),
+    ),
+    Holder(
+        "drop",
+        "begins uploads and watches them",
+        _LOOKS,
+        LANES,
+        API_HOUR * (_CREATING + DROPPED_FILE_UNITS * DYNAMODB_WRITE_UNIT),
+    ),
+    Holder(
+        "capability to upload",
+        "the same",
+        _LOOKS,
+        LANES,
+        API_HOUR * (_CREATING + NEW_FILE_UNITS * DYNAMODB_WRITE_UNIT),
+    ),
+    Holder(
+        "Companion",
+        "begins uploads",
+        0,
+        0,
+        API_HOUR * (_CREATING + DROPPED_FILE_UNITS * DYNAMODB_WRITE_UNIT),
+    ),
+)
+
+
+def worst() -> str:
+    """What the worst holder of one link can cost in an hour, besides traffic and storage."""
+    rows = [
+        [
+            *(one.link, one.does, f"{one.stream:.3f}", f"{STREAMS_PER_LINK * one.lanes}"),
+            *(f"{one.requests:.1f}", f"{one.before():,.0f}", f"**{one.after():,.1f}**"),
+        ]
+        for one in HOLDERS
+    ]
+    head = ["link", "its holder", "a stream, besides Lambda", "streams", "requests", "before", "now"]
+    return table(head, rows)
+
+
+def flood() -> float:
+    """An hour of requests to the stream host that are refused, by every environment that the account may run."""
+    refusals = ACCOUNT_STREAMS * REFUSALS * 3_600
+    return ACCOUNT_STREAMS * STREAM_HOUR + refusals * (LAMBDA_REQUEST + AUDIT_LINE)
 
 
 def _row(title: str, memory_mb: int, mb_per_s: float) -> list[str]:

@@ -110,7 +110,8 @@ def tables(found: Found) -> str:
     ]
     for place, rows in found.rows.items():
         parts += [f"### {place}, {bytes_of(found.sizes[place])}", _rows(found, place, rows)]
-    return "\n\n".join([*parts, "### A terabyte on Lambda", _cost(found), "### A watcher", cost.watching()])
+    parts += ["### A terabyte on Lambda", _cost(found), "### A watcher", cost.watching()]
+    return "\n\n".join([*parts, "### The worst holder of a link", cost.worst()])
 
 
 def _machine() -> dict[str, Any]:

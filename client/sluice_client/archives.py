@@ -87,18 +87,20 @@ class _Fetching:
         self._sluice, self._url, self._meter, self._rate = sluice, url, meter, rate
         self._received = 0
         self._etag: str | None = None
+        self._retry_after: str | None = None  # of the last refusal
 
     async def into(self, sink: BinaryIO) -> None:
         failures = 0
         while True:
             before = self._received
+            self._retry_after = None
             error = await self._attempt(sink)
             if error is None:
                 return
             failures = 1 if self._received > before else failures + 1
             if failures == self._sluice.retry.attempts:
                 raise error
-            await asyncio.sleep(self._sluice.retry.delay(failures))
+            await asyncio.sleep(self._sluice.retry.delay(failures, self._retry_after))
 
     async def _attempt(self, sink: BinaryIO) -> SluiceError | None:
         headers = {"Range": f"bytes={self._received}-", "If-Match": self._etag or "*"} if self._received else {}
@@ -109,6 +111,7 @@ class _Fetching:
                     refusal = problem(response)
                     if refusal.status not in PASSING:
                         raise refusal
+                    self._retry_after = response.headers.get("retry-after")
                     return refusal
                 if self._received and response.status_code != httpx.codes.PARTIAL_CONTENT:
                     raise WrongBytes("The server began the archive anew.", "Get it again.")

@@ -62,6 +62,7 @@ class _Watch:
         headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
         try:
             async with aconnect_sse(self._sluice.http, "GET", file.events, headers=headers) as source:
+                self._wait_at_least(source.response)
                 async for event in source.aiter_sse():
                     said = True  # the server begins each stream with `retry:`
                     self.last_id = event.id or self.last_id
@@ -79,3 +80,9 @@ class _Watch:
         if said or self.last_id != heard:
             self.silent = 1
         return file
+
+    def _wait_at_least(self, response: httpx.Response) -> None:
+        """A link that has too many streams says when one more may be let in; a door without room does not."""
+        asked = response.headers.get("retry-after", "")
+        if response.is_error and asked.isdecimal():
+            self.retry = min(LONGEST_RECONNECT_SECONDS, float(asked))

@@ -602,7 +602,7 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
         "200": {"description": "The bytes, of the type that was declared.", "headers": told},
         "304": {"description": "`If-None-Match` names it, or it is no newer than `If-Modified-Since`."},
         "307": {
-            "description": "Too many bytes for one answer, or none, or `direct`: S3 sends them.",
+            "description": "Too many bytes for one answer, or none, or too many streams, or `direct`: S3 sends them.",
             "headers": LOCATION,
         },
     }
@@ -620,7 +620,8 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
         "tags": ["content"],
         "description": "Server-sent events: `progress`, then `ready`, `failed` or `aborted`. Needs no token.",
         "parameters": [*LINK_PARAMETERS, optional("Last-Event-ID")],
-        "responses": followed | {str(status): told for status, told in failures(LINK).items()},
+        "responses": followed
+        | {str(status): told for status, told in failures((*LINK, errors.TooManyStreams)).items()},
         "security": [],
     }
     return {
@@ -647,7 +648,10 @@ def stream_paths(stream_url: str) -> dict[str, Any]:
 
 def all_files_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
     """The feed and the exports: the links of a list."""
-    refused = (errors.InvalidCapability, errors.ExpiredCapability, errors.Busy, errors.InvalidRequest)
+    refused = (
+        *(errors.InvalidCapability, errors.ExpiredCapability, errors.Busy, errors.InvalidRequest),
+        errors.TooManyStreams,
+    )
     feed = {
         "operationId": "getFeed",
         "summary": "Feed",
@@ -704,8 +708,9 @@ def archive_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
     """Those of the stream host for archives."""
     link = (errors.InvalidCapability, errors.ExpiredCapability, errors.ArchiveNotFound, errors.Busy)
     problems = (*link, *STORED, errors.ArchiveNotReady, errors.PreconditionFailed, errors.InvalidRequest)
-    refused = {str(status): told for status, told in failures((*problems, errors.RangeNotSatisfiable)).items()}
-    of_share = (errors.ShareNotFound, errors.ShareUsedUp, errors.RangeNotSatisfiable)
+    of_a_stream = (errors.RangeNotSatisfiable, errors.TooManyStreams)
+    refused = {str(status): told for status, told in failures((*problems, *of_a_stream)).items()}
+    of_share = (errors.ShareNotFound, errors.ShareUsedUp, *of_a_stream)
     shared = {str(status): told for status, told in failures((*problems, *of_share)).items()}
     told = {name: {"schema": TEXT} for name in ("ETag", "Content-Disposition")}
     answers: dict[str, Any] = {
@@ -716,7 +721,8 @@ def archive_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
     # Generators that do not know application/zip find a type that they know behind it.
     zipped = {"content": {"application/zip": BINARY["application/octet-stream"], **BINARY}}
     part = {"206": {"description": "The range that was asked for.", "headers": told, **zipped}}
-    bodiless = {status: {"description": one["description"]} for status, one in refused.items() if status != "416"}
+    asked = {str(problem.status) for problem in problems}  # by HEAD
+    bodiless = {status: {"description": one["description"]} for status, one in refused.items() if status in asked}
     content = {
         "tags": ["archives"],
         "description": "Needs no token: the capability is that of `links.content`.",
@@ -760,7 +766,8 @@ def archive_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
                 "summary": "Headers of a share's archive",
                 **content,
                 "description": "Needs no token: the capability is that of `links.archive` of an opened share.",
-                "responses": answers | {status: {"description": one["description"]} for status, one in shared.items()},
+                "responses": answers
+                | {status: {"description": one["description"]} for status, one in shared.items() if status != "429"},
             },
         },
         "/archives/{id}/events": {
@@ -771,7 +778,8 @@ def archive_paths(servers: list[dict[str, Any]]) -> dict[str, Any]:
                 "tags": ["archives"],
                 "description": "Server-sent events: `progress`, then `ready` or `failed`. Needs no token.",
                 "parameters": [*LINK_PARAMETERS, optional("Last-Event-ID")],
-                "responses": followed | {str(status): told for status, told in failures(link).items()},
+                "responses": followed
+                | {str(status): told for status, told in failures((*link, errors.TooManyStreams)).items()},
                 "security": [],
             },
         },

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Path
 
 from functions.stream import connections
+from functions.stream.counting import link_of
 from sluice import audit, capabilities, owners, secrets, settings
 from sluice.capabilities import Holder, Use
 from sluice.download_counts import Taking
@@ -43,13 +44,14 @@ class Linked:
 
     file: File
     taking: Taking | None
+    link: str  # what its streams are counted by
 
 
 def linked(file_id: RecordId, capability: str = "") -> Linked:
     """For the holder of a link to the content. Raises InvalidCapability, ShareNotFound, FileNotFound."""
     holder = check_capability(capability, file_id, Use.CONTENT)
     taking = taking_of(holder, file_id)
-    return Linked(connections.files.get(holder.owner, file_id), taking)
+    return Linked(connections.files.get(holder.owner, file_id), taking, link_of(capability, taking))
 
 
 def allowed(use: Use) -> Callable[[str, str], File]:

@@ -7,6 +7,7 @@ from sluice.downloads import Downloads
 from sluice.files import Files
 from sluice.listing import Listing
 from sluice.objects import Objects
+from sluice.open_streams import OpenStreams
 from sluice.shares import Shares
 
 files = Files.connect()
@@ -16,4 +17,5 @@ listing = Listing(files)
 downloads = Downloads.connect()
 objects = Objects.connect()
 archives = Archives(*files.connection, objects)
+open_streams = OpenStreams(*files.connection, settings.STREAMS_PER_LINK.read())
 stream_limit = settings.STREAM_LIMIT_BYTES.read()

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from anyio import sleep
@@ -12,6 +13,7 @@ from anyio.to_thread import run_sync
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi.sse import ServerSentEvent
 
+from functions.stream.reconnecting import RETRY_MILLISECONDS, retry_milliseconds
 from sluice import problems
 from sluice.errors import FileNotFound
 from sluice.files import ENDED, File, Files, Status
@@ -20,7 +22,6 @@ from sluice.objects import Objects, UploadMissing
 
 T = TypeVar("T")
 
-RETRY_MILLISECONDS = 1_000  # what a client waits before it comes back when we end first
 # Between two reads: short after a change, since others follow then, and longer while nothing changes.
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH = 0.1, 1.0, 1.5
 # Parts are counted by S3's lists, which cost forty times what a read of the record does: the least pause for each list
@@ -33,7 +34,8 @@ async def follow(
 ) -> AsyncIterator[ServerSentEvent]:
     """Every change of the file, from `file` on; what the event with the id `seen` showed is not repeated.
 
-    The last event is named after the state that the file ended in. Without one, time ran out: the client comes back.
+    The last event is named after the state that the file ended in. Without one, time ran out: the client comes back,
+    the later the longer nothing has happened.
     """
     yield ServerSentEvent(comment="following", retry=RETRY_MILLISECONDS)
     file = await run_sync(looked, partial(_counted, objects, file), file)
@@ -46,11 +48,14 @@ async def follow(
         out_of_time=out_of_time,
         least_pause_seconds=_least_pause_seconds,
     )
+    news = monotonic()
     async for now in new:
         if now.status in ENDED:
             yield ServerSentEvent(event=now.status, data=now.public(), id=event_id(now))
-        else:
-            yield ServerSentEvent(event="progress", data=now.progress(), id=event_id(now))
+            return
+        news = monotonic()
+        yield ServerSentEvent(event="progress", data=now.progress(), id=event_id(now))
+    yield ServerSentEvent(retry=retry_milliseconds(monotonic() - news))
 
 
 async def states(

@@ -16,7 +16,9 @@ from anyio.to_thread import run_sync
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from functions.stream.leases import held
 from sluice.files import File, Status
+from sluice.open_streams import Lease
 
 # Every digest that a file can have, each a column.
 DIGESTS = ("sha-256", "md5", "sha-512", "sha", "crc64nvme", "crc32c", "crc32")
@@ -49,8 +51,10 @@ class Export(StreamingResponse):
         accept_encoding: str,
         most_bytes: int,
         seconds_left: Callable[[], float],
+        lease: Lease | None,
     ) -> None:
         """Of `most_bytes`: a stream of Lambda has an end, of which nobody would hear."""
+        self._lease = lease
         compress = accepts_gzip(accept_encoding)
         lines = self.lines(pages)
         self._chunks = within(gzipped(lines) if compress else lines, most_bytes, seconds_left)
@@ -63,11 +67,12 @@ class Export(StreamingResponse):
         super().__init__(self._chunks, headers=headers | ({"Content-Encoding": "gzip"} if compress else {}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await run_sync(next, self._chunks)
-            await super().__call__(scope, receive, send)
-        finally:
-            self._chunks.close()
+        async with held(self._lease):
+            try:
+                await run_sync(next, self._chunks)
+                await super().__call__(scope, receive, send)
+            finally:
+                self._chunks.close()
 
     @classmethod
     def lines(cls, pages: Iterable[list[File]]) -> Iterator[bytes]:

@@ -14,11 +14,11 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import BotoCoreError, ClientError
 from fastapi.sse import ServerSentEvent
 
+from functions.stream.reconnecting import RETRY_MILLISECONDS, retry_milliseconds
 from sluice import problems
 from sluice.errors import Busy, ExpiredCapability, InvalidCapability
 from sluice.feed import Change, Feed
 
-RETRY_MILLISECONDS = 1_000  # what a client waits before it comes back when we end first
 # Between two looks: short after a change, since others follow then, and longer while nothing changes, but so that a
 # change is told within a second.
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH = 0.2, 0.8, 1.5
@@ -58,7 +58,7 @@ async def follow(
             await sleep(pause)
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
     # An id without data is no event, but an EventSource keeps it: after a quiet minute nothing is told again.
-    yield ServerSentEvent(id=feed.cursor)
+    yield ServerSentEvent(id=feed.cursor, retry=retry_milliseconds(monotonic() - quiet_since))
 
 
 def _looked(feed: Feed, check_access: Callable[[], object]) -> list[Change] | None:

@@ -10,9 +10,11 @@ from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
 from functions.stream import connections
+from functions.stream.leases import held
 from functions.stream.transfers import Transfer
 from sluice.download_counts import Taking
 from sluice.downloads import Download
+from sluice.open_streams import Lease
 
 # How long the address is good to which a share's link is redirected: each such redirect counts as a download, and what
 # it leads to can be asked for again and again. S3 looks at the time when a download begins.
@@ -52,12 +54,18 @@ class Body(StreamingResponse):
         status_code: int,
         headers: Mapping[str, str],
         transfer: Transfer | None,
+        lease: Lease | None,
     ) -> None:
         super().__init__(chunks, status_code, headers)
+        self._lease = lease
         self._chunks = chunks
         self._transfer = transfer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with held(self._lease):
+            await self._sent(scope, receive, send)
+
+    async def _sent(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await run_sync(next, self._chunks)  # the empty chunk
             async with self._transfer.counted(send) if self._transfer else nullcontext(send) as counting:

@@ -5,7 +5,9 @@ import re
 
 import pytest
 
-from tests.infra.transformed import ROOT
+from bench import cost
+from sluice import open_streams
+from tests.infra.transformed import ROOT, document
 
 SECURITY = (ROOT / "docs" / "security.md").read_text()
 NAMED = re.findall(r"`([\w/]+\.py)::(\w+)`", SECURITY)
@@ -26,3 +28,19 @@ def test_each_row_of_the_table_names_a_test() -> None:
     assert len(rows) == 14
     for row in rows:
         assert re.search(r"\.py::test_\w+` \|$", row), row
+
+
+def test_the_worst_holder_costs_what_the_model_says() -> None:
+    """The table of docs/cost.md is that of bench/cost.py, which counts with the template's own bounds."""
+    _, _, section = (ROOT / "docs" / "cost.md").read_text().partition("\n## The worst holder of a link\n")
+    written = [cells(line) for line in section.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+    assert written == [cells(line) for line in cost.worst().splitlines()[2:]]
+    assert f" {cost.flood():.0f} USD an hour" in section
+    parameters = document()["Parameters"]
+    assert parameters["StreamsPerLink"]["Default"] == cost.STREAMS_PER_LINK
+    assert parameters["ApiRequestsPerSecond"]["Default"] == cost.API_REQUESTS_A_SECOND
+    assert (open_streams.LANES, 3_600 / open_streams.RENEW_SECONDS) == (cost.LANES, cost.RENEWALS_AN_HOUR)
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]

@@ -14,7 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.uploads import COMPLETE_SECONDS
 from local.streams import matches
-from local.template import load
+from local.template import Resolver, load
 from sluice import limits, settings
 from sluice.audit_log import AuditLog
 from sluice.files import ENDED, Files
@@ -115,7 +115,8 @@ def test_settings_are_declared(name: str) -> None:
     ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_", "STREAMING_RUNTIME_"))}
     # Where a parameter says it, one with a default is given as well: Options.read reads those of hashing.
     turned = {settings.HASH_DIGESTS.name} if "Options.read" in text or "settings.HASH_DIGESTS" in text else set()
-    rules = ["STREAM_LIMIT_BYTES", "MAX_FILE_BYTES", "CONTENT_TYPES", "OWNER_BYTES", "OWNER_UPLOADS"]
+    rules = ["STREAM_LIMIT_BYTES", "STREAMS_PER_LINK", "MAX_FILE_BYTES", "CONTENT_TYPES"]
+    rules += ["OWNER_BYTES", "OWNER_UPLOADS"]
     rules += [setting.name for setting in settings.ALL if setting.name.startswith("OIDC_")]
     turned |= {name for name in rules if f"settings.{name}" in text}
     # owners.has_access reads both.
@@ -298,12 +299,14 @@ COUNTED = {
     "DownloadContradictionAlarm": ("StreamFunction", "functions/stream/stored.py", "Contradictions"),
     "FilesLostAlarm": ("StreamFunction", "functions/stream/stored.py", "FilesLost"),
 }
+# Of the table's indexes, all of which each alarm looks at.
+OF_INDEXES = {"IndexReadThrottlesAlarm": "ReadThrottleEvents", "IndexWriteThrottlesAlarm": "WriteThrottleEvents"}
 
 
 def test_alarms_see_what_they_are_for() -> None:
     """AWS's metrics of this stack's own resources, and what its functions count; all of them tell the one topic."""
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert WATCHED.keys() | COUNTED.keys() == alarms.keys()
+    assert WATCHED.keys() | COUNTED.keys() | OF_INDEXES.keys() == alarms.keys()
     for alarm in alarms.values():
         assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
         assert alarm["TreatMissingData"] == "notBreaching"
@@ -319,6 +322,51 @@ def test_alarms_see_what_they_are_for() -> None:
         assert alarms[name]["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
         assert (alarms[name]["MetricName"], alarms[name]["Threshold"]) == (metric, 0)
         assert f'"{metric}"' in (ROOT / path).read_text()
+
+
+def test_each_index_is_watched() -> None:
+    """Its throttles are metrics of their own, which the table's do not count."""
+    indexes = [index["IndexName"] for index in only("AWS::DynamoDB::Table")["GlobalSecondaryIndexes"]]
+    for name, metric in OF_INDEXES.items():
+        total, *parts = of_type("AWS::CloudWatch::Alarm")[name]["Metrics"]
+        assert [part["Id"] for part in parts] == indexes
+        assert total["Expression"] == f"SUM([{', '.join(f'FILL({index}, 0)' for index in indexes)}])"
+        assert [part.get("ReturnData", True) for part in (total, *parts)] == [True] + [False] * len(indexes)
+        for index, part in zip(indexes, parts, strict=True):
+            assert part["MetricStat"]["Stat"] == "Sum"
+            watched = part["MetricStat"]["Metric"]
+            assert (watched["Namespace"], watched["MetricName"]) == ("AWS/DynamoDB", metric)
+            table, of_table = watched["Dimensions"]
+            assert table == {"Name": "TableName", "Value": {"Ref": "FilesTable"}}
+            assert of_table == {"Name": "GlobalSecondaryIndexName", "Value": index}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, None),
+        ({"MonthlyBudget": "10"}, None),
+        ({"BudgetEmail": "a@example.com", "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:t"}, None),
+        ({"MonthlyBudget": "10", "BudgetEmail": "a@example.com"}, ["EMAIL"]),
+        ({"MonthlyBudget": "10", "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:t"}, ["SNS"]),
+        (
+            {
+                "MonthlyBudget": "10",
+                "BudgetEmail": "a@example.com",
+                "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:t",
+            },
+            ["EMAIL", "SNS"],
+        ),
+    ],
+)
+def test_a_budget_tells_whom_it_can(given: dict[str, str], told: list[str] | None) -> None:
+    """An address, the alarms' topic, or both; without an amount, and without anybody to tell, there is none."""
+    made = load(ROOT / "template.yaml", given)
+    assert ("Budget" in made.resources) == (told is not None)
+    if told is not None:
+        notifications = Resolver(made)(made.resources["Budget"]["Properties"])["NotificationsWithSubscribers"]
+        for notification in notifications:
+            assert [one["SubscriptionType"] for one in notification["Subscribers"]] == told
 
 
 def test_each_alarm_says_what_to_do() -> None:

@@ -126,3 +126,26 @@ def test_the_servers_words_reach_the_person(stack: Stack, tmp_path: Path) -> Non
     put = sluice(stack, tmp_path, "put", "new\nline")
     assert put.returncode == 1
     assert b"[invalid_filename]" in put.stderr
+
+
+def test_doors_without_room_are_waited_for(tmp_path: Path) -> None:
+    """The gateway's 429 and Lambda's own have no problem in them: files go up and come back all the same."""
+    folder, back = tmp_path / "many", tmp_path / "back"
+    folder.mkdir()
+    back.mkdir()
+    contents = {f"{number}.bin": journey.random_bytes(1000 + number) for number in range(6)}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / "parts.bin").write_bytes(contents.setdefault("parts.bin", journey.random_bytes(9 * journey.MIB)))
+    few = {"ApiRequestsPerSecond": "3", "StreamConcurrency": "1"}
+    with standing(tmp_path, parameters=few) as narrow:
+        put = sluice(narrow, tmp_path, "put", "-r", "many")
+        assert put.returncode == 0, put.stderr
+        got = sluice(narrow, back, "get", "--folder", "many")
+        assert got.returncode == 0, got.stderr
+        with journey.client(narrow.api, narrow.token) as api:
+            answers = [api.get("/files") for _ in range(20)]
+    assert {path.name: path.read_bytes() for path in back.rglob("*.bin")} == contents
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert refused[0].json() == {"message": "Too Many Requests"}

@@ -58,6 +58,7 @@ NAMES = {
     "AuditLogGroup": "the-audit-record",
     **{name: str(SOURCE["Parameters"][name]["Default"]) for name in ("HashDigests", "MaxFileBytes", "ContentTypes")},
     "StreamLimitBytes": str(STREAM_LIMIT),
+    "StreamsPerLink": "10",
     "OwnerBytes": str(10**9),
     "OwnerUploads": "50",
     **{name: str(one["Default"]) for name, one in SOURCE["Parameters"].items() if name.startswith("Oidc")},

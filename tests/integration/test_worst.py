@@ -21,6 +21,8 @@ DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text())
 # The page and Companion's protocol are no part of the document.
 COMPANION = [("POST", "/companion/{capability}/s3/multipart"), ("GET", "/companion/{capability}/s3/params")]
 METHODS = ("get", "head", "post", "put", "patch", "delete")
+OPEN = {"/healthz", "/auth"}  # for monitors, and for whoever wants to sign in
+NOBODYS = "0" * 26  # the id of a record of a kind that no link is for: without one the path would be another
 REFUSED = (401, 403, 404, 405)
 GIVEN, OTHER = b"what the link is for", b"what it is not for"
 
@@ -129,10 +131,10 @@ def owned(stack: Stack) -> Owned:
 
 
 def operations() -> Iterator[tuple[str, str, bool]]:
-    """Method, path, and whether it is the stream host's: all that the document has, but for the one for monitors."""
+    """Method, path, and whether it is the stream host's: all that the document has, but for what anybody may ask."""
     for path, found in DOCUMENT["paths"].items():
         for method in METHODS:
-            if method in found and path != "/healthz":
+            if method in found and path not in OPEN:
                 yield method.upper(), path, "servers" in found
     for method, path in COMPANION:
         yield method, path, False
@@ -158,7 +160,7 @@ def reached(stack: Stack, capability: str, records: Records) -> set[str]:
     with client(stack.api, capability) as api, client(stack.stream) as stream:
         for method, path, streams in operations():
             noun = path.split("/")[1]
-            values = {"{id}": getattr(records, noun, ""), "{filename}": "a.txt", "{capability}": capability}
+            values = {"{id}": getattr(records, noun, NOBODYS), "{filename}": "a.txt", "{capability}": capability}
             address = path
             for name, value in values.items():
                 address = address.replace(name, value)

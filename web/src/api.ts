@@ -26,7 +26,7 @@ import type {
   ShareList,
   SignIn,
 } from "./contract";
-import { patiently, Unreachable } from "./patience";
+import { patiently, Unreachable, type Waiting } from "./patience";
 
 export const MOST_LISTED = 100; // files, drops or shares in one answer
 const ATTEMPTS = 3;
@@ -47,7 +47,10 @@ export interface Filter {
 }
 
 /** An error that the API explains (RFC 9457). */
-export class Problem extends Error {
+export class Problem extends Error implements Waiting {
+  /** What the server asks for with `Retry-After`; a gateway asks for nothing. */
+  waitMs = 0;
+
   constructor(
     readonly status: number,
     readonly code: string,
@@ -278,7 +281,9 @@ export async function answer(path: string, request: RequestInit): Promise<Respon
 async function problem(response: Response): Promise<Problem> {
   const members = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
   const { code = "", detail = `The server answered ${response.status}.`, ...others } = members;
-  return new Problem(response.status, code, detail, others);
+  const found = new Problem(response.status, code, detail, others);
+  found.waitMs = 1_000 * (Number(response.headers.get("retry-after")) || 0);
+  return found;
 }
 
 /** Whether the same may succeed when it is asked again. */

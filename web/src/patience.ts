@@ -1,6 +1,13 @@
 /** Trying again what may pass: a lost connection, a busy service. */
 
 const FIRST_PAUSE_MS = 500; // doubled after each attempt
+const LONGEST_ASKED_MS = 20_000; // that a server may ask for: somebody is waiting
+const SPREAD = 0.5; // of a pause, at random: pages that were refused together do not all come back together
+
+/** An error that says how long to wait at least. */
+export interface Waiting {
+  readonly waitMs: number;
+}
 
 /** Nothing answered: this device is offline, the server is away, or its cross-origin rules leave this page out. */
 export class Unreachable extends Error {
@@ -23,7 +30,8 @@ export async function patiently<T>(
     } catch (error) {
       signal?.throwIfAborted();
       if (attempt >= attempts || !passes(error)) throw error;
-      await pause(FIRST_PAUSE_MS * 2 ** (attempt - 1), signal);
+      const asked = Math.min((error as Partial<Waiting>).waitMs ?? 0, LONGEST_ASKED_MS);
+      await pause(Math.max(FIRST_PAUSE_MS * 2 ** (attempt - 1), asked) * (1 + SPREAD * Math.random()), signal);
     }
   }
 }

@@ -70,6 +70,8 @@ test("a file that changed is no fault of the network, and neither is a device th
 
 test("gateways, which know no codes, are understood by their status", () => {
   expect(explain(new Problem(503, "", "The server answered 503."))).toContain("busy");
+  expect(explain(new Problem(429, "", "The server answered 429."))).toContain("busy");
+  expect(explain(new Problem(429, "too_many_streams", ""), "recipient")).toContain("busy");
   expect(explain(new Problem(413, "", ""))).toContain("more than the server takes");
   expect(explain(new Problem(502, "", ""))).toContain("502");
 });

@@ -126,7 +126,9 @@ test("a feed that is refused again and again is gone, and asked for less and les
 test.each([
   ["cannot be reached", () => vi.stubGlobal("fetch", () => Promise.reject(new TypeError("Failed to fetch")))],
   ["is out of order", () => says(502, "")],
-  ["is busy", () => says(429, "busy")],
+  ["is busy", () => says(503, "busy")],
+  ["has no room", () => says(429, "")],
+  ["lets this link have no more streams", () => says(429, "too_many_streams")],
 ])("a stream host that %s is waited for, and nothing is read anew", async (_, away) => {
   Source.refuses = true;
   away();
@@ -142,6 +144,20 @@ test.each([
   expect(forgotten).not.toHaveBeenCalled();
   expect(asked()).toBe(0);
   expect(Source.opened.at(-1)?.url).toBe(LINK);
+  feed.stop();
+});
+
+test("a link that has too many streams for a moment is no lost connection", async () => {
+  Source.refuses = true;
+  says(429, "too_many_streams");
+  const { feed } = followed();
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(feed.state.value).toBe("connecting");
+  Source.refuses = false;
+  says(200, "");
+  await vi.advanceTimersByTimeAsync(4_000);
+  Source.opened.at(-1)?.onopen?.();
+  expect(feed.state.value).toBe("live");
   feed.stop();
 });
 

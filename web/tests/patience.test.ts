@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { answer, passes } from "../src/api";
 import { patiently, pause, Unreachable } from "../src/patience";
 
 const passing = (error: unknown) => error instanceof Unreachable;
@@ -6,6 +7,7 @@ const network = new EventTarget();
 
 beforeEach(() => {
   vi.useFakeTimers();
+  vi.spyOn(Math, "random").mockReturnValue(0);
   vi.stubGlobal("navigator", { onLine: true });
   vi.stubGlobal("addEventListener", network.addEventListener.bind(network));
   vi.stubGlobal("removeEventListener", network.removeEventListener.bind(network));
@@ -14,6 +16,7 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
 });
 
 test("what passes is tried again, after pauses that double", async () => {
@@ -56,4 +59,53 @@ test("a pause ends at once when it is told to", async () => {
   stop.abort(new Error("enough"));
   await ended;
   expect(vi.getTimerCount()).toBe(0);
+});
+
+/** Of a front door, each of which refuses in words of its own. */
+const refusals: [string, Response, waits: number][] = [
+  ["a stage that is throttled", Response.json({ message: "Too Many Requests" }, { status: 429 }), 500],
+  [
+    "a Lambda without room",
+    Response.json(
+      { Reason: "ConcurrentInvocationLimitExceeded", Type: "User", message: "Rate Exceeded." },
+      { status: 429 },
+    ),
+    500,
+  ],
+  [
+    "a link with too many streams",
+    Response.json({ code: "too_many_streams" }, { status: 429, headers: { "Retry-After": "10" } }),
+    10_000,
+  ],
+  [
+    "a server that asks for hours",
+    Response.json({ code: "busy" }, { status: 503, headers: { "Retry-After": "9999" } }),
+    20_000,
+  ],
+];
+
+test.each(refusals)("%s is asked again, when it says or a moment later", async (_, refusal, waits) => {
+  const at: number[] = [];
+  vi.stubGlobal("fetch", () => {
+    at.push(Date.now());
+    return Promise.resolve(at.length === 1 ? refusal : Response.json({ done: true }));
+  });
+  const done = patiently(() => answer("/files", {}), passes, 3);
+  await vi.runAllTimersAsync();
+  expect(await (await done).json()).toEqual({ done: true });
+  expect(at.map((moment) => moment - (at[0] ?? 0))).toEqual([0, waits]);
+});
+
+test("pages that were refused together come back at different moments", async () => {
+  const at: number[] = [];
+  for (const chance of [0, 0.5, 0.9]) {
+    vi.spyOn(Math, "random").mockReturnValue(chance);
+    const began = Date.now();
+    let asked = 0;
+    const work = () => (asked++ === 0 ? Promise.reject(new Unreachable("S3")) : Promise.resolve());
+    const done = patiently(work, passing, 2).then(() => at.push(Date.now() - began));
+    await vi.runAllTimersAsync();
+    await done;
+  }
+  expect(at).toEqual([500, 625, 725]);
 });

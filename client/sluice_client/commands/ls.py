@@ -1,12 +1,13 @@
 """`sluice ls`, `rm`, `mv` and `export`: the files that are there."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import httpx
 
 from sluice_client import errors
 from sluice_client.batches import each
-from sluice_client.contract import Sluice, problem, unreachable
+from sluice_client.contract import PASSING, Sluice, problem, unreachable
 from sluice_client.errors import SluiceError
 from sluice_client.output import print_json, print_text, write
 from sluice_client.progress import amount, say
@@ -55,14 +56,19 @@ async def export(sluice: Sluice, form: str, wanted: Mapping[str, str | None]) ->
     url = (await sluice.exports(wanted)).get(form)
     if not url:
         raise SluiceError("This deployment has no such export.")
-    try:
-        async with sluice.http.stream("GET", url) as response:
-            if not response.is_success:
+    failures = 0
+    while True:
+        try:
+            async with sluice.http.stream("GET", url) as response:
+                if response.is_success:
+                    async for chunk in response.aiter_bytes():
+                        write(chunk)
+                    return errors.OK
                 await response.aread()
-                raise problem(response)
-            async for chunk in response.aiter_bytes():
-                write(chunk)
-    except httpx.TransportError as failure:
-        error = unreachable(failure, httpx.URL(url).host)
-        raise SluiceError(f"The list broke off, and is not complete: {error}", "Run it again.") from None
-    return errors.OK
+        except httpx.TransportError as failure:
+            error = unreachable(failure, httpx.URL(url).host)
+            raise SluiceError(f"The list broke off, and is not complete: {error}", "Run it again.") from None
+        failures += 1
+        if response.status_code not in PASSING or failures == sluice.retry.attempts:
+            raise problem(response)
+        await asyncio.sleep(sluice.retry.delay(failures, response.headers.get("retry-after")))

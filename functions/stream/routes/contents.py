@@ -9,7 +9,7 @@ from functions.stream import connections, content, sending, stored
 from functions.stream.auth import Linked, linked
 from functions.stream.invocation import seconds_left
 from sluice.download_counts import Taking
-from sluice.errors import NotReady
+from sluice.errors import NotReady, TooManyStreams
 from sluice.files import File
 
 router = APIRouter()
@@ -43,11 +43,16 @@ def send(
     if span.size == 0 or span.size > connections.stream_limit:
         source.check()
         return redirect(request, file, source, headers["Content-Disposition"], taking, told=told)
+    try:
+        lease = connections.open_streams.begin(file.owner, link.link)
+    except TooManyStreams:  # S3 can send it as well, and costs nothing for as long as that takes
+        source.check()
+        return redirect(request, file, source, headers["Content-Disposition"], taking, told=told)
     chunks = source.chunks(span.start, span.stop, partial(seconds_left, request))
     if taking:
         chunks = taking.counted(chunks, whole=span.whole)
     transfer = sending.transfer_of(file.owner, file.id, span.size, taking) if told else None
-    return sending.Body(chunks, span.status, headers, transfer)
+    return sending.Body(chunks, span.status, headers, transfer, lease)
 
 
 def redirect(

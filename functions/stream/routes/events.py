@@ -9,6 +9,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from functions.stream import connections
 from functions.stream.auth import allowed
+from functions.stream.counting import counted, link_of_events
 from functions.stream.events import follow, revision_of
 from functions.stream.invocation import seconds_left
 from sluice.capabilities import Use
@@ -42,7 +43,13 @@ def watched(file: Annotated[File, Depends(allowed(Use.EVENTS))], last_event_id: 
     return file
 
 
-@router.get("/files/{id}/events", response_class=EventSourceResponse)
+async def open_stream(file: Annotated[File, Depends(watched)], capability: str = "") -> AsyncIterator[None]:
+    """Count the stream while it lasts. Raises TooManyStreams."""
+    async with counted(file.owner, link_of_events(capability, file)):
+        yield
+
+
+@router.get("/files/{id}/events", response_class=EventSourceResponse, dependencies=[Depends(open_stream)])
 async def events(
     request: Request, file: Annotated[File, Depends(watched)], last_event_id: LastEventId = ""
 ) -> AsyncIterator[ServerSentEvent]:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from functions.stream import auth, connections
+from functions.stream.counting import counted, link_of
 from functions.stream.feed import follow
 from functions.stream.invocation import seconds_left
 from sluice.capabilities import ALL_FILES, Use
@@ -35,7 +36,13 @@ def watched(
     return Feed(connections.files, connections.downloads, owner, begin)
 
 
-@router.get("/events", response_class=EventSourceResponse)
+async def open_stream(feed: Annotated[Feed, Depends(watched)], capability: str = "") -> AsyncIterator[None]:
+    """Count the stream while it lasts. Raises TooManyStreams."""
+    async with counted(feed.owner, link_of(capability)):
+        yield
+
+
+@router.get("/events", response_class=EventSourceResponse, dependencies=[Depends(open_stream)])
 async def events(
     request: Request, feed: Annotated[Feed, Depends(watched)], capability: str = ""
 ) -> AsyncIterator[ServerSentEvent]:

@@ -2,6 +2,9 @@
 
 from typing import Any, ClassVar
 
+# Streams end after a minute, or are given up after that, and some of many are older than others.
+TOO_MANY_STREAMS_SECONDS = 10
+
 
 class Problem(Exception):
     """One kind of error. `detail` says what happened this time; `extra` becomes further members of the problem."""
@@ -195,6 +198,13 @@ class TooManyTries(Problem):
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"Try again in {seconds} seconds.", headers={"Retry-After": str(seconds)})
+
+
+class TooManyStreams(Problem):
+    code, status, title = "too_many_streams", 429, "The link has too many open streams"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": str(TOO_MANY_STREAMS_SECONDS)})
 
 
 class NothingToShare(Problem):

@@ -83,7 +83,7 @@ class Feed:
         self.cursor = cursor
         self._files = files
         self._downloads = downloads
-        self._owner = owner
+        self.owner = owner
         self._client: DynamoDBClient
         self._client, self._table = files.connection
         self._since = _earlier(cursor, OVERLAP_SECONDS)  # where this pass through the index begins
@@ -128,7 +128,7 @@ class Feed:
             "TableName": self._table,
             "IndexName": "changes",
             "KeyConditionExpression": "feed = :owner AND changed >= :since",
-            "ExpressionAttributeValues": {":owner": {"S": self._owner}, ":since": {"S": self._since}},
+            "ExpressionAttributeValues": {":owner": {"S": self.owner}, ":since": {"S": self._since}},
             "Limit": PAGE_ENTRIES,
         }
         if self._after:
@@ -140,15 +140,15 @@ class Feed:
 
     def _told(self, entries: Sequence[Entry]) -> Iterator[Change]:
         """What these stand for, without what is told already. Nothing is noted before all is read."""
-        files = self._files.several(self._owner, (entry.id for entry in entries if entry.partition == self._owner))
-        ids = [entry.id for entry in entries if entry.partition == DOWNLOADS + self._owner]
-        downloads = self._downloads.several(self._owner, ids)
+        files = self._files.several(self.owner, (entry.id for entry in entries if entry.partition == self.owner))
+        ids = [entry.id for entry in entries if entry.partition == DOWNLOADS + self.owner]
+        downloads = self._downloads.several(self.owner, ids)
         records = {file.id: file for file in files}
         for entry in entries:
             self._seen.add(entry)
             # A clock that is ahead must not lead the watcher past what others write.
             self.cursor = max(self.cursor, min(entry.changed, self._began))
-            if entry.partition == TOMBSTONES + self._owner:
+            if entry.partition == TOMBSTONES + self.owner:
                 if self._is_news(entry.id, GONE):
                     yield Change(Kind.DELETED, {"id": entry.id}, self.cursor)
             elif entry.id in downloads:
@@ -157,7 +157,7 @@ class Feed:
                     yield Change(Kind.DOWNLOAD, download.public(), self.cursor)
             elif entry.id in records:
                 file = records[entry.id]
-                self._seen.add(Entry(file.updated_at, self._owner, file.id))  # the index may still have an earlier one
+                self._seen.add(Entry(file.updated_at, self.owner, file.id))  # the index may still have an earlier one
                 if self._is_news(file.id, file.revision):
                     yield Change(Kind.FILE, file.public(to_owner=True), self.cursor)
 

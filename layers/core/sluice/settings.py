@@ -143,6 +143,12 @@ STREAM_LIMIT_BYTES = Setting(
     "The most bytes of one streamed response; more is answered by a redirect to S3. Lambda allows 200 MB.",
     str(190 * MIB),
 )
+STREAMS_PER_LINK = Setting(
+    "STREAMS_PER_LINK",
+    whole,
+    "The most streams and downloads that one link holds open at once; 0 means no limit.",
+    "16",
+)
 QUEUE_URL = Setting(
     "QUEUE_URL",
     base_url,
@@ -211,6 +217,7 @@ ALL: tuple[Setting[Any], ...] = (
     OWNER_BYTES,
     OWNER_UPLOADS,
     STREAM_LIMIT_BYTES,
+    STREAMS_PER_LINK,
     QUEUE_URL,
     MAX_RECEIVES,
     HASH_DIGESTS,

@@ -1,15 +1,22 @@
 """`sluice get --archive`: a share, or files of one's own, as one ZIP."""
 
+import asyncio
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from sluice_client.archives import partial_of
+from sluice_client.archives import partial_of, save
+from sluice_client.commands.ls import export
+from sluice_client.contract import Retry, Sluice
+from sluice_client.errors import Problem
 from sluice_client.partials import locked
-from tests.unit.client.deployment import Deployment, jwt_of
+from sluice_client.progress import Meter
+from sluice_client.rates import Rate
+from tests.unit.client.deployment import TOKEN, Deployment, Fault, jwt_of
 from tests.unit.client.test_cli import process_environment, sluice
 
 MOST_TITLE_CHARACTERS = 255
@@ -70,3 +77,40 @@ def test_only_the_same_target_is_locked(deployment: Deployment, tmp_path: Path) 
         other = sluice(*of_share(deployment), "-o", "x" * 100 + "2.zip", cwd=tmp_path)
         same = sluice(*of_share(deployment), "-o", "x" * 100 + "1.zip", cwd=tmp_path)
     assert (other.exit_code, same.exit_code, "Another `sluice get`" in same.stderr) == (0, 1, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Noting(Retry):
+    """Without patience, and with a memory of what the server asked for."""
+
+    asked: list[str | None] = field(default_factory=list)
+
+    def delay(self, failures: int, retry_after: str | None = None) -> float:  # noqa: ARG002 - as Retry has it
+        self.asked.append(retry_after)
+        return 0.0
+
+
+@pytest.mark.parametrize("kind", ["archive", "export"])
+def test_a_link_with_too_many_streams_is_waited_for(deployment: Deployment, tmp_path: Path, kind: str) -> None:
+    """As long as it says; a front door, which says nothing, for a moment. Everything has an end."""
+    deployment.keep(b"1")
+    refusals = [Fault(429, b"{}", {"Retry-After": "10"}), Fault(429, b'{"message": "Rate Exceeded."}')]
+
+    async def fetched(retry: Retry) -> None:
+        async with Sluice(deployment.url, TOKEN, retry) as sluice:
+            if kind == "export":
+                await export(sluice, "sha256sum", {})
+                return
+            with Meter("a.zip") as meter:
+                url = f"{deployment.url}/archives/a/content?opening=1"
+                await save(sluice, url, tmp_path / "a.zip", meter, force=True, rate=Rate(None))
+
+    path = "GET /export" if kind == "export" else "GET /archives/.*"
+    deployment.fail(path, *refusals)
+    retry = Noting(attempts=3)
+    asyncio.run(fetched(retry))
+    assert retry.asked == ["10", None]
+    deployment.fail(path, *refusals, *refusals)
+    with pytest.raises(Problem) as refused:
+        asyncio.run(fetched(Noting(attempts=3)))
+    assert refused.value.status == 429

@@ -151,3 +151,35 @@ def test_a_stream_that_ends_in_order_is_no_silence(deployment: Deployment) -> No
     assert retry.failures == [1, 1, 1, 2, 3, 1]
     heard = [seen.headers.get("last-event-id") for seen in deployment.requests("GET .*/events")]
     assert heard == [None, *["4.8388608:x"] * 6]
+
+
+TOO_MANY = b'{"type": "urn:sluice:problem:too_many_streams", "status": 429, "code": "too_many_streams"}'
+NO_ROOM = b'{"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": "Rate Exceeded."}'
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "least"),
+    [
+        (TOO_MANY, {"Content-Type": "application/problem+json", "Retry-After": "10"}, 10.0),
+        (NO_ROOM, {"Content-Type": "application/json"}, 0.0),
+    ],
+)
+def test_a_stream_without_room_is_waited_for(
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    body: bytes,
+    headers: dict[str, str],
+    least: float,
+) -> None:
+    """The link has too many streams, which says for how long, or Lambda has too many, which does not."""
+    waits: list[float] = []
+
+    async def noted(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("sluice_client.watching.asyncio.sleep", noted)
+    file_id = deployment.keep(b"abc", status="hashing")
+    deployment.fail("GET .*/events", Fault(429, body, headers))
+    assert watched(deployment, file_id).status == "ready"
+    (wait,) = waits
+    assert least <= wait <= max(least, QUICK.longest)

@@ -37,6 +37,7 @@ def imported(name: str) -> Iterator[ModuleType]:
         patch.setenv("CAPABILITY_KEY_SECRET", "the-key")
         patch.setenv("STREAM_URL", "https://stream.example/")
         patch.setenv("STREAM_LIMIT_BYTES", "1000")
+        patch.setenv("STREAMS_PER_LINK", "0")
         patch.setenv("QUEUE_URL", "https://sqs.example/the-queue")
         patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sluice")
         patch.setenv("POWERTOOLS_SERVICE_NAME", name.split(".")[1])

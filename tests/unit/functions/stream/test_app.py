@@ -353,7 +353,8 @@ def test_the_feed_begins_where_the_watcher_is(
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     lines = answer.text.splitlines()
     assert lines[:3] == [": following", f"id: {here}", "retry: 1000"]
-    assert lines[-2].startswith("id: ")
+    assert lines[-3].startswith("id: ")
+    assert lines[-2].startswith("retry: ")
 
 
 @pytest.mark.parametrize("cursor", ["x", "2020-01-01T00:00:00.000Z"])

@@ -195,8 +195,26 @@ def test_a_file_that_has_ended_is_told_at_once(end: Status, last: str) -> None:
 
 
 def test_out_of_time_ends_without_a_verdict() -> None:
-    """The watcher is expected back: no ready, failed or aborted is made up."""
-    assert seen(hashing(), out_of_time=lambda: True) == []
+    """The watcher is expected back: no ready, failed or aborted is made up, and the last word is when."""
+    (last,) = seen(hashing(), out_of_time=lambda: True)
+    assert (last.event, last.data, last.id, last.retry) == (None, None, None, 1_000)
+
+
+@pytest.mark.parametrize(("changes", "least", "most"), [(True, 1_000, 1_000), (False, 2_500, 5_000)])
+def test_who_saw_nothing_for_a_minute_comes_back_later(
+    dynamodb: Stubber, monkeypatch: pytest.MonkeyPatch, least: int, most: int, *, changes: bool
+) -> None:
+    """After up to five seconds; after one, where something has happened just now."""
+    moments, records = [0.0, 60.0], [hashing()]
+    if changes:
+        moments, records = [0.0, 59.0, 60.0], [hashing(revision=n, hashed_bytes=n) for n in (4, 5)]
+    clock, looks = iter(moments), iter([*[False] * len(records), True])
+    monkeypatch.setattr(events, "monotonic", lambda: next(clock))
+    last = event_id(hashing())
+    then(dynamodb, *records)
+    *_, hint = seen(hashing(), last=last, out_of_time=lambda: next(looks))
+    assert hint.retry is not None
+    assert least <= hint.retry <= most
 
 
 def test_a_file_that_is_deleted_meanwhile_was_aborted(dynamodb: Stubber) -> None:

@@ -12,6 +12,7 @@ from fastapi.sse import ServerSentEvent
 
 from functions.stream import feed as module
 from functions.stream.feed import follow
+from functions.stream.reconnecting import RETRY_MILLISECONDS
 from sluice.downloads import Downloads
 from sluice.errors import ExpiredCapability, InvalidCapability
 from sluice.feed import Feed
@@ -88,7 +89,7 @@ def test_the_stream_says_where_it_begins_and_ends(dynamodb: Stubber) -> None:
     """The first and the last thing sent is a cursor without an event, which an EventSource keeps."""
     moves(dynamodb, 2)
     opening, event, last = sent(looks=1)
-    assert (opening.id, opening.event, opening.data, opening.retry) == (CURSOR, None, None, module.RETRY_MILLISECONDS)
+    assert (opening.id, opening.event, opening.data, opening.retry) == (CURSOR, None, None, RETRY_MILLISECONDS)
     assert (event.event, event.id, event.data["revision"]) == ("file", "2020-11-29T12:00:02.000Z", 2)
     assert last.event is last.data is None
     assert last.id
@@ -100,7 +101,11 @@ def test_it_ends_after_a_minute_in_which_nothing_happened(dynamodb: Stubber, clo
     """With fewer looks the longer it is quiet, and never more than a second between two."""
     looks = len(pauses_of(QUIET)) + 1
     quiet(dynamodb, looks)
-    assert [one.event for one in sent()] == [None, None]
+    opening, last = sent()
+    assert (opening.event, last.event) == (None, None)
+    assert last.retry is not None
+    assert opening.retry == RETRY_MILLISECONDS
+    assert 2_500 <= last.retry <= 5_000
     assert QUIET <= clock.now < QUIET + 1
     assert looks < 80
     assert clock.pauses[0] == module.SHORTEST_PAUSE_SECONDS
