@@ -115,6 +115,7 @@ def test_settings_are_declared(name: str) -> None:
     ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_", "STREAMING_RUNTIME_"))}
     # Where a parameter says it, one with a default is given as well: Options.read reads those of hashing.
     turned = {settings.HASH_DIGESTS.name} if "Options.read" in text or "settings.HASH_DIGESTS" in text else set()
+    turned |= {settings.MALWARE_SCAN.name} if "Options.read" in text or "settings.MALWARE_SCAN" in text else set()
     rules = ["STREAM_LIMIT_BYTES", "MAX_FILE_BYTES", "CONTENT_TYPES", "OWNER_BYTES", "OWNER_UPLOADS"]
     rules += [setting.name for setting in settings.ALL if setting.name.startswith("OIDC_")]
     turned |= {name for name in rules if f"settings.{name}" in text}
@@ -228,7 +229,8 @@ def test_bucket_comes_after_the_queue_policy() -> None:
     assert policy_name in listed(RESOURCES["FilesBucket"]["DependsOn"])
     policy = RESOURCES[policy_name]
     assert "FilesBucket" not in references(policy)
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    statement, scan = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert listed(scan["Fn::If"])[0] == "MalwareIsScanned"
     assert (statement["Principal"], statement["Action"]) == ({"Service": "s3.amazonaws.com"}, "sqs:SendMessage")
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     assert list(references(policy["Properties"]["Queues"])) == list(references(statement["Resource"]))
