@@ -485,6 +485,8 @@ def complete_in_all_ways(deployed: Deployed) -> None:
     scanning = deployed.here.near_files.save(scanning, status=Status.HASHING, version_id=version.version_id)
     scanning = deployed.here.near_files.save(scanning, status=Status.SCANNING)
     deployed.take({"Scanning": {"owner": scanning.owner, "id": scanning.id, "until": 2**33}})
+    waiting = deployed.here.near_files.save(deployed.record(deployed.arrived(SMALL)), status=Status.HASHING)
+    deployed.here.near_files.save(waiting, status=Status.SCANNING)
     told = {"bucketName": BUCKET, "objectKey": scanning.key, "eTag": version.etag, "versionId": version.version_id}
     found = {"scanResultStatus": "NO_THREATS_FOUND", "threats": None}
     kind = "GuardDuty Malware Protection Object Scan Result"
