@@ -96,6 +96,7 @@ WITHOUT_EFFECT = {
     *("AWS::ApplicationInsights::Application", "AWS::CloudWatch::Dashboard", "AWS::ResourceGroups::Group"),
     *("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"),
     "AWS::Budgets::Budget",
+    "AWS::GuardDuty::MalwareProtectionPlan",  # nothing scans here: whoever wants a verdict sends the event of one
     "AWS::CloudWatch::Alarm",  # the functions' metrics are lines of their logs here, which nobody counts
     "AWS::IAM::Role",  # nothing on this machine checks permissions
     "AWS::Lambda::Permission",
@@ -370,12 +371,19 @@ def lifecycle_rule(rule: Mapping[str, Any]) -> Any:
 
 
 def notifications(configuration: Mapping[str, Any]) -> Any:
-    """A bucket's notifications as S3's API spells them. Only queues and topics are known here."""
-    if unknown := configuration.keys() - {"QueueConfigurations", "TopicConfigurations"}:
+    """A bucket's notifications as S3's API spells them. Only queues, topics and EventBridge are known here.
+
+    Of what EventBridge hears moto has the key, the version and the size, and always the same request.
+    """
+    known = {"EventBridgeConfiguration", "QueueConfigurations", "TopicConfigurations"}
+    if unknown := configuration.keys() - known:
         raise TemplateError(
-            f"a bucket that notifies by {', '.join(sorted(unknown))}: only queues, topics and functions are known here"
+            f"a bucket that notifies by {', '.join(sorted(unknown))}: "
+            "only queues, topics, functions and EventBridge are known here"
         )
-    spelt: dict[str, list[Any]] = {}
+    spelt: dict[str, Any] = {}
+    if configuration.get("EventBridgeConfiguration", {}).get("EventBridgeEnabled"):
+        spelt["EventBridgeConfiguration"] = {}
     for key, kind in (("QueueConfigurations", "Queue"), ("TopicConfigurations", "Topic")):
         for told in configuration.get(key, []):
             rules = told.get("Filter", {}).get("S3Key", {}).get("Rules", [])

@@ -7,6 +7,7 @@ class Status(StrEnum):
     UPLOADING = "uploading"
     ASSEMBLING = "assembling"
     HASHING = "hashing"
+    SCANNING = "scanning"
     READY = "ready"
     FAILED = "failed"
     ABORTED = "aborted"

@@ -14,6 +14,11 @@ from sluice_client.states import ENDED, Status
 
 LONGEST_RECONNECT_SECONDS = 30.0  # whatever the server's `retry:` asks for
 EVENTS = ENDED | {"progress"}
+# What to do about a file that the malware scan has stopped: sending the same bytes again does not help.
+SCANNED = {
+    "malware": "A scan found malware in the file. Remove it before you upload the file again.",
+    "not_scanned": "The file could not be scanned for malware, as one with a password cannot. Upload it without one.",
+}
 ALTERED = frozenset({"digest_mismatch", "checksum_mismatch", "size_mismatch"})  # other bytes arrived
 
 
@@ -35,7 +40,7 @@ async def follow(sluice: Sluice, file: File, meter: Meter) -> File:
         if differs := file.json.get("mismatch"):
             why += f" ({differs.get('name')}: {differs.get('expected')} expected, {differs.get('found')} found)"
         kind = WrongBytes if file.reason in ALTERED else SluiceError
-        raise kind(f"The upload ended as {file.status}{why}.", "Upload it again.")
+        raise kind(f"The upload ended as {file.status}{why}.", SCANNED.get(file.reason or "", "Upload it again."))
     meter.reach(file.size)
     return file
 

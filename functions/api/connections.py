@@ -26,7 +26,10 @@ access_tokens = AccessTokens(*files.connection)
 idempotency_keys = IdempotencyKeys(*files.connection)
 objects = Objects.connect()
 queue = Queue.connect()
-uploads = Uploads(files, objects, queue, Admission(files, Rules.read()), settings.HASH_DIGESTS.read())
+uploads = Uploads(
+    *(files, objects, queue, Admission(files, Rules.read()), settings.HASH_DIGESTS.read()),
+    malware_scan=settings.MALWARE_SCAN.read(),
+)
 archiver = Archiver(files, objects, queue, settings.STREAM_LIMIT_BYTES.read())
 _rules = oidc.Rules.read()
 issuer = oidc.Issuer(_rules) if _rules else None  # None where nobody signs in

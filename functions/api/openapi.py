@@ -61,12 +61,15 @@ class Mismatch(Shown):
     found: str
 
 
+DIRECT = "The same by a redirect to S3, whatever the size. Where files are scanned for malware only a ready one has it."
+
+
 class FileLinks(Shown):
     """Absolute URLs. `content` and `events` carry a capability of six hours: keep them as you keep a password."""
 
     self: str
     content: Annotated[str, Field(description="For the access token alone.")] = ""
-    direct: Annotated[str, Field(description="The same by a redirect to S3, whatever the size.")] = ""
+    direct: Annotated[str, Field(description=DIRECT)] = ""
     events: str
 
 

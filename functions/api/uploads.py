@@ -29,7 +29,7 @@ from sluice.errors import (
     TooLarge,
     WrongState,
 )
-from sluice.files import UPLOAD_MISSING, File, Files, Mode, Status, in_days, new_id, rfc3339
+from sluice.files import HASHED, UPLOAD_MISSING, File, Files, Mode, Status, in_days, new_id, rfc3339
 from sluice.objects import Form, ObjectMissing, Objects, ObjectTaken, Part, Undecided, UploadMissing
 from sluice.queue import Queue
 from sluice.signing import Signed
@@ -56,13 +56,16 @@ class Uploads:
         queue: Queue,
         admission: Admission | None = None,
         digests: Collection[str] = ("sha-256", "md5"),
+        *,
+        malware_scan: bool = False,
     ) -> None:
-        """`digests` are those that every file has in the end."""
+        """`digests` are those that every file has in the end; with `malware_scan` no file is `ready` without one."""
         self._files = files
         self._objects = objects
         self._queue = queue
         self._admission = admission or Admission(files)
         self._digests = digests
+        self._malware_scan = malware_scan
         self._fingerprints = Fingerprints(*files.connection)
 
     def begin(self, caller: Caller, wanted: CreateFile) -> tuple[File, bool]:
@@ -227,8 +230,9 @@ class Uploads:
         """Store the whole file, and complete it. Raises what `complete` does."""
         try:
             head = self._objects.put(file.key, body, file.content_type, sha256)
-            if ready := verdict_by_s3(file, head, self._digests, {"sha-256": sha256}):
-                return self._files.save(file, **ready | {"crc32": f"{zlib.crc32(body):08x}"})
+            put, malware_scan = {"sha-256": sha256}, self._malware_scan
+            if hashed := verdict_by_s3(file, head, self._digests, put, malware_scan=malware_scan):
+                return self._files.save(file, **hashed | {"crc32": f"{zlib.crc32(body):08x}"})
         except (Conflict, ObjectMissing):  # S3's event, another attempt or a deletion was faster
             pass
         file = self.complete(self._files.get(file.owner, file.id), None)
@@ -384,14 +388,14 @@ class Uploads:
         parts = whole(file, [Part(1, head.version.size, head.version.etag, digest=digest)], listed, size)
         if file.status is not Status.UPLOADING:
             return file
-        if ready := verdict_by_s3(file, head, self._digests):
-            return self._files.save(file, **ready)
+        if hashed := verdict_by_s3(file, head, self._digests, malware_scan=self._malware_scan):
+            return self._files.save(file, **hashed)
         return self._assembling(file, parts, vouched=False)
 
     def _declare(self, file: File, digests: Mapping[str, str]) -> File:
         """The file with what its sender says of it. Raises DigestsDiffer where that contradicts what was said before.
 
-        Of a file that is `ready` without the sender's word the digests are compared now: it fails where they differ.
+        Of a file that is hashed without the sender's word the digests are compared now: it fails where they differ.
         """
         for name, value in digests.items():
             if file.declared.get(name, value) != value:
@@ -399,7 +403,7 @@ class Uploads:
         new = {name: value for name, value in digests.items() if name not in file.declared}
         if not new or file.status in (Status.FAILED, Status.ABORTED):
             return file
-        if file.status is not Status.READY:
+        if file.status not in HASHED:
             return self._files.save(file, declared=file.declared | new)
         compared = {name: value for name, value in new.items() if name in file.digests}
         for name, value in compared.items():
@@ -409,7 +413,7 @@ class Uploads:
             if file.verified:
                 raise _differing(name, found, value)
             mismatch = {"name": name, "expected": value, "found": found}
-            logger.error("a ready file is not what was sent", file_id=file.id, mismatch=mismatch)
+            logger.error("a hashed file is not what was sent", file_id=file.id, mismatch=mismatch)
             changes = {"reason": DIGEST_MISMATCH, "mismatch": mismatch, "declared": file.declared | {name: value}}
             return self._files.save(file, status=Status.FAILED, **changes)
         return self._files.save(file, declared=file.declared | compared, verified=True) if compared else file

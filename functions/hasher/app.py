@@ -1,9 +1,14 @@
 """Takes S3's completion events from the queue and runs one hashing job for each; finishes what the API could not.
 
-IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over, complete_upload, take_one).
+Where files are scanned for malware it takes GuardDuty's verdicts as well.
+
+IAM action, besides those that Lambda needs to read the queue: sqs:SendMessage (hand_over, complete_upload, take_one,
+await_scan).
 """
 
 import json
+import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,18 +18,39 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.hasher import archives, excess
 from functions.hasher.assembly import assemble
-from functions.hasher.notifications import Malformed, created, meant, notification, put_at, records, request_ids
+from functions.hasher.notifications import (
+    Malformed,
+    created,
+    is_scan_result,
+    meant,
+    notification,
+    put_at,
+    records,
+    request_ids,
+    scanned,
+)
 from sluice import settings
 from sluice.archives import Archive, ArchiveStatus
-from sluice.files import ENDED, File, Files
+from sluice.errors import FileNotFound
+from sluice.files import ENDED, File, Files, Status
 from sluice.hashing import CONTRADICTIONS, DEADLINE_MARGIN_SECONDS, Job, Options, Work
 from sluice.objects import Objects, Version
-from sluice.queue import MAX_DELAY_SECONDS, Queue, archive_to_build, upload_to_complete, upload_to_measure
+from sluice.queue import (
+    MAX_DELAY_SECONDS,
+    Queue,
+    archive_to_build,
+    scan_ends,
+    scan_to_await,
+    upload_to_complete,
+    upload_to_measure,
+)
+from sluice.scans import PATIENCE_SECONDS, Scan, Scans, Verdict
 
 logger = Logger()
 metrics = Metrics()
 tracer = Tracer()
 files = Files.connect()
+scans = Scans(files)
 objects = Objects.connect()
 builders = Objects.connect(archives.COPY_SECONDS, archives.CONNECTIONS)
 queue = Queue.connect()
@@ -80,6 +106,12 @@ def take(message: dict[str, Any], context: LambdaContext) -> None:
         if file := meant(upload_to_measure, told):
             if still_open := excess.measure(files, objects, *file):
                 queue.measure_later(still_open)
+            return
+        if file := meant(scan_to_await, told):
+            await_scan(*file, scan_ends(told))
+            return
+        if is_scan_result(told):
+            take_verdict(scanned(told, objects.bucket))
             return
         found = records(told)
     except Malformed:
@@ -160,8 +192,10 @@ def hash_one(
     job = Job(files, objects, message_id, partial(seconds_left, context), options)
     try:
         file = job.run(owner, file_id, version, put_at=put_at(record), last=last)
-        if file and file.status not in ENDED:
+        if file and file.status is Status.HASHING:
             hand_over(record, file)
+        elif options.malware_scan and (file is None or file.status is Status.SCANNING):
+            file = settle(owner, file_id) or file
     except Exception:
         if last and (given_up := job.give_up(owner, file_id, version)):
             tell(given_up)
@@ -172,6 +206,46 @@ def hash_one(
         logger.info("nothing to do", file_id=file_id, event_name=record["eventName"])
     elif file.status in ENDED:
         tell(file)
+
+
+def take_verdict(scan: Scan | None) -> None:
+    if scan is None:
+        logger.info("not about a file of ours")
+        return
+    refused = scan.verdict in (Verdict.ACCESS_DENIED, Verdict.FAILED)
+    log = logger.error if refused else logger.info
+    log("scanned", file_id=scan.file_id, version_id=scan.version_id, verdict=scan.verdict)
+    metrics.add_metric("ScansFailed", MetricUnit.Count, int(refused))
+    scans.keep(scan)
+    if file := scans.settle(scan.owner, scan.file_id):
+        tell(file)
+
+
+def settle(owner: str, file_id: str) -> File | None:
+    """The file as a verdict that came before the end of its hash leaves it; else it is looked at again later."""
+    if file := scans.settle(owner, file_id):
+        return file
+    with suppress(FileNotFound):
+        file = files.get(owner, file_id)
+        if file.status is Status.SCANNING:
+            queue.scan_later(file, int(time.time()) + PATIENCE_SECONDS)
+    return None
+
+
+def await_scan(owner: str, file_id: str, until: int) -> None:
+    """Give up a file that nobody has scanned, so that who watches does not wait for ever.
+
+    So it is with what arrived before the plan of GuardDuty did, or waits when that is taken away.
+    """
+    if time.time() < until:
+        with suppress(FileNotFound):
+            file = files.get(owner, file_id)
+            if file.status is Status.SCANNING:
+                queue.scan_later(file, until)
+    elif ended := scans.give_up(owner, file_id):
+        logger.error("never scanned", file_id=file_id)
+        metrics.add_metric("ScansFailed", MetricUnit.Count, 1)
+        tell(ended)
 
 
 def hand_over(record: dict[str, Any], file: File) -> None:

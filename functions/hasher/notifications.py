@@ -1,18 +1,20 @@
-"""What stands in a message of the queue: S3's notifications, or a completion that the API left to the hasher.
+"""What stands in a message of the queue: S3's notifications, GuardDuty's verdicts, or what the API left to the hasher.
 
 Whoever may send to the queue can put anything into it: nothing is believed before it was looked at.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+https://docs.aws.amazon.com/guardduty/latest/ug/monitor-with-eventbridge-s3-malware-protection.html
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from sluice.files import owner_and_id
 from sluice.limits import MAX_OBJECT_BYTES
 from sluice.objects import Version, bare_etag
+from sluice.scans import Scan, Verdict
 
 Meant = tuple[str, str]
 
@@ -76,6 +78,26 @@ def created(record: Any, bucket: str) -> tuple[str, str, Version] | None:
     return *named, Version(key, etag, size, version_id or None)
 
 
+def is_scan_result(told: Mapping[str, Any]) -> bool:
+    """Whether a message is what EventBridge forwards of GuardDuty."""
+    return told.get("detail-type") == SCAN_RESULT
+
+
+def scanned(told: Mapping[str, Any], bucket: str) -> Scan | None:
+    """What GuardDuty's event says of a version of a file; None where it is about no file of ours. Raises Malformed."""
+    where, key = _text(told, *SCANNED, "bucketName"), _text(told, *SCANNED, "objectKey")
+    named = owner_and_id(unquote(key))  # no key of ours has a percent sign, so this is right however it is written
+    if where != bucket or not named:
+        return None
+    # A version that nobody names is none that was hashed.
+    if not (version_id := _text(told, *SCANNED, "versionId")):
+        raise Malformed("detail.s3ObjectDetails.versionId is empty")
+    verdict = _text(told, *VERDICT)
+    if verdict not in {*Verdict}:
+        raise Malformed(f"{'.'.join(VERDICT)} is unknown: {verdict[:40]}")
+    return Scan(*named, version_id, Verdict(verdict))
+
+
 def put_at(record: dict[str, Any]) -> float:
     """When S3 had stored the object, in epoch seconds; 0 where the record does not say. Raises Malformed."""
     try:
@@ -96,6 +118,9 @@ def request_ids(told: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
+SCAN_RESULT = "GuardDuty Malware Protection Object Scan Result"
+SCANNED = ("detail", "s3ObjectDetails")
+VERDICT = ("detail", "scanResultDetails", "scanResultStatus")
 EVENT_NAME = ("eventName",)
 BUCKET_NAME = ("s3", "bucket", "name")
 KEY = ("s3", "object", "key")

@@ -70,7 +70,7 @@ def headers(file: File, *, inline: bool = False) -> dict[str, str]:
 
 
 def available(file: File, *, direct: bool) -> bool:
-    """Whether the bytes may be sent; with `direct`, by S3.
+    """Whether the bytes may be sent; with `direct`, by S3 and before anything has scanned them.
 
     S3 may send them while they are still hashed, if the sender's digest has held: they are what the sender had. The
     first hashing job says which version they are.

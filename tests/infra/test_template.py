@@ -13,6 +13,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.uploads import COMPLETE_SECONDS
+from functions.hasher.notifications import SCAN_RESULT
 from local.streams import matches
 from local.template import Resolver, load
 from sluice import limits, settings
@@ -115,6 +116,7 @@ def test_settings_are_declared(name: str) -> None:
     ours = {variable for variable in given if not variable.startswith(("AWS_", "POWERTOOLS_", "STREAMING_RUNTIME_"))}
     # Where a parameter says it, one with a default is given as well: Options.read reads those of hashing.
     turned = {settings.HASH_DIGESTS.name} if "Options.read" in text or "settings.HASH_DIGESTS" in text else set()
+    turned |= {settings.MALWARE_SCAN.name} if "Options.read" in text or "settings.MALWARE_SCAN" in text else set()
     rules = ["STREAM_LIMIT_BYTES", "STREAMS_PER_LINK", "MAX_FILE_BYTES", "CONTENT_TYPES"]
     rules += ["OWNER_BYTES", "OWNER_UPLOADS"]
     rules += [setting.name for setting in settings.ALL if setting.name.startswith("OIDC_")]
@@ -152,15 +154,65 @@ def test_layers_are_of_this_template(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROLES)
 def test_each_function_has_a_role_of_its_own(name: str) -> None:
-    """A role is assumed by Lambda alone and used by one function; that of the webhook by EventBridge and its rule."""
+    """A role is assumed by Lambda alone and used by one function; two others by the one service that needs them."""
     users = [function for function, properties in FUNCTIONS.items() if name in references(properties["Role"])]
     trusted = ROLES[name]["AssumeRolePolicyDocument"]["Statement"]
-    if name == "WebhookRole":
+    others = {"WebhookRole": "events", "MalwareRole": "malware-protection-plan.guardduty"}
+    if name in others:
         assert users == []
-        assert [statement["Principal"] for statement in trusted] == [{"Service": "events.amazonaws.com"}]
+        assert [statement["Principal"] for statement in trusted] == [{"Service": f"{others[name]}.amazonaws.com"}]
         return
     assert len(users) == 1
     assert [statement["Principal"] for statement in trusted] == [{"Service": "lambda.amazonaws.com"}]
+
+
+# https://docs.aws.amazon.com/guardduty/latest/ug/malware-protection-s3-iam-policy-prerequisite.html
+GUARDDUTYS_RULE = "DO-NOT-DELETE-AmazonGuardDutyMalwareProtectionS3*"
+GUARDDUTYS_ACTIONS = {
+    *("events:PutRule", "events:DeleteRule", "events:PutTargets", "events:RemoveTargets"),
+    *("events:DescribeRule", "events:ListTargetsByRule"),
+    *("s3:PutObjectTagging", "s3:GetObjectTagging", "s3:PutObjectVersionTagging", "s3:GetObjectVersionTagging"),
+    *("s3:PutBucketNotification", "s3:GetBucketNotification", "s3:PutObject", "s3:ListBucket"),
+    *("s3:GetObject", "s3:GetObjectVersion"),
+}
+
+
+def test_guardduty_may_do_what_its_guide_asks_for() -> None:
+    """These actions and no others; it reads and tags files alone, and writes nothing but its own trial object."""
+    granted = [
+        (action, json.dumps(statement["Resource"]))
+        for statement in statements(ROLES["MalwareRole"])
+        for action in listed(statement["Action"])
+    ]
+    assert {action for action, _ in granted} == GUARDDUTYS_ACTIONS
+    on_objects = {action: resource for action, resource in granted if "Object" in action}
+    assert "malware-protection-resource-validation-object" in on_objects.pop("s3:PutObject")
+    assert all("/files/*" in resource for resource in on_objects.values())
+
+
+def test_nothing_scans_unless_it_is_wanted() -> None:
+    """Without the parameter there is no plan, no rule and no role, and files are `ready` once they are hashed."""
+    scan = {name for name, resource in RESOURCES.items() if resource.get("Condition") == "MalwareIsScanned"}
+    assert scan == {"MalwareProtection", "MalwareRole", "MalwareRule", "ScansFailedAlarm"}
+    assert DOCUMENT["Conditions"]["MalwareIsScanned"] == {"Fn::Equals": [{"Ref": "MalwareScan"}, "on"]}
+    assert SOURCE["Parameters"]["MalwareScan"]["Default"] == settings.MALWARE_SCAN.default == "off"
+    announced = only("AWS::S3::Bucket")["NotificationConfiguration"]["EventBridgeConfiguration"]
+    assert announced == {"Fn::If": ["MalwareIsScanned", {"EventBridgeEnabled": True}, {"Ref": "AWS::NoValue"}]}
+
+
+def test_verdicts_over_files_go_to_the_hasher() -> None:
+    """The plan covers where files are; the rule takes its bucket's results; the queue lets rules of this account in."""
+    plan = only("AWS::GuardDuty::MalwareProtectionPlan")
+    assert plan["ProtectedResource"]["S3Bucket"] == {"BucketName": {"Ref": "FilesBucket"}, "ObjectPrefixes": ["files/"]}
+    assert plan["Actions"] == {"Tagging": {"Status": "ENABLED"}}
+    rule = of_type("AWS::Events::Rule")["MalwareRule"]
+    assert rule["EventPattern"]["detail-type"] == [SCAN_RESULT]
+    assert rule["EventPattern"]["detail"] == {"s3ObjectDetails": {"bucketName": [{"Ref": "FilesBucket"}]}}
+    assert [list(references(target["Arn"])) for target in rule["Targets"]] == [["CompletedQueue"]]
+    _, letting = of_type("AWS::SQS::QueuePolicy")["CompletedQueuePolicy"]["PolicyDocument"]["Statement"]
+    _, statement, _ = letting["Fn::If"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert "${AWS::AccountId}:rule/*" in statement["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"]
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -177,6 +229,8 @@ def test_least_privilege(name: str) -> None:
                 assert resource == "*"  # X-Ray's actions know no resources
                 continue
             assert resource != "*", statement
+            if set(re.findall(r"rule/([^\"]+)", json.dumps(resource))) == {GUARDDUTYS_RULE}:
+                continue  # which it makes itself
             assert set(references(resource)) & {*RESOURCES, "EventBusName"}, statement
             below = re.search(r"/(files|archives|stream)/\*", json.dumps(resource))
             assert json.dumps(resource).count("*") <= bool(below), statement
@@ -229,7 +283,8 @@ def test_bucket_comes_after_the_queue_policy() -> None:
     assert policy_name in listed(RESOURCES["FilesBucket"]["DependsOn"])
     policy = RESOURCES[policy_name]
     assert "FilesBucket" not in references(policy)
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    statement, scan = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert listed(scan["Fn::If"])[0] == "MalwareIsScanned"
     assert (statement["Principal"], statement["Action"]) == ({"Service": "s3.amazonaws.com"}, "sqs:SendMessage")
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     assert list(references(policy["Properties"]["Queues"])) == list(references(statement["Resource"]))
@@ -298,6 +353,7 @@ COUNTED = {
     "ContradictionAlarm": ("HasherFunction", "functions/hasher/app.py", "Contradictions"),
     "DownloadContradictionAlarm": ("StreamFunction", "functions/stream/stored.py", "Contradictions"),
     "FilesLostAlarm": ("StreamFunction", "functions/stream/stored.py", "FilesLost"),
+    "ScansFailedAlarm": ("HasherFunction", "functions/hasher/app.py", "ScansFailed"),
 }
 # Of the table's indexes, all of which each alarm looks at.
 OF_INDEXES = {"IndexReadThrottlesAlarm": "ReadThrottleEvents", "IndexWriteThrottlesAlarm": "WriteThrottleEvents"}
@@ -627,7 +683,7 @@ def test_every_resource_is_used() -> None:
     by_itself = {
         *("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Permission"),
         *("AWS::Budgets::Budget", "AWS::CloudWatch::Dashboard"),
-        "AWS::Events::Rule",
+        *("AWS::Events::Rule", "AWS::GuardDuty::MalwareProtectionPlan"),
         *("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),
     }
     used = set(references(SOURCE))

@@ -57,6 +57,7 @@ NAMES = {
     "CompletedQueue": QUEUE,
     "AuditLogGroup": "the-audit-record",
     **{name: str(SOURCE["Parameters"][name]["Default"]) for name in ("HashDigests", "MaxFileBytes", "ContentTypes")},
+    "MalwareScan": "off",
     "StreamLimitBytes": str(STREAM_LIMIT),
     "StreamsPerLink": "10",
     "OwnerBytes": str(10**9),
@@ -479,6 +480,19 @@ def complete_in_all_ways(deployed: Deployed) -> None:
     deployed.here.near_s3.upload_part(Bucket=BUCKET, Body=SMALL, **part)
     deployed.take({"Measuring": {"owner": excess.owner, "id": excess.id}})
     assert deployed.here.near_files.get(excess.owner, excess.id).reason == "file_too_large"
+
+    scanning = deployed.record(deployed.arrived(SMALL))
+    version = deployed.here.near_objects.head(scanning.key).version
+    scanning = deployed.here.near_files.save(scanning, status=Status.HASHING, version_id=version.version_id)
+    scanning = deployed.here.near_files.save(scanning, status=Status.SCANNING)
+    deployed.take({"Scanning": {"owner": scanning.owner, "id": scanning.id, "until": 2**33}})
+    waiting = deployed.here.near_files.save(deployed.record(deployed.arrived(SMALL)), status=Status.HASHING)
+    deployed.here.near_files.save(waiting, status=Status.SCANNING)
+    told = {"bucketName": BUCKET, "objectKey": scanning.key, "eTag": version.etag, "versionId": version.version_id}
+    found = {"scanResultStatus": "NO_THREATS_FOUND", "threats": None}
+    kind = "GuardDuty Malware Protection Object Scan Result"
+    deployed.take({"detail-type": kind, "detail": {"s3ObjectDetails": told, "scanResultDetails": found}})
+    assert deployed.here.near_files.get(scanning.owner, scanning.id).status is Status.READY
 
     hidden = deployed.arrived(SMALL)
     own = deployed.version(hidden)

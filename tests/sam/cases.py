@@ -342,6 +342,7 @@ CASES = [
     Case("hasher-multipart", "HasherFunction", _hashed(MULTIPART, b"".join(PARTS)), _quiet),
     Case("hasher-assembling", "HasherFunction", _all_taken, _quiet),  # about a file that has got on meanwhile
     Case("hasher-archiving", "HasherFunction", _all_taken, _quiet),  # about an archive whose day is over
+    Case("hasher-scanned", "HasherFunction", _all_taken, _quiet),  # of a file that is ready, and clean
     Case("hasher-test-event", "HasherFunction", _all_taken, _quiet),
     Case("publisher-ready", "PublisherFunction", _published, _quiet),
     Case("stream-healthz", "StreamFunction", _healthy, _still_healthy),

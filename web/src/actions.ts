@@ -174,7 +174,11 @@ export class Actions {
   }
 }
 
-/** Whether its bytes can be had: those of a file that is hashed once more are what their sender had. */
+/**
+ * Whether its bytes can be had: those of a file that is hashed once more are what their sender had. Where files are
+ * scanned for malware it has no link before that.
+ */
 export function canDownload(file: StoredFile): boolean {
-  return file.status === "ready" || (file.status === "hashing" && file.verified);
+  const early = file.status === "hashing" && file.verified && (!file.links || Boolean(file.links.direct));
+  return file.status === "ready" || early;
 }

@@ -36,7 +36,7 @@ const UPLOAD_ATTEMPTS = 7; // half a minute: who waits for an upload has more pa
 export type StoredFile = Omit<FileInfo, "links"> & { links?: FileLinks };
 
 /** The states of a file all of whose bytes have arrived. */
-export const ARRIVED: readonly string[] = ["assembling", "hashing", "ready"] satisfies FileInfo["status"][];
+export const ARRIVED: readonly string[] = ["assembling", "hashing", "scanning", "ready"] satisfies FileInfo["status"][];
 
 /** What a list may be asked for (docs/api.md, Routes). */
 export interface Filter {

@@ -1404,7 +1404,7 @@ export interface components {
             content?: string;
             /**
              * Direct
-             * @description The same by a redirect to S3, whatever the size.
+             * @description The same by a redirect to S3, whatever the size. Where files are scanned for malware only a ready one has it.
              */
             direct?: string;
             /** Events */
@@ -1846,7 +1846,7 @@ export interface components {
          * Status
          * @enum {string}
          */
-        Status: "uploading" | "assembling" | "hashing" | "ready" | "failed" | "aborted";
+        Status: "uploading" | "assembling" | "hashing" | "scanning" | "ready" | "failed" | "aborted";
         /**
          * TokenList
          * @description The owner's tokens that have not ended, newest first; `next` is the cursor of the page that follows.
@@ -4600,7 +4600,7 @@ export interface operations {
             query: {
                 capability: string;
                 /** @description In this state. */
-                status?: "uploading" | "assembling" | "hashing" | "ready" | "failed" | "aborted";
+                status?: "uploading" | "assembling" | "hashing" | "scanning" | "ready" | "failed" | "aborted";
                 /** @description In and below this folder. */
                 folder?: string;
                 /** @description Through this drop. */
@@ -4680,7 +4680,7 @@ export interface operations {
             query: {
                 capability: string;
                 /** @description In this state. */
-                status?: "uploading" | "assembling" | "hashing" | "ready" | "failed" | "aborted";
+                status?: "uploading" | "assembling" | "hashing" | "scanning" | "ready" | "failed" | "aborted";
                 /** @description In and below this folder. */
                 folder?: string;
                 /** @description Through this drop. */
@@ -4760,7 +4760,7 @@ export interface operations {
             query: {
                 capability: string;
                 /** @description In this state. */
-                status?: "uploading" | "assembling" | "hashing" | "ready" | "failed" | "aborted";
+                status?: "uploading" | "assembling" | "hashing" | "scanning" | "ready" | "failed" | "aborted";
                 /** @description In and below this folder. */
                 folder?: string;
                 /** @description Through this drop. */

@@ -94,7 +94,7 @@ export type Sort = "newest" | "name" | "size";
 export type Show = "all" | "moving" | "ready" | "failed";
 
 const SHOWN: Record<Exclude<Show, "all">, readonly State[]> = {
-  moving: ["waiting", "sending", "paused", "uploading", "assembling", "hashing"],
+  moving: ["waiting", "sending", "paused", "uploading", "assembling", "hashing", "scanning"],
   ready: ["ready"],
   failed: ["failed", "aborted"],
 };

@@ -13,6 +13,8 @@ const REASONS: Record<string, MessageName> = {
   object_forbidden: "reason.object_forbidden",
   out_of_time: "reason.out_of_time",
   unreadable: "reason.unreadable",
+  malware: "reason.malware",
+  not_scanned: "reason.not_scanned",
   upload_missing: "reason.upload_missing",
   file_too_large: "reason.file_too_large",
   expired: "reason.expired",

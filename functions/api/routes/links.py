@@ -7,11 +7,12 @@ from fastapi import Request
 
 from sluice import capabilities, secrets, settings
 from sluice.capabilities import ALL_FILES, Caller, Holder, Use
-from sluice.files import File, rfc3339
+from sluice.files import File, Status, rfc3339
 from sluice.listing import Filter
 
 stream_url = settings.STREAM_URL.read()
 capability_seconds = settings.CAPABILITY_SECONDS.read()
+malware_scan = settings.MALWARE_SCAN.read()
 
 
 def base_url(request: Request) -> str:
@@ -26,7 +27,8 @@ def serialize(request: Request, caller: Caller, file: File) -> dict[str, Any]:
     for use in capabilities.LINKS if caller.in_person else (Use.EVENTS,):
         capability = capabilities.issue(key, Holder(file.owner), file.id, use, capability_seconds)
         links[use] = f"{stream_url}/files/{file.id}/{use}?capability={capability}"
-    if Use.CONTENT in links:
+    # Where files are scanned S3 sends none that is not `ready`, however sure its digests are.
+    if Use.CONTENT in links and (file.status is Status.READY or not malware_scan):
         links["direct"] = f"{links[Use.CONTENT]}&direct=1"
     return file.public(to_owner=caller.in_person) | {"links": links}
 

@@ -24,7 +24,7 @@ def send(
 ) -> Response:
     file, taking = link.file, link.taking
     told = taking is not None or disposition != "inline"  # nobody tells the owner of his own looks
-    if not content.available(file, direct=direct):
+    if not content.available(file, direct=direct and not connections.malware_scan):
         raise NotReady(f"The file is {file.status}.", state=file.status, reason=file.reason)
     headers = content.headers(file, inline=disposition == "inline" and content.can_be_shown(file.content_type))
     if content.not_modified(file, request.headers):

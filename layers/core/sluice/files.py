@@ -35,6 +35,7 @@ class Status(StrEnum):
     UPLOADING = "uploading"
     ASSEMBLING = "assembling"
     HASHING = "hashing"
+    SCANNING = "scanning"  # hashed, and nobody gets it before the verdict of the malware scan
     READY = "ready"
     FAILED = "failed"
     ABORTED = "aborted"
@@ -47,12 +48,14 @@ class Status(StrEnum):
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.UPLOADING: frozenset(Status),
     Status.ASSEMBLING: frozenset({Status.ASSEMBLING, Status.HASHING, Status.FAILED}),
-    Status.HASHING: frozenset({Status.HASHING, Status.READY, Status.FAILED}),
+    Status.HASHING: frozenset({Status.HASHING, Status.SCANNING, Status.READY, Status.FAILED}),
+    Status.SCANNING: frozenset({Status.SCANNING, Status.READY, Status.FAILED}),
     Status.READY: frozenset({Status.READY, Status.FAILED}),
     Status.FAILED: frozenset(),
     Status.ABORTED: frozenset(),
 }
 ENDED = frozenset({Status.READY, Status.FAILED, Status.ABORTED})
+HASHED = frozenset({Status.SCANNING, Status.READY})
 
 
 class Mode(StrEnum):
@@ -285,7 +288,7 @@ class Files:
         moment = now()
         if status is not Status.UPLOADING:
             changes["fingerprint"] = None
-        if status in (Status.HASHING, Status.READY) and status is not file.status and file.arrived_at is None:
+        if status in (Status.HASHING, *HASHED) and status is not file.status and file.arrived_at is None:
             changes["arrived_at"] = moment
         changed = replace(file, **changes, revision=file.revision + 1, updated_at=moment)
         self._put(changed, "revision = :read", {":read": {"N": str(file.revision)}}, claims)

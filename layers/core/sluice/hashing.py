@@ -15,7 +15,7 @@ from sluice.composites import Composite
 from sluice.digests import SUPPORTED, Digests, StateError, available
 from sluice.drops import Drops
 from sluice.errors import Conflict, FileNotFound
-from sluice.files import ENDED, UPLOAD_MISSING, File, Files, Status, in_days
+from sluice.files import ENDED, HASHED, UPLOAD_MISSING, File, Files, Status, in_days
 from sluice.limits import LEAST_READ_RATE, MAX_SINGLE_PUT_BYTES, REMEMBERED_DAYS
 from sluice.objects import Head, ObjectChanged, ObjectForbidden, ObjectMissing, Objects, Version
 from sluice.reader import Unreadable, read
@@ -78,6 +78,7 @@ class Options:
     checkpoint_seconds: float
     slice_seconds: float
     lease_seconds: int
+    malware_scan: bool = False
 
     @classmethod
     def read(cls) -> "Options":
@@ -96,6 +97,7 @@ class Options:
             checkpoint_seconds=checkpoint_seconds,
             slice_seconds=settings.SLICE_SECONDS.read(),
             lease_seconds=lease_seconds,
+            malware_scan=settings.MALWARE_SCAN.read(),
         )
 
 
@@ -134,8 +136,9 @@ class Job:
     ) -> File | None:
         """Hash the version, or as much of it as there is time for; the file as it was left.
 
-        A file that is still `hashing` needs another message: the caller sends it, and fails where it cannot. On the
-        `last` receive of a message that is all that happens, so that no message dies while its file gets on.
+        A file that is `scanning` is left to the scan's verdict. One that is still `hashing` needs another message: the
+        caller sends it, and fails where it cannot. On the `last` receive of a message that is all that happens, so that
+        no message dies while its file gets on.
 
         None where there is nothing to hash: another job at it, an end already, or a version that is no file's. That one
         is deleted where a tombstone or the record of an upload that was given up condemns it, or where it hides the
@@ -212,13 +215,13 @@ class Job:
                 return True
 
     def _learn_crc32(self, version: Version) -> None:
-        """Read a small file that is `ready` by S3's own digests, as an archive will need its CRC-32.
+        """Read a small file that is hashed by S3's own digests alone, as an archive will need its CRC-32.
 
         Where that fails nothing is lost: the archive has it read.
         """
         file = self._file
         small = version.size <= MAX_SINGLE_PUT_BYTES
-        if file.status is not Status.READY or file.crc32 or version != version_of(file) or not small:
+        if file.status not in HASHED or file.crc32 or version != version_of(file) or not small:
             return
         try:
             found = crc32_of(
@@ -227,7 +230,7 @@ class Job:
                 seconds_left=self._seconds_left,
             )
         except (Contradiction, Unreadable, ObjectMissing, ObjectChanged, ObjectForbidden):
-            logger.exception("no crc32 of a ready file", file_id=file.id)
+            logger.exception("no crc32 of a hashed file", file_id=file.id)
         else:
             if found:
                 self._files.keep_crc32(file, found)
@@ -265,8 +268,8 @@ class Job:
             self._objects.hide(version.key)
 
     def _free(self) -> bool:
-        """Whether the file has not ended and no other job holds it."""
-        return self._file.status not in ENDED and self._file.lease_until <= time.time()
+        """Whether the file is not hashed, has not ended, and no other job holds it."""
+        return self._file.status not in ENDED | HASHED and self._file.lease_until <= time.time()
 
     def _begun_with_another(self, version: Version) -> bool:
         """Whether the event is about an older or a newer version than the one that the first job began with.
@@ -283,8 +286,9 @@ class Job:
                 raise ObjectChanged(f"{version.etag} has become {head.version.etag}")
             if head.version.size != self._file.size:
                 return self._contradicted(Reason.SIZE_MISMATCH, "size", str(self._file.size), str(head.version.size))
-            if ready := verdict_by_s3(self._file, head, self._options.digests):
-                return self._learn_crc32(version) if self._save(**ready, **_NO_LEASE) else self._hash(version)
+            asked, malware_scan = self._options.digests, self._options.malware_scan
+            if hashed := verdict_by_s3(self._file, head, asked, malware_scan=malware_scan):
+                return self._learn_crc32(version) if self._save(**hashed, **_NO_LEASE) else self._hash(version)
             self._believe_parts(head)
             checksums = {name: value for name, value in head.checksums.items() if available(name)}
             names = dict.fromkeys([*self._options.digests, *self._file.declared, *checksums])
@@ -415,7 +419,8 @@ class Job:
                 else:
                     self._contradicted(reason, name, value, computed[name], digests=shown)
                 return True
-        return self._end(Status.READY, digests=shown, crc32=found.get(CRC32), verified=bool(by_sender))
+        hashed = Status.SCANNING if self._options.malware_scan else Status.READY
+        return self._end(hashed, digests=shown, crc32=found.get(CRC32), verified=bool(by_sender))
 
     def _read_again(self, why: str, rereads: int = 0) -> None:
         """From the first byte on, in the job of another message and over other connections."""
@@ -438,7 +443,7 @@ class Job:
     def _save(self, **changes: Any) -> bool:
         """Write, also where people have changed what is theirs meanwhile: that stays. Raises Conflict for all else.
 
-        False where nothing was written, because a file that is to be `ready` has to be compared with digests that its
+        False where nothing was written, because a file that is to be hashed has to be compared with digests that its
         sender has declared meanwhile.
         """
         try:
@@ -450,7 +455,7 @@ class Job:
                 raise
             declared = now.declared != self._file.declared
             self._file = now
-            if declared and changes.get("status") in ENDED and changes.get("reason") is None:
+            if declared and changes.get("status") in HASHED:
                 return False
             return self._save(**changes)
         return True

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ASSEMBLING = "Assembling"  # what such a message says, where S3's have `Records`
 ARCHIVING = "Archiving"  # the same of an archive that is not ready at once
+SCANNING = "Scanning"  # the same of a file that waits for the verdict of its malware scan
 MEASURING = "Measuring"  # the same of an upload whose client chooses the sizes of its parts
 DELAY_SECONDS = 120  # until somebody looks: S3 is done with most objects by then, and its event has come
 
@@ -63,6 +64,14 @@ class Queue:
         """Let the hasher see that S3 holds no more for this upload than was promised for it."""
         self.send(_message(MEASURING, file), MAX_DELAY_SECONDS)
 
+    def scan_later(self, file: File, until: int) -> None:
+        """Let the hasher see whether the file has been scanned, which fails when it has not been by then.
+
+        `until` is in epoch seconds.
+        """
+        told = {"owner": file.owner, "id": file.id, "until": until}
+        self.send(json.dumps({SCANNING: told}), MAX_DELAY_SECONDS)
+
     def build_later(self, archive: Archive, request_id: str | None = None) -> None:
         """Let the hasher do what an archive needs before it is `ready`, or go on with it.
 
@@ -87,6 +96,18 @@ def upload_to_measure(message: Mapping[str, Any]) -> tuple[str, str] | None:
     """The owner and the id of the file that a message of `measure_later` means; None for any other message."""
     meant = message.get(MEASURING)
     return (meant["owner"], meant["id"]) if meant else None
+
+
+def scan_to_await(message: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The owner and the id of the file that a message of `scan_later` means; None for any other message."""
+    meant = message.get(SCANNING)
+    return (meant["owner"], meant["id"]) if meant else None
+
+
+def scan_ends(message: Mapping[str, Any]) -> int:
+    """Until when a message of `scan_later` lets the file wait, in epoch seconds."""
+    until = message[SCANNING].get("until")
+    return until if isinstance(until, int) else 0
 
 
 def upload_to_complete(message: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -65,6 +65,12 @@ def seconds(text: str) -> float:
     return number
 
 
+def switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("`on` or `off` is needed")
+    return text == "on"
+
+
 def names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
 
@@ -164,6 +170,9 @@ HASH_DIGESTS = Setting(
     "The digests of every file, sha-256 among them; what a client declares and S3's own checksum come on top.",
     "sha-256,md5",
 )
+MALWARE_SCAN = Setting(
+    "MALWARE_SCAN", switch, "Whether a file waits for the verdict of GuardDuty's scan before it is `ready`.", "off"
+)
 READ_PART_BYTES = Setting(
     "READ_PART_BYTES",
     positive,
@@ -221,6 +230,7 @@ ALL: tuple[Setting[Any], ...] = (
     QUEUE_URL,
     MAX_RECEIVES,
     HASH_DIGESTS,
+    MALWARE_SCAN,
     READ_PART_BYTES,
     READ_CONNECTIONS,
     CHECKPOINT_SECONDS,

@@ -10,9 +10,14 @@ LOCK = "sha-256"
 
 
 def verdict_by_s3(
-    file: File, head: Head, asked: Collection[str], put: Mapping[str, str] | None = None
+    file: File,
+    head: Head,
+    asked: Collection[str],
+    put: Mapping[str, str] | None = None,
+    *,
+    malware_scan: bool = False,
 ) -> dict[str, Any] | None:
-    """The changes that make the file `ready` by S3's own digests of it; None where it has to be read.
+    """The changes that make the file `ready` by S3's own digests of it, or `scanning`; None where it has to be read.
 
     S3 has compared a PUT with the SHA-256 that it was locked to: the sender's, or that of a body which was `put` from
     here. Its ETag is the MD5. All digests that are `asked` for and all that the sender declared have to be among those
@@ -28,7 +33,7 @@ def verdict_by_s3(
     if any(known[name] != value for name, value in expected.items()):
         return None
     return {
-        "status": Status.READY,
+        "status": Status.SCANNING if malware_scan else Status.READY,
         "digests": known,
         "crc32": known.get("crc32"),
         "verified": bool(file.declared),

@@ -108,6 +108,18 @@ def test_other_bytes_are_told_apart_from_other_failures(
     assert type(raised.value) is kind
 
 
+@pytest.mark.parametrize(("reason", "hint"), [("malware", "Remove it"), ("not_scanned", "with a password")])
+def test_what_the_scan_stopped_is_not_to_be_sent_again(deployment: Deployment, reason: str, hint: str) -> None:
+    """The same bytes would end in the same way."""
+    file_id = deployment.keep(b"abc", status="scanning")
+    failed = deployment.document(file_id) | {"status": "failed", "reason": reason}
+    deployment.fail("GET .*/events", Fault(502))
+    deployment.fail("GET /files/[^/]*", Fault(0), Fault(200, json.dumps(failed).encode()))
+    with pytest.raises(SluiceError, match=reason) as raised:
+        watched(deployment, file_id)
+    assert hint in raised.value.hint
+
+
 def test_events_that_nobody_knows_are_passed_over(deployment: Deployment) -> None:
     """Other names, empty data and pings change nothing."""
     file_id = deployment.keep(b"abc", status="hashing")

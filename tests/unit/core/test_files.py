@@ -18,9 +18,10 @@ from tests.unit.core.records import a_file, client
 
 # The design's picture of the states, written out once more: arrow by arrow.
 ARROWS = {
-    "uploading": {"uploading", "assembling", "hashing", "ready", "failed", "aborted"},
+    "uploading": {"uploading", "assembling", "hashing", "scanning", "ready", "failed", "aborted"},
     "assembling": {"assembling", "hashing", "failed"},
-    "hashing": {"hashing", "ready", "failed"},
+    "hashing": {"hashing", "scanning", "ready", "failed"},
+    "scanning": {"scanning", "ready", "failed"},
     "ready": {"ready", "failed"},
     "failed": set(),
     "aborted": set(),

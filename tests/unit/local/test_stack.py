@@ -82,8 +82,11 @@ def test_notifications_in_the_words_of_the_api() -> None:
     assert stack.notifications({"TopicConfigurations": [topic]}) == {
         "TopicConfigurations": [{"TopicArn": "arn:t", "Events": ["s3:ObjectRemoved:*"]}]
     }
-    with pytest.raises(TemplateError, match="EventBridgeConfiguration"):
-        stack.notifications({"EventBridgeConfiguration": {"EventBridgeEnabled": True}})
+    for enabled in (True, False):
+        spelt = stack.notifications({"EventBridgeConfiguration": {"EventBridgeEnabled": enabled}})
+        assert spelt == ({"EventBridgeConfiguration": {}} if enabled else {})
+    with pytest.raises(TemplateError, match="AnotherConfiguration"):
+        stack.notifications({"AnotherConfiguration": []})
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,7 @@ const de: Messages = {
   "stage.assembling": "Angekommen, wird zusammengesetzt",
   "stage.verifying": "Wird geprüft: {progress}",
   "stage.rereading": "Geprüft, wird noch einmal gelesen: {progress}",
+  "stage.scanning": "Wird auf Schadsoftware untersucht",
   "stage.verified": "Geprüft",
   "stage.hashed": "Gehasht",
   "stage.failed": "Gescheitert",
@@ -235,6 +236,10 @@ const de: Messages = {
     "Sie ist zu groß, um auf dieser Plattform in einem Zug geprüft zu werden. Frag deine Administration.",
   "reason.unreadable":
     "Der Server hat zehnmal versucht, sie zu lesen, und konnte es nicht. Sende sie noch einmal oder frag deine Administration.",
+  "reason.malware":
+    "In ihr wurde Schadsoftware gefunden, darum kann sie niemand herunterladen. Lösche sie und sag es ihrem Absender.",
+  "reason.not_scanned":
+    "Sie ließ sich nicht auf Schadsoftware untersuchen, darum kann sie niemand herunterladen. Das geht zum Beispiel bei einem Archiv mit Passwort nicht: Sende den Inhalt ohne Passwort.",
   "reason.upload_missing":
     "Der Speicher hat den Upload verloren, bevor er vollständig war. Sende die Datei noch einmal.",
   "reason.file_too_large": "Es kamen mehr Bytes an als angekündigt. Sende die Datei noch einmal.",

@@ -198,6 +198,7 @@ export const en = {
   "stage.assembling": "Arrived, being put together",
   "stage.verifying": "Verifying {progress}",
   "stage.rereading": "Verified, read once more: {progress}",
+  "stage.scanning": "Being scanned for malware",
   "stage.verified": "Verified",
   "stage.hashed": "Hashed",
   "stage.failed": "Failed",
@@ -226,6 +227,9 @@ export const en = {
   "reason.out_of_time": "It is too large to be verified in one go on this platform. Ask your administrator.",
   "reason.unreadable":
     "The server tried ten times to read it and could not. Send the file again, or ask your administrator.",
+  "reason.malware": "A scan found malware in it, so nobody can download it. Delete it, and tell its sender.",
+  "reason.not_scanned":
+    "It could not be scanned for malware, so nobody can download it. An archive with a password, for instance, cannot be scanned: send its content without one.",
   "reason.upload_missing": "The storage lost the upload before it was complete. Send the file again.",
   "reason.file_too_large": "More bytes arrived than were promised. Send the file again.",
   "reason.expired": "Nobody finished the upload in time, so its parts were removed. Send the file again.",

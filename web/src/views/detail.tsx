@@ -263,7 +263,7 @@ function Mismatch({ name, expected, found }: NonNullable<StoredFile["mismatch"]>
 
 function Remove({ entry, actions }: { entry: Entry; actions: Actions }) {
   const unfinished = entry.state === "uploading" || entry.upload !== null;
-  const words = unfinished && !["ready", "failed", "hashing", "assembling"].includes(entry.state);
+  const words = unfinished && !["ready", "failed", "scanning", "hashing", "assembling"].includes(entry.state);
   const remove = async () => {
     if ((await actions.remove([entry])) && actions.files.get(entry.id ?? "") === undefined) go({ file: null });
   };

@@ -237,7 +237,7 @@ function alreadyThere(chosen: readonly Chosen[], files: Files): Chosen[] {
     files
       .all()
       .map((file) => file.peek())
-      .filter(({ status }) => status === "ready" || status === "hashing")
+      .filter(({ status }) => ["ready", "scanning", "hashing"].includes(status))
       .map(({ folder, filename, size }) => key(folder ?? "", filename, size)),
   );
   return chosen.filter(({ file, path }) =>

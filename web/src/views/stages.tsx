@@ -33,7 +33,7 @@ export function Stages({ upload, file, focusable = true }: Props) {
   const size = file?.size ?? upload?.size ?? null;
   const received = upload && state !== "uploading" ? upload.sent.value : (file?.received_bytes ?? 0);
   const hashed = file?.hashed_bytes ?? 0;
-  const arrived = state === "assembling" || state === "hashing";
+  const arrived = state === "assembling" || state === "hashing" || state === "scanning";
   const words = label(state, file, size === null ? null : percent(arrived ? hashed : received, size));
   return (
     <span class="stages">
@@ -76,6 +76,8 @@ function label(state: State, file: StoredFile | undefined, progress: string | nu
       return t("stage.assembling");
     case "hashing":
       return file?.verified ? t("stage.rereading", values) : t("stage.verifying", values);
+    case "scanning":
+      return t("stage.scanning");
     default:
       if (file && begunByAPage(file)) return t("stage.unfinished", values);
       return progress === null ? t("stage.elsewhere_unknown") : t("stage.elsewhere", values);

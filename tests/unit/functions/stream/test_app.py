@@ -212,6 +212,18 @@ def test_a_verified_file_is_direct_while_it_is_hashed(client: TestClient, dynamo
     assert (known.status_code, "repr-digest" in known.headers) == (304, False)
 
 
+def test_where_files_are_scanned_none_leaves_before_its_verdict(
+    client: TestClient, stream: ModuleType, dynamodb: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However sure its digests are: neither while it is hashed once more, nor while it is scanned."""
+    monkeypatch.setattr(stream.contents.connections, "malware_scan", True)
+    for status in (Status.HASHING, Status.SCANNING):
+        file = a_ready_file(status=status, verified=True)
+        for more in ("", "&direct=1"):
+            answer = client.get(f"{link(dynamodb, file)}{more}")
+            assert (answer.status_code, answer.json()["state"]) == (409, status)
+
+
 @pytest.mark.parametrize(
     "file",
     [
