@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.api.uploads import COMPLETE_SECONDS
 from local.streams import matches
-from local.template import load
+from local.template import Resolver, Template, load
 from sluice import limits, settings
 from sluice.audit_log import AuditLog
 from sluice.files import ENDED, Files
 from sluice.objects import Objects
 from sluice.queue import Queue
-from tests.infra.transformed import ROOT, document
+from tests.infra.transformed import ROOT, SWITCHES, combinations, decided, document
 
 SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
 DOCUMENT = document()
@@ -70,6 +71,8 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+# As `Resolver` takes them: a list is a list.
+DEFAULTS: dict[str, Any] = load(ROOT / "template.yaml", {}).parameters
 MAPPING = "AWS::Lambda::EventSourceMapping"
 FUNCTIONS = of_type("AWS::Lambda::Function")
 ROLES = of_type("AWS::IAM::Role")
@@ -405,7 +408,8 @@ def test_the_audit_record_is_added_to_and_stays() -> None:
 
 def test_pages_can_read_the_id_of_their_request() -> None:
     """As each front door tells it, by which the audit record can be searched."""
-    assert "apigw-requestid" in only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["ExposeHeaders"]
+    _, cors, _ = only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["Fn::If"]
+    assert "apigw-requestid" in cors["ExposeHeaders"]
     assert "x-amzn-requestid" in only("AWS::Lambda::Url")["Cors"]["ExposeHeaders"]
 
 
@@ -547,19 +551,41 @@ def test_api_lets_its_door_in() -> None:
 
 def test_only_configured_origins_get_in() -> None:
     """Pages of the origins given, and of the API itself, read the stream's answers and the bucket's; no others do."""
-    assert list(references(only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["AllowOrigins"])) == ["AllowedOrigins"]
+    condition, cors, otherwise = only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["Fn::If"]
+    assert (condition, otherwise) == ("OriginsAreGiven", {"Ref": "AWS::NoValue"})
+    assert list(references(cors["AllowOrigins"])) == ["AllowedOrigins"]
     (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
     for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
-        assert set(references(origins)) - {"Given"} == {"AllowedOrigins", "HttpApi"}
+        assert set(references(origins)) - {"AWS::NoValue"} == {"AllowedOrigins", "HttpApi"}
+
+
+@pytest.mark.parametrize(("given", "others"), [("", []), ("https://a, https://b", ["https://a", "https://b"])])
+def test_no_origin_is_let_in_that_nobody_named(given: str, others: list[str]) -> None:
+    """Not even one of this machine: the default are no other origins, and the API has no CORS at all then."""
+    assert SOURCE["Parameters"]["AllowedOrigins"]["Default"] == ""
+    template = load(ROOT / "template.yaml", {"AllowedOrigins": given})
+    resolver = Resolver(template)
+    resolver.attributes["HttpApi", "ApiEndpoint"] = "https://api"
+    (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
+    for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
+        assert resolver(origins) == ["https://api", *others]
+    cors = resolver(only("AWS::ApiGatewayV2::Api")).get("CorsConfiguration", {})
+    assert cors.get("AllowOrigins", []) == others
 
 
 def test_the_api_waits_for_nobody() -> None:
     """What the API's own URL is needed for may not be needed for the API: CloudFormation cannot go in a circle."""
-    assert set(references(only("AWS::ApiGatewayV2::Api"))) == {"AllowedOrigins", "AWS::StackName"}
+    assert set(references(only("AWS::ApiGatewayV2::Api"))) <= {"AllowedOrigins", "AWS::StackName", "AWS::NoValue"}
 
 
 def test_secrets_are_made_by_the_stack() -> None:
-    """No secret has a value in the template, and each is long enough that nobody guesses it. Tokens come later."""
+    """No secret has a value in the template, and each is long enough that nobody guesses it. Tokens come later.
+
+    Each outlives the stack: the links to the files that outlive it as well are good for nothing without them.
+    """
+    for resource in RESOURCES.values():
+        if resource["Type"] == "AWS::SecretsManager::Secret":
+            assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
     secrets = dict(of_type("AWS::SecretsManager::Secret"))
     assert secrets.pop("AccessToken")["SecretString"] == "{}"
     assert secrets
@@ -572,6 +598,85 @@ def test_every_parameter_is_used() -> None:
     """A parameter that nothing refers to would be a promise that nothing keeps."""
     used = set(references({key: value for key, value in SOURCE.items() if key != "Parameters"}))
     assert SOURCE["Parameters"].keys() <= used
+
+
+def sites(value: Any, *path: tuple[str, bool]) -> Iterator[tuple[str, tuple[tuple[str, bool], ...]]]:
+    """Every name that `value` mentions, and which conditions have to hold, or not, for it to be mentioned there."""
+    match value:
+        case {"Fn::If": [condition, then, otherwise]}:
+            yield from sites(then, *path, (condition, True))
+            yield from sites(otherwise, *path, (condition, False))
+        case list():
+            for item in value:
+                yield from sites(item, *path)
+        case dict():
+            nested = any(isinstance(item, dict | list) for item in value.values())
+            if "Ref" in value or "Fn::GetAtt" in value or "Fn::Sub" in value:
+                for name in {*references(value)}:
+                    yield name, path
+            elif nested:
+                for item in value.values():
+                    yield from sites(item, *path)
+
+
+def switches_of(conditions: Iterable[str]) -> set[str]:
+    """The parameters that these conditions look at, directly or by way of others."""
+    found: set[str] = set()
+    for name in conditions:
+        text = json.dumps(SOURCE["Conditions"][name])
+        found |= set(references(SOURCE["Conditions"][name]))
+        found |= switches_of(re.findall(r'"Condition": "(\w+)"', text))
+    return found
+
+
+def test_each_switch_is_known() -> None:
+    """The parameters that conditions look at are those of which all combinations are tried below."""
+    assert switches_of(SOURCE["Conditions"]) == SWITCHES.keys()
+    assert all(str(SOURCE["Parameters"][name]["Default"]) == values[0] for name, values in SWITCHES.items())
+
+
+def test_what_is_referred_to_is_there() -> None:
+    """With every combination of the parameters that conditions look at: no reference leads to what was left out.
+
+    Whether one does depends on the conditions around it and on that of its target: all values of these are tried.
+    """
+    holders = {**RESOURCES, **DOCUMENT["Outputs"]}
+    tried = 0
+    for holder, resource in holders.items():
+        own = [(resource["Condition"], True)] if "Condition" in resource else []
+        found = [*sites(resource, *own), *((name, tuple(own)) for name in listed(resource.get("DependsOn", [])))]
+        for name, path in found:
+            condition = RESOURCES.get(name, {}).get("Condition")
+            assert name in {*RESOURCES, *SOURCE["Parameters"]} or name.startswith("AWS::"), (holder, name)
+            if condition is None:
+                continue
+            switches = sorted(switches_of([condition, *(one for one, _ in path)]))
+            for values in product(*(SWITCHES[switch] for switch in switches)):
+                given = DEFAULTS | dict(zip(switches, values, strict=True))
+                resolver = Resolver(Template(ROOT, DOCUMENT, given))
+                if all(resolver.holds(one) is wanted for one, wanted in path):
+                    tried += 1
+                    assert resolver.holds(condition), (holder, name, given)
+    assert tried > len(SOURCE["Conditions"])
+
+
+@pytest.mark.parametrize("given", combinations())
+def test_nothing_of_what_was_left_out_is_left(given: dict[str, str]) -> None:
+    """What CloudFormation makes of each of these combinations refers to nothing that it does not make."""
+    left = decided(load(ROOT / "template.yaml", given))
+    known = {*left["Resources"], *left["Parameters"]}
+    named = {name for name in references([left["Resources"], left["Outputs"]]) if not name.startswith("AWS::")}
+    waited_for = {name for one in left["Resources"].values() for name in listed(one.get("DependsOn", []))}
+    assert named | waited_for <= known
+    assert "Fn::If" not in json.dumps(left)
+
+
+def test_any_two_switches_meet_in_every_position() -> None:
+    """Among the combinations that are tried: both off, both on, and each on while the other is off."""
+    rows = combinations()
+    for one, other in permutations(SWITCHES, 2):
+        met = {(row[one], row[other]) for row in rows}
+        assert met == set(product(SWITCHES[one], SWITCHES[other]))
 
 
 def test_every_resource_is_used() -> None:

@@ -13,9 +13,10 @@ from local.aws import Services
 from local.stack import GAPS, IN_CLOUDFORMATION
 from local.template import STACK, Resolver, Template, load
 from local.tokens import hashed
+from local.up import PAGES
 from tests.integration.conftest import ROOT, Stack
 
-ORIGINS = ["http://127.0.0.1:5173", "http://localhost:5173"]
+ORIGINS = PAGES.split(",")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def services(stack: Stack) -> Services:
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    return load(ROOT / "template.yaml", {})
+    return load(ROOT / "template.yaml", {"AllowedOrigins": PAGES})
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +69,8 @@ def test_bucket(stack: Stack, services: Services, template: Template, names: dic
 
     (cors,) = s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
     (rule,) = said["CorsConfiguration"]["CorsRules"]
-    assert rule["AllowedOrigins"] == [*ORIGINS, "the API's own"]
-    assert cors["AllowedOrigins"] == [*ORIGINS, stack.api]
+    assert rule["AllowedOrigins"] == ["the API's own", *ORIGINS]
+    assert cors["AllowedOrigins"] == [stack.api, *ORIGINS]
     assert (cors["AllowedMethods"], cors["AllowedHeaders"]) == (rule["AllowedMethods"], rule["AllowedHeaders"])
     assert (cors["ExposeHeaders"], cors["MaxAgeSeconds"]) == (rule["ExposedHeaders"], rule["MaxAge"])
 
