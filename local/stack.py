@@ -76,6 +76,7 @@ PLAYED = {
     *("AWS::Events::Rule", "AWS::Scheduler::Schedule"),
     *("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
     *("AWS::Lambda::Alias", "AWS::Lambda::LayerVersion", "AWS::Lambda::Url", "AWS::Lambda::Version"),
+    "AWS::SSM::Parameter",  # what its value is, and no store that a function could ask
 }
 
 # What is made by calls of the services' own.
@@ -251,6 +252,10 @@ def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Service
         if kind == "AWS::SQS::Queue":
             resolver.attributes[name, "QueueName"] = physical
             resolver.refs[name] = aws.sqs.get_queue_url(QueueName=physical)["QueueUrl"]
+    # Their values may be names of what was made above.
+    for name, parameter in template.of_type("AWS::SSM::Parameter").items():
+        resolver.refs[name] = name
+        resolver.attributes[name, "Value"] = resolver(parameter["Properties"]["Value"])
 
 
 def _queued(value: Any, template: Template, resolver: Resolver) -> Any:

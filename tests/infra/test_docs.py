@@ -1,10 +1,12 @@
 """What the documentation says of the tests."""
 
 import ast
+import json
 import re
 
 import pytest
 
+from tests.infra.existing import CONFIGURATIONS
 from tests.infra.transformed import ROOT
 
 SECURITY = (ROOT / "docs" / "security.md").read_text()
@@ -26,3 +28,10 @@ def test_each_row_of_the_table_names_a_test() -> None:
     assert len(rows) == 14
     for row in rows:
         assert re.search(r"\.py::test_\w+` \|$", row), row
+
+
+def test_an_existing_bucket_gets_what_the_stack_gives_to_its_own() -> None:
+    """The JSON in docs/how-to/backup.md is what the template sets, in the order of the commands that take it."""
+    page = (ROOT / "docs/how-to/backup.md").read_text()
+    shown = re.findall(r"^`(\w+)\.json`.*?```json\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    assert {name: json.loads(text) for name, text in shown} == CONFIGURATIONS

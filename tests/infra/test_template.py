@@ -288,8 +288,8 @@ WATCHED = {
     "ServerErrorsAlarm": ("AWS/ApiGateway", "5xx", "ApiId", "HttpApi"),
     "ApiSlowAlarm": ("AWS/Lambda", "Duration", "FunctionName", "ApiFunction"),
     "ManyStreamsAlarm": ("AWS/Lambda", "ConcurrentExecutions", "FunctionName", "StreamFunction"),
-    "ReadThrottlesAlarm": ("AWS/DynamoDB", "ReadThrottleEvents", "TableName", "FilesTable"),
-    "WriteThrottlesAlarm": ("AWS/DynamoDB", "WriteThrottleEvents", "TableName", "FilesTable"),
+    "ReadThrottlesAlarm": ("AWS/DynamoDB", "ReadThrottleEvents", "TableName", "FilesTableName"),
+    "WriteThrottlesAlarm": ("AWS/DynamoDB", "WriteThrottleEvents", "TableName", "FilesTableName"),
 } | {
     f"{name}{metric}Alarm": ("AWS/Lambda", metric, "FunctionName", f"{name}Function")
     for name in ("Api", "Stream", "Hasher")
@@ -470,7 +470,8 @@ def test_events_are_off_until_they_have_a_bus() -> None:
 def test_changes_wait_until_their_events_are_sent() -> None:
     """From the first on, in parts where one fails; what is given up is kept, while the stream still has it."""
     mapping = of_type(MAPPING)["PublisherFunctionChanges"]
-    assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["FilesTable", "StreamArn"]}
+    stream = {"Fn::GetAtt": ["FilesTable", "StreamArn"]}
+    assert mapping["EventSourceArn"] == {"Fn::If": ["TableIsMade", stream, {"Ref": "ExistingTableStream"}]}
     assert (mapping["StartingPosition"], mapping["BisectBatchOnFunctionError"]) == ("TRIM_HORIZON", True)
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert list(references(mapping["DestinationConfig"])) == ["EventsDeadLetters"]

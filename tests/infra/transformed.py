@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 # The parameters that conditions look at: the values that make a difference, the default first.
 SWITCHES = {
+    "ExistingBucket": ("", "a-bucket"),
+    "ExistingTable": ("", "a-table"),
     "AllowedOrigins": ("", "https://page.example"),
     "OidcIssuer": ("", "https://issuer.example"),
     "AlarmTopicArn": ("", "arn:aws:sns:eu-west-1:123456789012:alarms"),

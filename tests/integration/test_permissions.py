@@ -50,8 +50,8 @@ QUEUE = f"https://sqs.{REGION}.amazonaws.com/123456789012/the-queue"
 DEAD_LETTERS = f"https://sqs.{REGION}.amazonaws.com/123456789012/the-dead-letters"
 NOTHING = {"Ref": "AWS::NoValue"}  # a variable that does not exist on AWS
 NAMES = {
-    "FilesTable": TABLE,
-    "FilesBucket": BUCKET,
+    "FilesTableName": TABLE,
+    "FilesBucketName": BUCKET,
     "AccessToken": "the-tokens",
     "CapabilityKey": "the-key",
     "CompletedQueue": QUEUE,
@@ -165,7 +165,13 @@ class Call:
 
 
 def arn(name: str) -> str:
-    return ref(LOGICAL[name], "Arn")
+    match LOGICAL[name]:
+        case "FilesTableName":
+            return ref("FilesTableArn", "Value")
+        case "FilesBucketName":
+            return f"arn:{ref('AWS::Partition')}:s3:::{ref('FilesBucketName', 'Value')}"
+        case logical:
+            return ref(logical, "Arn")
 
 
 def ref(*names: str) -> str:
@@ -302,6 +308,8 @@ def valued(value: Any) -> str:
             return NAMES[logical]
         case {"Fn::Sub": str(text)}:
             return text.replace(ref("AWS::StackName"), "the-stack")
+        case {"Fn::GetAtt": [logical, "Value"]}:
+            return NAMES[logical]
         case {"Fn::GetAtt": ["StreamFunctionUrl", "FunctionUrl"]}:
             return "https://stream.example/"
         case _:
@@ -663,7 +671,11 @@ def test_policies_allow_plainly(function: str) -> None:
         assert statement["Effect"] == "Allow"
     for action, resource in allowed(function):
         assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action)
-        assert resource == BUS or re.fullmatch(r"\$\{\w+(\.Arn)?\}(/index/\w+|/files/\*|/archives/\*)?", resource)
+        of_bucket = resource.removeprefix(arn(BUCKET))
+        if of_bucket != resource:
+            assert of_bucket in ("", "/files/*", "/archives/*")
+        else:
+            assert resource == BUS or re.fullmatch(r"\$\{\w+(\.Arn|\.Value)?\}(/index/\w+)?", resource)
 
 
 def test_every_call_that_the_code_can_make_was_made(calls: Mapping[str, list[Call]]) -> None:
