@@ -24,7 +24,7 @@ IN_CLOUDFORMATION = {
         *("LocalSecondaryIndexes", "ProvisionedThroughput", "TableName", "Tags"),
         "SSESpecification",  # taken and forgotten: nothing is encrypted on this machine
     },
-    "AWS::Logs::LogGroup": {"LogGroupName", "RetentionInDays", "Tags"},
+    "AWS::Logs::LogGroup": {"KmsKeyId", "LogGroupName", "RetentionInDays", "Tags"},
     "AWS::S3::Bucket": {"BucketEncryption", "BucketName", "Tags"},
     "AWS::SNS::Topic": {"DisplayName", "FifoTopic", "KmsMasterKeyId", "Tags", "TopicName"},
     "AWS::SQS::Queue": {

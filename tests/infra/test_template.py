@@ -64,7 +64,9 @@ def references(value: Any) -> Iterator[str]:
 
 
 def statements(role: Any) -> list[dict[str, Any]]:
-    return [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    """All that it may be allowed, whatever the conditions."""
+    said = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    return [statement["Fn::If"][1] if "Fn::If" in statement else statement for statement in said]
 
 
 def listed(value: Any) -> list[Any]:
@@ -179,7 +181,7 @@ def test_least_privilege(name: str) -> None:
                 assert resource == "*"  # X-Ray's actions know no resources
                 continue
             assert resource != "*", statement
-            assert set(references(resource)) & {*RESOURCES, "EventBusName"}, statement
+            assert set(references(resource)) & {*RESOURCES, "EventBusName", "KmsKeyArn"}, statement
             below = re.search(r"/(files|archives|stream)/\*", json.dumps(resource))
             assert json.dumps(resource).count("*") <= bool(below), statement
 
@@ -258,7 +260,6 @@ def test_a_failing_message_is_tried_again_and_then_kept() -> None:
     assert queue["RedrivePolicy"]["maxReceiveCount"] == settings.MAX_RECEIVES.read({})  # the hasher knows the last one
     assert queues[dead_letters]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert "RedrivePolicy" not in queues[dead_letters]
-    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
 
 
 def test_the_hasher_may_call_itself() -> None:
@@ -377,8 +378,59 @@ def test_table_costs_by_use_and_can_be_restored() -> None:
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["TimeToLiveSpecification"] == {"AttributeName": "forget_at", "Enabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["SSESpecification"]["SSEEnabled"] is True
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+# Where each kind of resource names its key.
+KEYS = {
+    "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
+    "AWS::Logs::LogGroup": ("KmsKeyId",),
+    "AWS::S3::Bucket": (
+        *("BucketEncryption", "ServerSideEncryptionConfiguration", 0),
+        *("ServerSideEncryptionByDefault", "KMSMasterKeyID"),
+    ),
+    "AWS::SQS::Queue": ("KmsMasterKeyId",),
+    "AWS::SecretsManager::Secret": ("KmsKeyId",),
+}
+
+
+def within(value: Any, *path: str | int) -> Any:
+    for key in path:
+        value = value[key] if isinstance(key, int) else value.get(key)
+        if value is None:
+            return None
+    return value
+
+
+@pytest.mark.parametrize("key", ["", "arn:aws:kms:eu-west-1:123456789012:key/a"])
+def test_all_that_is_kept_is_encrypted_by_the_key_that_is_given(key: str) -> None:
+    """Bucket, table, queues, secrets and logs; without one by AWS's own, and by one or the other always."""
+    left = decided(
+        load(ROOT / "template.yaml", {"KmsKeyArn": key, "EventBusName": "default", "WebhookUrl": "https://a"})
+    )
+    kept = {name: one for name, one in left["Resources"].items() if one["Type"] in KEYS}
+    assert {one["Type"] for one in kept.values()} == KEYS.keys()
+    for name, one in kept.items():
+        properties = one["Properties"]
+        assert within(properties, *KEYS[one["Type"]]) == ({"Ref": "KmsKeyArn"} if key else None), name
+        if one["Type"] == "AWS::SQS::Queue":
+            assert properties.get("SqsManagedSseEnabled") is (None if key else True), name
+    (rule,) = kept["FilesBucket"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == ("aws:kms" if key else "AES256")
+    assert rule.get("BucketKeyEnabled") is (True if key else None)
+    for role in ("ApiRole", "StreamRole", "HasherRole", "PublisherRole"):
+        used = [one for one in statements(left["Resources"][role]["Properties"]) if one["Sid"] == "UseKey"]
+        assert [one["Resource"] for one in used] == ([{"Ref": "KmsKeyArn"}] if key else [])
+
+
+def test_who_makes_something_may_ask_for_a_data_key() -> None:
+    """Objects and messages are made by all but the stream function, which reads, and whose records have their key."""
+    making = {"s3:PutObject", "sqs:SendMessage"}
+    for name, role in ROLES.items():
+        actions = [action for statement in statements(role) for action in listed(statement["Action"])]
+        assert ("kms:GenerateDataKey" in actions) is bool(making & {*actions}), name
+        assert ("kms:Decrypt" in actions) is (name != "WebhookRole")
 
 
 def test_logs_end() -> None:

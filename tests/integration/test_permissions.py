@@ -603,15 +603,17 @@ def delete_in_every_state(deployed: Deployed) -> None:
         deployed.api("DELETE", f"/files/{file['id']}", 204)
 
 
-LAMBDAS_OWN = {"WriteLogs", "Trace", "TakeMessages", "ReadChanges"}
+# What Lambda itself acts on, and other services with the key.
+OF_AWS = {"WriteLogs", "Trace", "UseKey", "TakeMessages", "ReadChanges"}
 
 
 def policies(function: str) -> list[Mapping[str, Any]]:
-    """The statements of the function's role, but for those that Lambda itself acts on: logs, traces, queue, stream."""
+    """The statements of the function's role, but for what AWS itself acts on: logs, traces, queue, stream, key."""
     role, _ = SOURCE["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"]
     written = SOURCE["Resources"][role]["Properties"]["Policies"]
     statements = [statement for policy in written for statement in policy["PolicyDocument"]["Statement"]]
-    return [statement for statement in statements if statement["Sid"] not in LAMBDAS_OWN]
+    plain = [statement["Fn::If"][1] if "Fn::If" in statement else statement for statement in statements]
+    return [statement for statement in plain if statement["Sid"] not in OF_AWS]
 
 
 def allowed(function: str) -> list[Permission]:
