@@ -143,8 +143,8 @@ def create(template: Template, aws: Services, *, doors: Mapping[str, str], secre
     `doors` says where the HTTP APIs and Function URLs are on this machine (logical id to URL, no slash at the end);
     `secrets` sets the value of a secret that would otherwise be made up (logical id to string). Raises `TemplateError`.
     """
-    _refuse_unknown(template)
     resolver = Resolver(template)
+    _refuse_unknown(template, resolver)
     _name_what_is_played(template, resolver, doors)
     try:
         _make_by_cloudformation(template, resolver, aws)
@@ -176,14 +176,16 @@ def create(template: Template, aws: Services, *, doors: Mapping[str, str], secre
     return resolver
 
 
-def _refuse_unknown(template: Template) -> None:
+def _refuse_unknown(template: Template, resolver: Resolver) -> None:
     known = {*IN_CLOUDFORMATION, *PLAYED, *WITHOUT_EFFECT, *BY_CALL}
     for name, resource in template.resources.items():
         kind = resource["Type"]
         if kind not in known:
             raise TemplateError(f"{name} is a {kind}: {REFUSED.get(kind, ELSEWHERE)}")
         if kind in IN_CLOUDFORMATION:
-            unknown = set(resource.get("Properties", {})) - IN_CLOUDFORMATION[kind] - GAPS.get(kind, {}).keys()
+            properties = resource.get("Properties", {}).items()
+            said = {key for key, value in properties if resolver.chosen(value) is not None}
+            unknown = said - IN_CLOUDFORMATION[kind] - GAPS.get(kind, {}).keys()
             if unknown:
                 raise TemplateError(f"{name} sets {', '.join(sorted(unknown))}: nothing does that yet (local/stack.py)")
 

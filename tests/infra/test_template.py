@@ -123,6 +123,8 @@ def test_settings_are_declared(name: str) -> None:
     rules = ["STREAM_LIMIT_BYTES", "MAX_FILE_BYTES", "CONTENT_TYPES", "OWNER_BYTES", "OWNER_UPLOADS"]
     rules += [setting.name for setting in settings.ALL if setting.name.startswith("OIDC_")]
     turned |= {name for name in rules if f"settings.{name}" in text}
+    # Objects.connect reads it, and it counts for what signs for people.
+    turned |= {settings.TRANSFER_ACCELERATION.name} if re.search(r"\.sign_(get|put|part|post)\(", text) else set()
     # owners.has_access reads both.
     needed |= {settings.ACCESS_TOKEN_SECRET.name, settings.OIDC_ISSUER.name} if "owners.has_access" in text else set()
     turned |= {settings.AUDIT_LOG_GROUP.name} if "AuditLog.connect" in text else set()

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 SWITCHES = {
     "ExistingBucket": ("", "a-bucket"),
     "ExistingTable": ("", "a-table"),
+    "TransferAcceleration": ("false", "true"),
     "KmsKeyArn": ("", "arn:aws:kms:eu-west-1:123456789012:key/a-key"),
     "AllowedOrigins": ("", "https://page.example"),
     "OidcIssuer": ("", "https://issuer.example"),

@@ -60,6 +60,7 @@ NAMES = {
     "StreamLimitBytes": str(STREAM_LIMIT),
     "OwnerBytes": str(10**9),
     "OwnerUploads": "50",
+    "TransferAcceleration": "false",
     **{name: str(one["Default"]) for name, one in SOURCE["Parameters"].items() if name.startswith("Oidc")},
     "EventBusName": "default",
     "EventsDeadLetters": DEAD_LETTERS,
