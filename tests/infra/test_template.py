@@ -611,7 +611,7 @@ def test_only_configured_origins_get_in() -> None:
     assert list(references(cors["AllowOrigins"])) == ["AllowedOrigins"]
     (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
     for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
-        assert set(references(origins)) - {"AWS::NoValue"} == {"AllowedOrigins", "HttpApi"}
+        assert set(references(origins)) - {"AWS::NoValue"} == {"AllowedOrigins", "DomainName", "HttpApi"}
 
 
 @pytest.mark.parametrize(("given", "others"), [("", []), ("https://a, https://b", ["https://a", "https://b"])])
@@ -626,6 +626,19 @@ def test_no_origin_is_let_in_that_nobody_named(given: str, others: list[str]) ->
         assert resolver(origins) == ["https://api", *others]
     cors = resolver(only("AWS::ApiGatewayV2::Api")).get("CorsConfiguration", {})
     assert cors.get("AllowOrigins", []) == others
+
+
+def test_the_page_may_ask_from_a_domain_of_its_own() -> None:
+    """The stream host and the bucket let in pages of both names of the API, which lead to the same stage."""
+    template = load(ROOT / "template.yaml", {"DomainName": "files.example.com", "AllowedOrigins": "https://a"})
+    resolver = Resolver(template)
+    resolver.attributes["HttpApi", "ApiEndpoint"] = "https://api"
+    (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
+    for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
+        assert resolver(origins) == ["https://api", "https://files.example.com", "https://a"]
+    assert resolver(template.document["Outputs"]["ApiUrl"]["Value"]) == "https://files.example.com"
+    mapping = only("AWS::ApiGatewayV2::ApiMapping")
+    assert mapping == {"ApiId": {"Ref": "HttpApi"}, "DomainName": {"Ref": "Domain"}, "Stage": {"Ref": "HttpApiStage"}}
 
 
 def test_the_api_waits_for_nobody() -> None:
@@ -738,6 +751,7 @@ def test_every_resource_is_used() -> None:
     """What we declare is referred to from elsewhere, or is of a kind that works by itself."""
     by_itself = {
         *("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Permission"),
+        *("AWS::ApiGatewayV2::ApiMapping", "AWS::Route53::RecordSet"),
         *("AWS::Budgets::Budget", "AWS::CloudWatch::Dashboard"),
         "AWS::Events::Rule",
         *("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),

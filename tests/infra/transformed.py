@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 # The parameters that conditions look at: the values that make a difference, the default first.
 SWITCHES = {
+    "DomainName": ("", "files.example.com"),
+    "HostedZoneId": ("", "Z0123456789ABCDEFGHIJ"),
     "ExistingBucket": ("", "a-bucket"),
     "ExistingTable": ("", "a-table"),
     "TransferAcceleration": ("false", "true"),

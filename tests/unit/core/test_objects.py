@@ -467,8 +467,8 @@ def test_deleting_what_is_not_there_is_no_error(objects: Objects, s3: Stubber) -
     objects.delete(KEY)
 
 
-def test_people_are_sent_to_the_accelerated_endpoint_and_functions_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the acceleration that the deployment turns on: every URL and form for people, and no call or read of ours."""
+def test_people_are_sent_to_the_accelerated_endpoint_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With acceleration turned on: every URL and form for people leads there, and no call or read of ours."""
     aws_environment(monkeypatch)
     plain = Objects.connect()
     monkeypatch.setenv("TRANSFER_ACCELERATION", "true")
