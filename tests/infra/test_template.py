@@ -630,7 +630,8 @@ def test_no_origin_is_let_in_that_nobody_named(given: str, others: list[str]) ->
 
 def test_the_page_may_ask_from_a_domain_of_its_own() -> None:
     """The stream host and the bucket let in pages of both names of the API, which lead to the same stage."""
-    template = load(ROOT / "template.yaml", {"DomainName": "files.example.com", "AllowedOrigins": "https://a"})
+    given = {"DomainName": "files.example.com", "CertificateArn": "arn:aws:acm:a", "AllowedOrigins": "https://a"}
+    template = load(ROOT / "template.yaml", given)
     resolver = Resolver(template)
     resolver.attributes["HttpApi", "ApiEndpoint"] = "https://api"
     (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 # The parameters that conditions look at: the values that make a difference, the default first.
 SWITCHES = {
     "DomainName": ("", "files.example.com"),
+    "CertificateArn": ("", "arn:aws:acm:eu-west-1:123456789012:certificate/a"),
     "HostedZoneId": ("", "Z0123456789ABCDEFGHIJ"),
     "ExistingBucket": ("", "a-bucket"),
     "ExistingTable": ("", "a-table"),
