@@ -525,7 +525,7 @@ def test_changes_wait_until_their_events_are_sent() -> None:
     """From the first on, in parts where one fails; what is given up is kept, while the stream still has it."""
     mapping = of_type(MAPPING)["PublisherFunctionChanges"]
     stream = {"Fn::GetAtt": ["FilesTable", "StreamArn"]}
-    assert mapping["EventSourceArn"] == {"Fn::If": ["TableIsMade", stream, {"Ref": "ExistingTableStream"}]}
+    assert mapping["EventSourceArn"] == {"Fn::If": ["StreamIsNamed", {"Ref": "ExistingTableStream"}, stream]}
     assert (mapping["StartingPosition"], mapping["BisectBatchOnFunctionError"]) == ("TRIM_HORIZON", True)
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert list(references(mapping["DestinationConfig"])) == ["EventsDeadLetters"]

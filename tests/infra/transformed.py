@@ -20,6 +20,7 @@ SWITCHES = {
     "HostedZoneId": ("", "Z0123456789ABCDEFGHIJ"),
     "ExistingBucket": ("", "a-bucket"),
     "ExistingTable": ("", "a-table"),
+    "ExistingTableStream": ("", "arn:aws:dynamodb:eu-west-1:123456789012:table/a-table/stream/2026"),
     "TransferAcceleration": ("false", "true"),
     "KmsKeyArn": ("", "arn:aws:kms:eu-west-1:123456789012:key/a-key"),
     "AllowedOrigins": ("", "https://page.example"),
