@@ -133,6 +133,9 @@ validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform ma
 	@mkdir -p .aws-sam
 	$(BIN)/python -m tests.infra.transformed > .aws-sam/transformed.json
 	$(BIN)/cfn-lint --regions eu-west-1 -- .aws-sam/transformed.json
+	@rm -rf .aws-sam/combinations
+	$(BIN)/python -m tests.infra.transformed .aws-sam/combinations
+	$(BIN)/cfn-lint --regions eu-west-1 --ignore-checks W2001 -- .aws-sam/combinations/*.json
 	$(BIN)/cfn-lint --regions eu-west-1 -- $(RUNTIME)/examples/*/template.yaml
 	$(BIN)/cfn-lint --regions eu-west-1 -- events/rules/*.yaml
 

@@ -34,6 +34,7 @@ json.dump(CfnParameterOverridesType().convert(json.load(sys.stdin), None, None),
 """
 
 ARCHITECTURE, ORIGINS = "Architecture", "AllowedOrigins"
+BUCKET, TABLE = "ExistingBucket", "ExistingTable"
 
 Declared = Mapping[str, Mapping[str, Any]]
 
@@ -136,6 +137,35 @@ def deployed(stack: str, region: str | None, profile: str | None) -> dict[str, s
     return {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
 
 
+def examine(values: Mapping[str, str], table: Mapping[str, Any], session: Any) -> None:
+    """Raise Refused unless the bucket and the table that are named as existing are such that Sluice can use them.
+
+    `table` are the properties of the one that the template would make. Only what loses files or stops every request is
+    looked at here; whether events and pages reach the bucket `sluice doctor` tries after the deployment.
+    """
+    try:
+        if bucket := values.get(BUCKET):
+            versioning = session.client("s3").get_bucket_versioning(Bucket=bucket).get("Status")
+            if versioning != "Enabled":
+                raise Refused(f"{BUCKET}={bucket}: this bucket is not versioned, and Sluice reads versions only")
+        if name := values.get(TABLE):
+            found = session.client("dynamodb").describe_table(TableName=name)["Table"]
+            if differing := [part for part, wanted in _keys(table).items() if _keys(found).get(part) != wanted]:
+                raise Refused(f"{TABLE}={name}: other keys than Sluice's, or none: {', '.join(differing)}")
+    except (BotoCoreError, ClientError) as error:
+        raise Refused(f"what is named as existing cannot be looked at: {error}") from error
+
+
+def _keys(table: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """The attributes of the table's key and of each index's key, with their types; the table's own is called so."""
+    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    keys = {"the table": table["KeySchema"]}
+    keys |= {f"the index {one['IndexName']}": one["KeySchema"] for one in table.get("GlobalSecondaryIndexes", [])}
+    # A hash key comes before a sort key, in whatever order they are told.
+    ordered = {part: sorted(key, key=lambda one: one["KeyType"]) for part, key in keys.items()}
+    return {part: [(one["AttributeName"], types[one["AttributeName"]]) for one in key] for part, key in ordered.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make deploy", allow_abbrev=False)
     parser.add_argument("--write", type=Path, required=True)
@@ -147,16 +177,21 @@ def main() -> None:
     parser.add_argument("--profile")
     parser.add_argument("--parameter-overrides", action="store_true")
     asked, _ = parser.parse_known_args()
-    declared: Declared = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    declared: Declared = template["Parameters"]
     try:
         if asked.parameter_overrides:
             raise Refused('parameters go into PARAMS: make deploy PARAMS="NAME=VALUE NAME=VALUE"')
         config = configured(ROOT / asked.config_file, asked.config_env)
         values = given(os.environ.get("PARAMS", ""), os.environ.get("ORIGINS", ""), asked.arch)
         values = check({**overrides(config.get("parameter_overrides")), **values}, declared)
+        region, profile = asked.region or config.get("region"), asked.profile or config.get("profile")
+        if values.get(BUCKET) or values.get(TABLE):
+            session = boto3.Session(region_name=region, profile_name=profile)
+            examine(values, template["Resources"]["FilesTable"]["Properties"], session)
         if ARCHITECTURE not in values:
             stack = asked.stack_name or config["stack_name"]
-            before = deployed(stack, asked.region or config.get("region"), asked.profile or config.get("profile"))
+            before = deployed(stack, region, profile)
             values[ARCHITECTURE] = before.get(ARCHITECTURE, str(declared[ARCHITECTURE]["Default"]))
     except Refused as refused:
         sys.exit(f"make deploy: {refused}")

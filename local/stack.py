@@ -24,7 +24,7 @@ IN_CLOUDFORMATION = {
         *("LocalSecondaryIndexes", "ProvisionedThroughput", "TableName", "Tags"),
         "SSESpecification",  # taken and forgotten: nothing is encrypted on this machine
     },
-    "AWS::Logs::LogGroup": {"LogGroupName", "RetentionInDays", "Tags"},
+    "AWS::Logs::LogGroup": {"KmsKeyId", "LogGroupName", "RetentionInDays", "Tags"},
     "AWS::S3::Bucket": {"BucketEncryption", "BucketName", "Tags"},
     "AWS::SNS::Topic": {"DisplayName", "FifoTopic", "KmsMasterKeyId", "Tags", "TopicName"},
     "AWS::SQS::Queue": {
@@ -76,6 +76,7 @@ PLAYED = {
     *("AWS::Events::Rule", "AWS::Scheduler::Schedule"),
     *("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
     *("AWS::Lambda::Alias", "AWS::Lambda::LayerVersion", "AWS::Lambda::Url", "AWS::Lambda::Version"),
+    "AWS::SSM::Parameter",  # what its value is, and no store that a function could ask
 }
 
 # What is made by calls of the services' own.
@@ -143,8 +144,8 @@ def create(template: Template, aws: Services, *, doors: Mapping[str, str], secre
     `doors` says where the HTTP APIs and Function URLs are on this machine (logical id to URL, no slash at the end);
     `secrets` sets the value of a secret that would otherwise be made up (logical id to string). Raises `TemplateError`.
     """
-    _refuse_unknown(template)
     resolver = Resolver(template)
+    _refuse_unknown(template, resolver)
     _name_what_is_played(template, resolver, doors)
     try:
         _make_by_cloudformation(template, resolver, aws)
@@ -176,14 +177,16 @@ def create(template: Template, aws: Services, *, doors: Mapping[str, str], secre
     return resolver
 
 
-def _refuse_unknown(template: Template) -> None:
+def _refuse_unknown(template: Template, resolver: Resolver) -> None:
     known = {*IN_CLOUDFORMATION, *PLAYED, *WITHOUT_EFFECT, *BY_CALL}
     for name, resource in template.resources.items():
         kind = resource["Type"]
         if kind not in known:
             raise TemplateError(f"{name} is a {kind}: {REFUSED.get(kind, ELSEWHERE)}")
         if kind in IN_CLOUDFORMATION:
-            unknown = set(resource.get("Properties", {})) - IN_CLOUDFORMATION[kind] - GAPS.get(kind, {}).keys()
+            properties = resource.get("Properties", {}).items()
+            said = {key for key, value in properties if resolver.chosen(value) is not None}
+            unknown = said - IN_CLOUDFORMATION[kind] - GAPS.get(kind, {}).keys()
             if unknown:
                 raise TemplateError(f"{name} sets {', '.join(sorted(unknown))}: nothing does that yet (local/stack.py)")
 
@@ -252,6 +255,10 @@ def _make_by_cloudformation(template: Template, resolver: Resolver, aws: Service
         if kind == "AWS::SQS::Queue":
             resolver.attributes[name, "QueueName"] = physical
             resolver.refs[name] = aws.sqs.get_queue_url(QueueName=physical)["QueueUrl"]
+    # Their values may be names of what was made above.
+    for name, parameter in template.of_type("AWS::SSM::Parameter").items():
+        resolver.refs[name] = name
+        resolver.attributes[name, "Value"] = resolver(parameter["Properties"]["Value"])
 
 
 def _queued(value: Any, template: Template, resolver: Resolver) -> Any:

@@ -29,6 +29,9 @@ environment:
 # short. It is renewed with each checkpoint, every second.
 LEASE_SECONDS = 10
 
+# Where `npm run dev` serves the page (web/vite.config.ts). `--parameter AllowedOrigins=...` takes their place.
+PAGES = "http://127.0.0.1:5173,http://localhost:5173"
+
 
 def arguments(api_port: int, stream_port: int, tokens: dict[str, str], data: str | None = None) -> list[str]:
     """What `python -m local` is told for Sluice."""
@@ -38,6 +41,7 @@ def arguments(api_port: int, stream_port: int, tokens: dict[str, str], data: str
     kept = {owner: [hashed(token)] for owner, token in tokens.items()}
     return [
         *("--template", str(TEMPLATE)),
+        *("--parameter", f"AllowedOrigins={PAGES}"),
         *("--door", f"api=HttpApi:{api_port}"),
         *("--door", f"stream=StreamFunctionUrl:{stream_port}"),
         *("--secret", f"AccessToken={json.dumps(kept)}"),

@@ -1,12 +1,14 @@
 """What the documentation says of the tests."""
 
 import ast
+import json
 import re
 
 import pytest
 
 from bench import cost
 from sluice import open_streams
+from tests.infra.existing import CONFIGURATIONS
 from tests.infra.transformed import ROOT, document
 
 SECURITY = (ROOT / "docs" / "security.md").read_text()
@@ -44,3 +46,10 @@ def test_the_worst_holder_costs_what_the_model_says() -> None:
 
 def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_an_existing_bucket_gets_what_the_stack_gives_to_its_own() -> None:
+    """The JSON in docs/how-to/backup.md is what the template sets, in the order of the commands that take it."""
+    page = (ROOT / "docs/how-to/backup.md").read_text()
+    shown = re.findall(r"^`(\w+)\.json`.*?```json\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    assert {name: json.loads(text) for name, text in shown} == CONFIGURATIONS

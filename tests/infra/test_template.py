@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from samtranslator.yaml_helper import yaml_parse
 from functions.api.uploads import COMPLETE_SECONDS
 from functions.hasher.notifications import SCAN_RESULT
 from local.streams import matches
-from local.template import Resolver, load
+from local.template import Resolver, Template, load
 from sluice import limits, settings
 from sluice.audit_log import AuditLog
 from sluice.files import ENDED, Files
 from sluice.objects import Objects
 from sluice.queue import Queue
-from tests.infra.transformed import ROOT, document
+from tests.infra.transformed import ROOT, SWITCHES, combinations, decided, document
 
 SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
 DOCUMENT = document()
@@ -64,13 +65,17 @@ def references(value: Any) -> Iterator[str]:
 
 
 def statements(role: Any) -> list[dict[str, Any]]:
-    return [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    """All that it may be allowed, whatever the conditions."""
+    said = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    return [statement["Fn::If"][1] if "Fn::If" in statement else statement for statement in said]
 
 
 def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+# As `Resolver` takes them: a list is a list.
+DEFAULTS: dict[str, Any] = load(ROOT / "template.yaml", {}).parameters
 MAPPING = "AWS::Lambda::EventSourceMapping"
 FUNCTIONS = of_type("AWS::Lambda::Function")
 ROLES = of_type("AWS::IAM::Role")
@@ -121,6 +126,8 @@ def test_settings_are_declared(name: str) -> None:
     rules += ["OWNER_BYTES", "OWNER_UPLOADS"]
     rules += [setting.name for setting in settings.ALL if setting.name.startswith("OIDC_")]
     turned |= {name for name in rules if f"settings.{name}" in text}
+    # Objects.connect reads it, and it counts for what signs for people.
+    turned |= {settings.TRANSFER_ACCELERATION.name} if re.search(r"\.sign_(get|put|part|post)\(", text) else set()
     # owners.has_access reads both.
     needed |= {settings.ACCESS_TOKEN_SECRET.name, settings.OIDC_ISSUER.name} if "owners.has_access" in text else set()
     turned |= {settings.AUDIT_LOG_GROUP.name} if "AuditLog.connect" in text else set()
@@ -174,6 +181,7 @@ GUARDDUTYS_ACTIONS = {
     *("s3:PutObjectTagging", "s3:GetObjectTagging", "s3:PutObjectVersionTagging", "s3:GetObjectVersionTagging"),
     *("s3:PutBucketNotification", "s3:GetBucketNotification", "s3:PutObject", "s3:ListBucket"),
     *("s3:GetObject", "s3:GetObjectVersion"),
+    *("kms:Decrypt", "kms:GenerateDataKey"),  # where the bucket has a key of the customer's
 }
 
 
@@ -202,12 +210,12 @@ def test_nothing_scans_unless_it_is_wanted() -> None:
 
 def test_verdicts_over_files_go_to_the_hasher() -> None:
     """The plan covers where files are; the rule takes its bucket's results; the queue lets rules of this account in."""
-    plan = only("AWS::GuardDuty::MalwareProtectionPlan")
-    assert plan["ProtectedResource"]["S3Bucket"] == {"BucketName": {"Ref": "FilesBucket"}, "ObjectPrefixes": ["files/"]}
+    plan, bucket = only("AWS::GuardDuty::MalwareProtectionPlan"), {"Fn::GetAtt": ["FilesBucketName", "Value"]}
+    assert plan["ProtectedResource"]["S3Bucket"] == {"BucketName": bucket, "ObjectPrefixes": ["files/"]}
     assert plan["Actions"] == {"Tagging": {"Status": "ENABLED"}}
     rule = of_type("AWS::Events::Rule")["MalwareRule"]
     assert rule["EventPattern"]["detail-type"] == [SCAN_RESULT]
-    assert rule["EventPattern"]["detail"] == {"s3ObjectDetails": {"bucketName": [{"Ref": "FilesBucket"}]}}
+    assert rule["EventPattern"]["detail"] == {"s3ObjectDetails": {"bucketName": [bucket]}}
     assert [list(references(target["Arn"])) for target in rule["Targets"]] == [["CompletedQueue"]]
     _, letting = of_type("AWS::SQS::QueuePolicy")["CompletedQueuePolicy"]["PolicyDocument"]["Statement"]
     _, statement, _ = letting["Fn::If"]
@@ -231,7 +239,7 @@ def test_least_privilege(name: str) -> None:
             assert resource != "*", statement
             if set(re.findall(r"rule/([^\"]+)", json.dumps(resource))) == {GUARDDUTYS_RULE}:
                 continue  # which it makes itself
-            assert set(references(resource)) & {*RESOURCES, "EventBusName"}, statement
+            assert set(references(resource)) & {*RESOURCES, "EventBusName", "KmsKeyArn"}, statement
             below = re.search(r"/(files|archives|stream)/\*", json.dumps(resource))
             assert json.dumps(resource).count("*") <= bool(below), statement
 
@@ -311,7 +319,6 @@ def test_a_failing_message_is_tried_again_and_then_kept() -> None:
     assert queue["RedrivePolicy"]["maxReceiveCount"] == settings.MAX_RECEIVES.read({})  # the hasher knows the last one
     assert queues[dead_letters]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert "RedrivePolicy" not in queues[dead_letters]
-    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
 
 
 def test_the_hasher_may_call_itself() -> None:
@@ -341,8 +348,8 @@ WATCHED = {
     "ServerErrorsAlarm": ("AWS/ApiGateway", "5xx", "ApiId", "HttpApi"),
     "ApiSlowAlarm": ("AWS/Lambda", "Duration", "FunctionName", "ApiFunction"),
     "ManyStreamsAlarm": ("AWS/Lambda", "ConcurrentExecutions", "FunctionName", "StreamFunction"),
-    "ReadThrottlesAlarm": ("AWS/DynamoDB", "ReadThrottleEvents", "TableName", "FilesTable"),
-    "WriteThrottlesAlarm": ("AWS/DynamoDB", "WriteThrottleEvents", "TableName", "FilesTable"),
+    "ReadThrottlesAlarm": ("AWS/DynamoDB", "ReadThrottleEvents", "TableName", "FilesTableName"),
+    "WriteThrottlesAlarm": ("AWS/DynamoDB", "WriteThrottleEvents", "TableName", "FilesTableName"),
 } | {
     f"{name}{metric}Alarm": ("AWS/Lambda", metric, "FunctionName", f"{name}Function")
     for name in ("Api", "Stream", "Hasher")
@@ -393,7 +400,7 @@ def test_each_index_is_watched() -> None:
             watched = part["MetricStat"]["Metric"]
             assert (watched["Namespace"], watched["MetricName"]) == ("AWS/DynamoDB", metric)
             table, of_table = watched["Dimensions"]
-            assert table == {"Name": "TableName", "Value": {"Ref": "FilesTable"}}
+            assert table == {"Name": "TableName", "Value": {"Fn::GetAtt": ["FilesTableName", "Value"]}}
             assert of_table == {"Name": "GlobalSecondaryIndexName", "Value": index}
 
 
@@ -478,8 +485,59 @@ def test_table_costs_by_use_and_can_be_restored() -> None:
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["TimeToLiveSpecification"] == {"AttributeName": "forget_at", "Enabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["SSESpecification"]["SSEEnabled"] is True
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+# Where each kind of resource names its key.
+KEYS = {
+    "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
+    "AWS::Logs::LogGroup": ("KmsKeyId",),
+    "AWS::S3::Bucket": (
+        *("BucketEncryption", "ServerSideEncryptionConfiguration", 0),
+        *("ServerSideEncryptionByDefault", "KMSMasterKeyID"),
+    ),
+    "AWS::SQS::Queue": ("KmsMasterKeyId",),
+    "AWS::SecretsManager::Secret": ("KmsKeyId",),
+}
+
+
+def within(value: Any, *path: str | int) -> Any:
+    for key in path:
+        value = value[key] if isinstance(key, int) else value.get(key)
+        if value is None:
+            return None
+    return value
+
+
+@pytest.mark.parametrize("key", ["", "arn:aws:kms:eu-west-1:123456789012:key/a"])
+def test_all_that_is_kept_is_encrypted_by_the_key_that_is_given(key: str) -> None:
+    """Bucket, table, queues, secrets and logs; without one by AWS's own, and by one or the other always."""
+    left = decided(
+        load(ROOT / "template.yaml", {"KmsKeyArn": key, "EventBusName": "default", "WebhookUrl": "https://a"})
+    )
+    kept = {name: one for name, one in left["Resources"].items() if one["Type"] in KEYS}
+    assert {one["Type"] for one in kept.values()} == KEYS.keys()
+    for name, one in kept.items():
+        properties = one["Properties"]
+        assert within(properties, *KEYS[one["Type"]]) == ({"Ref": "KmsKeyArn"} if key else None), name
+        if one["Type"] == "AWS::SQS::Queue":
+            assert properties.get("SqsManagedSseEnabled") is (None if key else True), name
+    (rule,) = kept["FilesBucket"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == ("aws:kms" if key else "AES256")
+    assert rule.get("BucketKeyEnabled") is (True if key else None)
+    for role in ("ApiRole", "StreamRole", "HasherRole", "PublisherRole"):
+        used = [one for one in statements(left["Resources"][role]["Properties"]) if one["Sid"] == "UseKey"]
+        assert [one["Resource"] for one in used] == ([{"Ref": "KmsKeyArn"}] if key else [])
+
+
+def test_who_makes_something_may_ask_for_a_data_key() -> None:
+    """Objects and messages are made by all but the stream function, which reads, and whose records have their key."""
+    making = {"s3:PutObject", "sqs:SendMessage"}
+    for name, role in ROLES.items():
+        actions = [action for statement in statements(role) for action in listed(statement["Action"])]
+        assert ("kms:GenerateDataKey" in actions) is bool(making & {*actions}), name
+        assert ("kms:Decrypt" in actions) is (name != "WebhookRole")
 
 
 def test_logs_end() -> None:
@@ -509,7 +567,8 @@ def test_the_audit_record_is_added_to_and_stays() -> None:
 
 def test_pages_can_read_the_id_of_their_request() -> None:
     """As each front door tells it, by which the audit record can be searched."""
-    assert "apigw-requestid" in only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["ExposeHeaders"]
+    _, cors, _ = only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["Fn::If"]
+    assert "apigw-requestid" in cors["ExposeHeaders"]
     assert "x-amzn-requestid" in only("AWS::Lambda::Url")["Cors"]["ExposeHeaders"]
 
 
@@ -570,7 +629,8 @@ def test_events_are_off_until_they_have_a_bus() -> None:
 def test_changes_wait_until_their_events_are_sent() -> None:
     """From the first on, in parts where one fails; what is given up is kept, while the stream still has it."""
     mapping = of_type(MAPPING)["PublisherFunctionChanges"]
-    assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["FilesTable", "StreamArn"]}
+    stream = {"Fn::GetAtt": ["FilesTable", "StreamArn"]}
+    assert mapping["EventSourceArn"] == {"Fn::If": ["StreamIsNamed", {"Ref": "ExistingTableStream"}, stream]}
     assert (mapping["StartingPosition"], mapping["BisectBatchOnFunctionError"]) == ("TRIM_HORIZON", True)
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert list(references(mapping["DestinationConfig"])) == ["EventsDeadLetters"]
@@ -651,19 +711,55 @@ def test_api_lets_its_door_in() -> None:
 
 def test_only_configured_origins_get_in() -> None:
     """Pages of the origins given, and of the API itself, read the stream's answers and the bucket's; no others do."""
-    assert list(references(only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["AllowOrigins"])) == ["AllowedOrigins"]
+    condition, cors, otherwise = only("AWS::ApiGatewayV2::Api")["CorsConfiguration"]["Fn::If"]
+    assert (condition, otherwise) == ("OriginsAreGiven", {"Ref": "AWS::NoValue"})
+    assert list(references(cors["AllowOrigins"])) == ["AllowedOrigins"]
     (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
     for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
-        assert set(references(origins)) - {"Given"} == {"AllowedOrigins", "HttpApi"}
+        assert set(references(origins)) - {"AWS::NoValue"} == {"AllowedOrigins", "DomainName", "HttpApi"}
+
+
+@pytest.mark.parametrize(("given", "others"), [("", []), ("https://a, https://b", ["https://a", "https://b"])])
+def test_no_origin_is_let_in_that_nobody_named(given: str, others: list[str]) -> None:
+    """Not even one of this machine: the default are no other origins, and the API has no CORS at all then."""
+    assert SOURCE["Parameters"]["AllowedOrigins"]["Default"] == ""
+    template = load(ROOT / "template.yaml", {"AllowedOrigins": given})
+    resolver = Resolver(template)
+    resolver.attributes["HttpApi", "ApiEndpoint"] = "https://api"
+    (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
+    for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
+        assert resolver(origins) == ["https://api", *others]
+    cors = resolver(only("AWS::ApiGatewayV2::Api")).get("CorsConfiguration", {})
+    assert cors.get("AllowOrigins", []) == others
+
+
+def test_the_page_may_ask_from_a_domain_of_its_own() -> None:
+    """The stream host and the bucket let in pages of both names of the API, which lead to the same stage."""
+    given = {"DomainName": "files.example.com", "CertificateArn": "arn:aws:acm:a", "AllowedOrigins": "https://a"}
+    template = load(ROOT / "template.yaml", given)
+    resolver = Resolver(template)
+    resolver.attributes["HttpApi", "ApiEndpoint"] = "https://api"
+    (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
+    for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
+        assert resolver(origins) == ["https://api", "https://files.example.com", "https://a"]
+    assert resolver(template.document["Outputs"]["ApiUrl"]["Value"]) == "https://files.example.com"
+    mapping = only("AWS::ApiGatewayV2::ApiMapping")
+    assert mapping == {"ApiId": {"Ref": "HttpApi"}, "DomainName": {"Ref": "Domain"}, "Stage": {"Ref": "HttpApiStage"}}
 
 
 def test_the_api_waits_for_nobody() -> None:
     """What the API's own URL is needed for may not be needed for the API: CloudFormation cannot go in a circle."""
-    assert set(references(only("AWS::ApiGatewayV2::Api"))) == {"AllowedOrigins", "AWS::StackName"}
+    assert set(references(only("AWS::ApiGatewayV2::Api"))) <= {"AllowedOrigins", "AWS::StackName", "AWS::NoValue"}
 
 
 def test_secrets_are_made_by_the_stack() -> None:
-    """No secret has a value in the template, and each is long enough that nobody guesses it. Tokens come later."""
+    """No secret has a value in the template, and each is long enough that nobody guesses it. Tokens come later.
+
+    Each outlives the stack: the links to the files that outlive it as well are good for nothing without them.
+    """
+    for resource in RESOURCES.values():
+        if resource["Type"] == "AWS::SecretsManager::Secret":
+            assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
     secrets = dict(of_type("AWS::SecretsManager::Secret"))
     assert secrets.pop("AccessToken")["SecretString"] == "{}"
     assert secrets
@@ -678,10 +774,90 @@ def test_every_parameter_is_used() -> None:
     assert SOURCE["Parameters"].keys() <= used
 
 
+def sites(value: Any, *path: tuple[str, bool]) -> Iterator[tuple[str, tuple[tuple[str, bool], ...]]]:
+    """Every name that `value` mentions, and which conditions have to hold, or not, for it to be mentioned there."""
+    match value:
+        case {"Fn::If": [condition, then, otherwise]}:
+            yield from sites(then, *path, (condition, True))
+            yield from sites(otherwise, *path, (condition, False))
+        case list():
+            for item in value:
+                yield from sites(item, *path)
+        case dict():
+            nested = any(isinstance(item, dict | list) for item in value.values())
+            if "Ref" in value or "Fn::GetAtt" in value or "Fn::Sub" in value:
+                for name in {*references(value)}:
+                    yield name, path
+            elif nested:
+                for item in value.values():
+                    yield from sites(item, *path)
+
+
+def switches_of(conditions: Iterable[str]) -> set[str]:
+    """The parameters that these conditions look at, directly or by way of others."""
+    found: set[str] = set()
+    for name in conditions:
+        text = json.dumps(SOURCE["Conditions"][name])
+        found |= set(references(SOURCE["Conditions"][name]))
+        found |= switches_of(re.findall(r'"Condition": "(\w+)"', text))
+    return found
+
+
+def test_each_switch_is_known() -> None:
+    """The parameters that conditions look at are those of which all combinations are tried below."""
+    assert switches_of(SOURCE["Conditions"]) == SWITCHES.keys()
+    assert all(str(SOURCE["Parameters"][name]["Default"]) == values[0] for name, values in SWITCHES.items())
+
+
+def test_what_is_referred_to_is_there() -> None:
+    """With every combination of the parameters that conditions look at: no reference leads to what was left out.
+
+    Whether one does depends on the conditions around it and on that of its target: all values of these are tried.
+    """
+    holders = {**RESOURCES, **DOCUMENT["Outputs"]}
+    tried = 0
+    for holder, resource in holders.items():
+        own = [(resource["Condition"], True)] if "Condition" in resource else []
+        found = [*sites(resource, *own), *((name, tuple(own)) for name in listed(resource.get("DependsOn", [])))]
+        for name, path in found:
+            condition = RESOURCES.get(name, {}).get("Condition")
+            assert name in {*RESOURCES, *SOURCE["Parameters"]} or name.startswith("AWS::"), (holder, name)
+            if condition is None:
+                continue
+            switches = sorted(switches_of([condition, *(one for one, _ in path)]))
+            for values in product(*(SWITCHES[switch] for switch in switches)):
+                given = DEFAULTS | dict(zip(switches, values, strict=True))
+                resolver = Resolver(Template(ROOT, DOCUMENT, given))
+                if all(resolver.holds(one) is wanted for one, wanted in path):
+                    tried += 1
+                    assert resolver.holds(condition), (holder, name, given)
+    assert tried > len(SOURCE["Conditions"])
+
+
+@pytest.mark.parametrize("given", combinations())
+def test_nothing_of_what_was_left_out_is_left(given: dict[str, str]) -> None:
+    """What CloudFormation makes of each of these combinations refers to nothing that it does not make."""
+    left = decided(load(ROOT / "template.yaml", given))
+    known = {*left["Resources"], *left["Parameters"]}
+    named = {name for name in references([left["Resources"], left["Outputs"]]) if not name.startswith("AWS::")}
+    waited_for = {name for one in left["Resources"].values() for name in listed(one.get("DependsOn", []))}
+    assert named | waited_for <= known
+    assert "Fn::If" not in json.dumps(left)
+
+
+def test_any_two_switches_meet_in_every_position() -> None:
+    """Among the combinations that are tried: both off, both on, and each on while the other is off."""
+    rows = combinations()
+    for one, other in permutations(SWITCHES, 2):
+        met = {(row[one], row[other]) for row in rows}
+        assert met == set(product(SWITCHES[one], SWITCHES[other]))
+
+
 def test_every_resource_is_used() -> None:
     """What we declare is referred to from elsewhere, or is of a kind that works by itself."""
     by_itself = {
         *("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Permission"),
+        *("AWS::ApiGatewayV2::ApiMapping", "AWS::Route53::RecordSet"),
         *("AWS::Budgets::Budget", "AWS::CloudWatch::Dashboard"),
         *("AWS::Events::Rule", "AWS::GuardDuty::MalwareProtectionPlan"),
         *("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),

@@ -50,8 +50,8 @@ QUEUE = f"https://sqs.{REGION}.amazonaws.com/123456789012/the-queue"
 DEAD_LETTERS = f"https://sqs.{REGION}.amazonaws.com/123456789012/the-dead-letters"
 NOTHING = {"Ref": "AWS::NoValue"}  # a variable that does not exist on AWS
 NAMES = {
-    "FilesTable": TABLE,
-    "FilesBucket": BUCKET,
+    "FilesTableName": TABLE,
+    "FilesBucketName": BUCKET,
     "AccessToken": "the-tokens",
     "CapabilityKey": "the-key",
     "CompletedQueue": QUEUE,
@@ -62,6 +62,7 @@ NAMES = {
     "StreamsPerLink": "10",
     "OwnerBytes": str(10**9),
     "OwnerUploads": "50",
+    "TransferAcceleration": "false",
     **{name: str(one["Default"]) for name, one in SOURCE["Parameters"].items() if name.startswith("Oidc")},
     "EventBusName": "default",
     "EventsDeadLetters": DEAD_LETTERS,
@@ -167,7 +168,13 @@ class Call:
 
 
 def arn(name: str) -> str:
-    return ref(LOGICAL[name], "Arn")
+    match LOGICAL[name]:
+        case "FilesTableName":
+            return ref("FilesTableArn", "Value")
+        case "FilesBucketName":
+            return f"arn:{ref('AWS::Partition')}:s3:::{ref('FilesBucketName', 'Value')}"
+        case logical:
+            return ref(logical, "Arn")
 
 
 def ref(*names: str) -> str:
@@ -304,6 +311,8 @@ def valued(value: Any) -> str:
             return NAMES[logical]
         case {"Fn::Sub": str(text)}:
             return text.replace(ref("AWS::StackName"), "the-stack")
+        case {"Fn::GetAtt": [logical, "Value"]}:
+            return NAMES[logical]
         case {"Fn::GetAtt": ["StreamFunctionUrl", "FunctionUrl"]}:
             return "https://stream.example/"
         case _:
@@ -610,15 +619,17 @@ def delete_in_every_state(deployed: Deployed) -> None:
         deployed.api("DELETE", f"/files/{file['id']}", 204)
 
 
-LAMBDAS_OWN = {"WriteLogs", "Trace", "TakeMessages", "ReadChanges"}
+# What Lambda itself acts on, and other services with the key.
+OF_AWS = {"WriteLogs", "Trace", "UseKey", "TakeMessages", "ReadChanges"}
 
 
 def policies(function: str) -> list[Mapping[str, Any]]:
-    """The statements of the function's role, but for those that Lambda itself acts on: logs, traces, queue, stream."""
+    """The statements of the function's role, but for what AWS itself acts on: logs, traces, queue, stream, key."""
     role, _ = SOURCE["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"]
     written = SOURCE["Resources"][role]["Properties"]["Policies"]
     statements = [statement for policy in written for statement in policy["PolicyDocument"]["Statement"]]
-    return [statement for statement in statements if statement["Sid"] not in LAMBDAS_OWN]
+    plain = [statement["Fn::If"][1] if "Fn::If" in statement else statement for statement in statements]
+    return [statement for statement in plain if statement["Sid"] not in OF_AWS]
 
 
 def allowed(function: str) -> list[Permission]:
@@ -678,7 +689,11 @@ def test_policies_allow_plainly(function: str) -> None:
         assert statement["Effect"] == "Allow"
     for action, resource in allowed(function):
         assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action)
-        assert resource == BUS or re.fullmatch(r"\$\{\w+(\.Arn)?\}(/index/\w+|/files/\*|/archives/\*)?", resource)
+        of_bucket = resource.removeprefix(arn(BUCKET))
+        if of_bucket != resource:
+            assert of_bucket in ("", "/files/*", "/archives/*")
+        else:
+            assert resource == BUS or re.fullmatch(r"\$\{\w+(\.Arn|\.Value)?\}(/index/\w+)?", resource)
 
 
 def test_every_call_that_the_code_can_make_was_made(calls: Mapping[str, list[Call]]) -> None:

@@ -176,10 +176,11 @@ class Head:
 
 
 class Objects:
-    """One bucket."""
+    """One bucket. What people are given leads to the endpoint of the client `theirs`, where there is one."""
 
-    def __init__(self, client: "S3Client", bucket: str) -> None:
+    def __init__(self, client: "S3Client", bucket: str, theirs: "S3Client | None" = None) -> None:
         self._client = client
+        self._theirs = theirs or client
         self.bucket = bucket
 
     @classmethod
@@ -199,7 +200,12 @@ class Objects:
             read_timeout=read_seconds,
             max_pool_connections=connections,
         )
-        return cls(boto3.client("s3", config=config), settings.BUCKET_NAME.read())
+        theirs = None
+        if settings.TRANSFER_ACCELERATION.read():
+            # Each of its bytes is paid for, and from Lambda S3 is near.
+            accelerated = Config(s3={"addressing_style": "virtual", "use_accelerate_endpoint": True})
+            theirs = boto3.client("s3", config=config.merge(accelerated))
+        return cls(boto3.client("s3", config=config), settings.BUCKET_NAME.read(), theirs)
 
     def put(self, key: str, body: bytes, content_type: str, sha256: str) -> Head:
         """Store these bytes and no others (`sha256` in hex), once; what S3 has of them. Raises Busy, ObjectMissing."""
@@ -264,7 +270,7 @@ class Objects:
         fields = {"Content-Type": content_type, "success_action_status": "201"}
         conditions: list[Any] = [["content-length-range", least, most], *({name: fields[name]} for name in fields)]
         # botocore adds the conditions of the key and of the credentials' own fields.
-        signed = self._client.generate_presigned_post(
+        signed = self._theirs.generate_presigned_post(
             Bucket=self.bucket, Key=key, Fields=fields, Conditions=conditions, ExpiresIn=URL_SECONDS
         )
         seconds = min(URL_SECONDS, self._signer.seconds_left())
@@ -289,7 +295,7 @@ class Objects:
 
     def sign_read(self, version: Version) -> Signed:
         """A GET of exactly this version. Range and If-Match need no signature: the reader adds them."""
-        return self._signer.sign("GET", version.key, _version_parameter(version) | AS_STORED)
+        return self._own_signer.sign("GET", version.key, _version_parameter(version) | AS_STORED)
 
     def parts(self, key: str, upload_id: str, among: Collection[int] | None = None) -> list[Part]:
         """All parts that have arrived, by number, or those `among` these numbers. Raises UploadMissing."""
@@ -454,12 +460,16 @@ class Objects:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port of every URL that it signs."""
+        """Scheme, host and port of every URL that it signs for people."""
         return self._signer.origin
 
     @cached_property
     def _signer(self) -> Signer:
-        return Signer(self._client, self.bucket)
+        return Signer(self._theirs, self.bucket)
+
+    @cached_property
+    def _own_signer(self) -> Signer:
+        return self._signer if self._theirs is self._client else Signer(self._client, self.bucket)
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:

@@ -51,6 +51,12 @@ def whole(text: str) -> int:
     return number
 
 
+def flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("true or false is needed")
+    return text == "true"
+
+
 def several(text: str) -> int:
     number = int(text)
     if number < 2:
@@ -143,6 +149,12 @@ CONTENT_TYPES = Setting(
 )
 OWNER_BYTES = Setting("OWNER_BYTES", whole, "The most bytes of one owner, stored or promised; 0 means no limit.", "0")
 OWNER_UPLOADS = Setting("OWNER_UPLOADS", whole, "The most unfinished uploads of one owner; 0 means no limit.", "0")
+TRANSFER_ACCELERATION = Setting(
+    "TRANSFER_ACCELERATION",
+    flag,
+    "Whether the URLs of uploads and downloads lead to S3's accelerated endpoint: `true` or `false`.",
+    "false",
+)
 STREAM_LIMIT_BYTES = Setting(
     "STREAM_LIMIT_BYTES",
     positive,
@@ -225,6 +237,7 @@ ALL: tuple[Setting[Any], ...] = (
     CONTENT_TYPES,
     OWNER_BYTES,
     OWNER_UPLOADS,
+    TRANSFER_ACCELERATION,
     STREAM_LIMIT_BYTES,
     STREAMS_PER_LINK,
     QUEUE_URL,

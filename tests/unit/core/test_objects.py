@@ -465,3 +465,27 @@ def test_deleting_what_is_not_there_is_no_error(objects: Objects, s3: Stubber) -
     """Nothing listed, nothing sent."""
     s3.add_response("list_object_versions", {})
     objects.delete(KEY)
+
+
+def test_people_are_sent_to_the_accelerated_endpoint_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With acceleration turned on: every URL and form for people leads there, and no call or read of ours."""
+    aws_environment(monkeypatch)
+    plain = Objects.connect()
+    monkeypatch.setenv("TRANSFER_ACCELERATION", "true")
+    fast = Objects.connect()
+
+    def urls(objects: Objects) -> list[str]:
+        signed = [objects.sign_put(KEY, 1, "text/plain"), objects.sign_part(KEY, "u", 1, 1)]
+        signed += [objects.sign_get(VERSION, "text/plain", "inline")]
+        return [one.url for one in signed] + [objects.sign_post(KEY, 0, 1, "text/plain").url]
+
+    bucket = plain.bucket
+    assert {urlsplit(url).netloc for url in urls(fast)} == {f"{bucket}.s3-accelerate.amazonaws.com"}
+    assert fast.origin == f"https://{bucket}.s3-accelerate.amazonaws.com"
+    regional = {urlsplit(url).netloc for url in urls(plain)}
+    assert len(regional) == 1
+    for objects in (plain, fast):
+        assert {urlsplit(objects.sign_read(VERSION).url).netloc} == regional
+        assert "accelerate" not in objects._client.meta.endpoint_url
+    scope = query(fast.sign_part(KEY, "u", 1, 1))["X-Amz-Credential"].split("/")[2]
+    assert scope == query(plain.sign_part(KEY, "u", 1, 1))["X-Amz-Credential"].split("/")[2]

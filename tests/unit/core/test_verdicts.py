@@ -60,3 +60,11 @@ def test_what_was_put_from_here_is_ready_and_not_verified() -> None:
 def test_everything_else_is_read(file: File, known: Head, asked: tuple[str, ...]) -> None:
     """What S3 does not know, and what contradicts: to be sure."""
     assert verdict_by_s3(file, known, asked) is None
+
+
+def test_a_kms_key_costs_a_read_only_where_md5_is_asked_for() -> None:
+    """Under such a key S3 has no MD5 of a file: it is read, unless SHA-256 is all that is wanted."""
+    under_kms = Head(head().version, {"sha-256": SHA256})
+    locked = single(declared={"sha-256": SHA256})
+    assert verdict_by_s3(locked, under_kms, ASKED) is None
+    assert verdict_by_s3(locked, under_kms, ("sha-256",)) is not None

@@ -1,11 +1,18 @@
 """What `make deploy` makes of ORIGINS, PARAMS and ARCH, before anything is built."""
 
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
 import pytest
+from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 
-from local.deploy import ROOT, Refused, check, given
+from local.deploy import ROOT, Refused, check, examine, given
 
-DECLARED = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+DECLARED = TEMPLATE["Parameters"]
+OUR_TABLE = TEMPLATE["Resources"]["FilesTable"]["Properties"]
 
 
 def test_values_are_words_as_in_a_shell() -> None:
@@ -47,3 +54,40 @@ def test_what_cannot_be_deployed_is_told(params: str, origins: str, told: str) -
     """What CloudFormation would refuse after minutes of building and sending is refused at once, with what there is."""
     with pytest.raises(Refused, match=told):
         check(given(params, origins, ""), DECLARED)
+
+
+@pytest.fixture
+def account() -> Iterator[boto3.Session]:
+    """An account of moto's."""
+    with mock_aws():
+        yield boto3.Session("a-key", "a-secret", region_name="eu-west-1")
+
+
+@pytest.mark.parametrize("status", ["never", "Suspended"])
+def test_a_bucket_that_forgets_versions_is_refused(status: Any, account: boto3.Session) -> None:
+    """Sluice reads versions only: another bucket would lose files, so that nothing is built for it."""
+    s3 = account.client("s3")
+    s3.create_bucket(Bucket="ours", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    if status != "never":
+        s3.put_bucket_versioning(Bucket="ours", VersioningConfiguration={"Status": status})
+    with pytest.raises(Refused, match="ExistingBucket=ours: this bucket is not versioned"):
+        examine({"ExistingBucket": "ours"}, OUR_TABLE, account)
+    s3.put_bucket_versioning(Bucket="ours", VersioningConfiguration={"Status": "Enabled"})
+    examine({"ExistingBucket": "ours"}, OUR_TABLE, account)
+    with pytest.raises(Refused, match=r"cannot be looked at: .*NoSuchBucket"):
+        examine({"ExistingBucket": "nobodys"}, OUR_TABLE, account)
+
+
+def test_a_table_without_the_indexes_is_refused(account: boto3.Session) -> None:
+    """DynamoDB restores a table without its indexes if it is told to; each that is missing is named."""
+    dynamodb = account.client("dynamodb")
+    made = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
+    whole = {key: OUR_TABLE[key] for key in made}
+    dynamodb.create_table(TableName="restored", **whole)
+    examine({"ExistingTable": "restored"}, OUR_TABLE, account)
+    fewer = whole | {"GlobalSecondaryIndexes": OUR_TABLE["GlobalSecondaryIndexes"][:1]}
+    named = {one["AttributeName"] for key in (fewer, *fewer["GlobalSecondaryIndexes"]) for one in key["KeySchema"]}
+    fewer["AttributeDefinitions"] = [one for one in whole["AttributeDefinitions"] if one["AttributeName"] in named]
+    dynamodb.create_table(TableName="halved", **fewer)
+    with pytest.raises(Refused, match="or none: the index places, the index drops"):
+        examine({"ExistingTable": "halved"}, OUR_TABLE, account)

@@ -1,6 +1,7 @@
 """What `make up` knows of Sluice, and `python -m local` does not."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import local
 from local.__main__ import read
 from local.tokens import hashed
-from local.up import TEMPLATE, arguments, owners_tokens
+from local.up import PAGES, TEMPLATE, arguments, owners_tokens
 
 
 def test_token_is_of_the_default_owner() -> None:
@@ -35,9 +36,19 @@ def test_the_stack_keeps_hashes() -> None:
     assert [(plate.name, plate.port) for plate in settings.doors.values()] == [("api", 8080), ("stream", 0)]
 
 
+def test_the_page_in_development_is_let_in() -> None:
+    """The template lets no other origin in by itself. Who names some on the command line means those alone."""
+    served = re.search(r"port: (\d+)", (TEMPLATE.parent / "web/vite.config.ts").read_text())
+    assert served
+    assert read(arguments(0, 0, {"a": "one"}), {}).parameters == {"AllowedOrigins": PAGES}
+    assert {page.rpartition(":")[2] for page in PAGES.split(",")} == {served[1]}
+    ours = "AllowedOrigins=https://ours.example"
+    assert read([*arguments(0, 0, {"a": "one"}), "-p", ours], {}).parameters == dict([ours.split("=")])
+
+
 def test_nothing_else_in_local_knows_sluice() -> None:
     """The rest runs any template: it does not name Sluice, and imports nothing that does."""
-    own = {"demo", "deploy", "tokens", "up"}
+    own = {"demo", "deploy", "release", "tokens", "up"}
     for path in Path(local.__file__).parent.glob("*.py"):
         if path.stem not in own:
             text = path.read_text().lower()
