@@ -121,7 +121,7 @@ def test_other_bytes_have_no_crc(here: World, caplog: pytest.LogCaptureFixture) 
     here.near_files.save(file, digests=file.digests | other)
     assert run(here.job(), file, version) is None
     assert here.now(file).crc32 is None
-    assert "no crc32 of a ready file" in caplog.text
+    assert "no crc32 of a hashed file" in caplog.text
 
 
 def test_a_body_that_passes_through_the_api_needs_no_reading(here: World) -> None:

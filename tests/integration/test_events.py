@@ -48,7 +48,7 @@ def default(name: str) -> int:
 
 
 def test_env_vars_are_those_of_the_local_stack(stack: Seeded) -> None:
-    """`events/env.json` names the table, the bucket, the queues and the secrets as every local stack does."""
+    """`events/env.json` names what every local stack has, as it does."""
     (named,) = json.loads(ENV_VARS.read_text()).values()
     here = urlsplit(named.pop("AWS_ENDPOINT_URL"))
     assert (here.hostname, here.port) == ("172.17.0.1", default("AWS_PORT"))
@@ -59,4 +59,4 @@ def test_env_vars_are_those_of_the_local_stack(stack: Seeded) -> None:
     for name, function in (("QUEUE_URL", "ApiFunction"), ("DEAD_LETTERS_URL", "PublisherFunction")):
         queue, url = urlsplit(named.pop(name)), urlsplit(stack.functions[function].environment[name])
         assert (queue.netloc, queue.path) == (here.netloc, url.path)
-    assert named == {name: made[name] for name in ("BUCKET_NAME", "TABLE_NAME")}
+    assert named == {name: made[name] for name in ("AUDIT_LOG_GROUP", "BUCKET_NAME", "TABLE_NAME")}

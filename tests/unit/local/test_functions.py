@@ -22,6 +22,7 @@ def declared(path: Path = TINY / "template.yaml", variables: Mapping[str, str] |
         resolver.refs.setdefault(name, f"the-{name}")
         resolver.attributes[name, "Arn"] = f"arn:{name}"
         resolver.attributes[name, "FunctionUrl"] = f"http://{name}/"
+        resolver.attributes[name, "Value"] = name
     return functions.declared(template, resolver, "http://127.0.0.1:9", variables)
 
 
