@@ -10,7 +10,8 @@ import pytest
 
 from tests.integration import journey
 from tests.integration.conftest import Stack
-from tests.integration.journey import MIB
+from tests.integration.issuer import issuing
+from tests.integration.journey import MIB, client
 
 MAX_OBJECT_BYTES = 10_000 * 5 * 1024 * MIB
 UNKNOWN = "0" * 26
@@ -385,3 +386,13 @@ def test_no_answer_with_a_capability_is_kept_on_the_way(stack: Stack, api: httpx
             ),
         ):
             assert kept_by_nobody(answer), answer.request.url
+
+
+def test_without_an_issuer_nobody_signs_in(api: httpx.Client, stack: Stack) -> None:
+    """Access tokens for machines are made with a token of the secret then."""
+    assert httpx.get(f"{stack.api}/auth", trust_env=False).json() == {"sign_in": None}
+    with issuing() as issuer, client(stack.api, issuer.token()) as stranger:
+        problem(stranger.get("/files"), 401, "unauthorized")
+    made = api.post("/tokens", json={"name": "backup", "expires_in": 600}).json()
+    with client(stack.api, made["token"]) as machine:
+        assert machine.get("/me").json()["owner"] == "default"

@@ -17,7 +17,7 @@ from sluice_client.cli.doctor import CHECKS
 from sluice_client.contract import Sluice
 from sluice_client.doctor import FOLDER, Examination
 from tests.integration.conftest import Stack, standing
-from tests.integration.issuer import CLIENT_ID, issuing
+from tests.integration.issuer import issuing
 from tests.integration.proxy import Answer, Exchange, Fault, Proxy, served
 from tests.integration.test_client import sluice
 
@@ -116,20 +116,25 @@ def test_another_version_is_told(swift: Stack, examine: Examine) -> None:
     assert "0.1.0" in found["versions"]["said"]
 
 
-def test_an_issuer_that_calls_itself_otherwise_is_found(tmp_path: Path, examine: Examine) -> None:
+def test_an_issuer_that_calls_itself_otherwise_is_found(swift: Stack, examine: Examine) -> None:
     """No token of it would count."""
-    with (
-        issuing() as issuer,
-        standing(tmp_path, parameters={"OidcIssuer": issuer.url, "OidcClientId": CLIENT_ID}) as stack,
-    ):
-        code, found = examine(stack, *only("issuer"))
-        assert (code, found["issuer"]["outcome"]) == (0, "ok")
-        issuer.name = f"{issuer.url}/"
-        code, found = examine(stack, *only("issuer"))
-        assert (code, found["issuer"]["outcome"]) == (1, "failed")
-        assert "OidcIssuer" in found["issuer"]["advice"]
-        issuer.down = True
-        assert examine(stack, *only("issuer"))[0] == 1
+    with issuing() as issuer:
+
+        def offering(exchange: Exchange, answer: Answer) -> Answer:
+            if exchange.path != "/auth":
+                return answer
+            offer = {"issuer": issuer.url, "device_authorization_endpoint": f"{issuer.url}/device_authorization"}
+            return Answer(200, json.dumps({"sign_in": offer}).encode(), [("Content-Type", "application/json")])
+
+        with tampered(swift.api, offering) as url:
+            there = replace(swift, api=url)
+            assert examine(there, *only("issuer"))[1]["issuer"]["outcome"] == "ok"
+            issuer.name = f"{issuer.url}/"
+            code, found = examine(there, *only("issuer"))
+            assert (code, found["issuer"]["outcome"]) == (1, "failed")
+            assert "OidcIssuer" in found["issuer"]["advice"]
+            issuer.down = True
+            assert examine(there, *only("issuer"))[0] == 1
 
 
 def test_a_person_reads_what_to_do(swift: Stack, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.integration import journey
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 from tests.integration.journey import MIB, PATIENCE_SECONDS, client, create, ended, put_parts, upload
 from tests.integration.test_api import problem
 
@@ -177,7 +177,10 @@ def reached(stack: Stack, capability: str, records: Records) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("kind", REACHES)
+# What every program has is tried at every turn; the others where there is time.
+@pytest.mark.parametrize(
+    "kind", [kind if kind in ("content", "share") else pytest.param(kind, marks=thorough) for kind in REACHES]
+)
 def test_a_link_reaches_what_it_is_for_and_nothing_else(
     stack: Stack, owned: Owned, api: httpx.Client, kind: str
 ) -> None:
