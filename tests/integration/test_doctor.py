@@ -124,7 +124,8 @@ def test_an_issuer_that_calls_itself_otherwise_is_found(swift: Stack, examine: E
             if exchange.path != "/auth":
                 return answer
             offer = {"issuer": issuer.url, "device_authorization_endpoint": f"{issuer.url}/device_authorization"}
-            return Answer(200, json.dumps({"sign_in": offer}).encode(), [("Content-Type", "application/json")])
+            body = json.dumps({"sign_in": offer}).encode()
+            return Answer(200, body, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
 
         with tampered(swift.api, offering) as url:
             there = replace(swift, api=url)
