@@ -154,7 +154,7 @@ def _sent(webhook: Webhook, event: str) -> tuple[int | None, str | None]:
     request.add_header("User-Agent", "Amazon/EventBridge/ApiDestinations")
     request.add_header(*webhook.header)
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310 # nosec B310 - as above
             return answer.status, None
     except urllib.error.HTTPError as error:
         return error.code, f"{error.code} {error.reason}"
