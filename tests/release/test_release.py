@@ -129,7 +129,7 @@ def test_sam_packages_the_built_template(tmp_path: Path, aws: str, architecture:
         capture_output=True,
     )
     text = (tmp_path / "packaged.yaml").read_text()
-    assert len(re.findall(rf"(?:CodeUri|ContentUri): s3://{BUCKET}/", text)) == 7  # three functions, four layers
+    assert len(re.findall(rf"(?:CodeUri|ContentUri): s3://{BUCKET}/", text)) == 8  # four functions, four layers
     assert os.access(tmp_path / "StreamingRuntimeLayer/streaming-bootstrap", os.X_OK)
     assert str(ROOT) not in (tmp_path / "template.yaml").read_text()
 
