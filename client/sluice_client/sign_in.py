@@ -6,6 +6,7 @@ The issuer's tokens go to the deployment; the refresh token goes to the issuer a
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +38,10 @@ async def by_device(sluice: Sluice, offer: Mapping[str, Any], show: Callable[[st
     Raises Refused; Misuse where the issuer knows no devices.
     """
     if not offer.get("device_authorization_endpoint"):
-        raise Misuse("The issuer of this deployment has no device flow.", "Make an access token at another machine.")
+        raise Misuse(
+            "The issuer of this deployment has no device flow.",
+            "Ask your administrator for an access token; `--with-token` takes it.",
+        )
     resource = {"resource": offer["resource"]} if offer.get("resource") else {}
     wanted = {"client_id": offer["client_id"], "scope": offer["scope"], **resource}
     asked = await _post(sluice.http, offer["device_authorization_endpoint"], wanted)
@@ -77,10 +81,9 @@ class Renewal:
 
     async def __call__(self, http: httpx.AsyncClient, used: str) -> str | None:
         """What to use instead of `used`; None where nobody signed in, or the issuer wants the person again."""
-        # An issuer that changes refresh tokens takes one that comes twice for stolen, and ends the session.
-        lock = profiles.alone()
-        await asyncio.to_thread(lock.__enter__)
-        try:
+        # An issuer that rotates refresh tokens treats one that is used twice as stolen, and ends the session.
+        with ExitStack() as stack:
+            await asyncio.to_thread(stack.enter_context, profiles.alone())
             profile = profiles.chosen(self._name)
             if profile is None or profile.sign_in is None:
                 return None
@@ -94,8 +97,6 @@ class Renewal:
                 return None
             profiles.remember(profiles.name_of(profile), renewed)
             return renewed.token
-        finally:
-            lock.__exit__(None, None, None)
 
 
 async def revoke(http: httpx.AsyncClient, sign_in: SignIn) -> None:

@@ -1,8 +1,8 @@
 """Access tokens that owners make for their machines: named, with an end, and kept as a hash in the files' table.
 
-A token says whose it is and which, so that one read finds its record; the rest of it are 256 random bits, for which a
-fast hash is enough (https://pages.nist.gov/800-63-4/sp800-63b.html#lookupsecrets). It begins with a word of its own, so
-that scanners find one that was published (https://docs.github.com/code-security/secret-scanning).
+A token names its owner and its record, so that one read finds the record. The rest of it is 256 random bits, for which
+a fast hash is enough (https://pages.nist.gov/800-63-4/sp800-63b.html#lookupsecrets). It begins with `sluice.`, so that
+scanners can find one that was published (https://docs.github.com/code-security/secret-scanning).
 
 IAM actions: dynamodb:GetItem (find), dynamodb:Query (page), dynamodb:PutItem (create), dynamodb:DeleteItem (revoke).
 """
@@ -15,8 +15,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
 
 from sluice import pages
 from sluice.errors import TokenNotFound
@@ -67,7 +65,7 @@ class AccessTokens:
         return token
 
     def find(self, token: str) -> AccessToken | None:
-        """The record of a token that counts. A revoked one does not, from the moment on that it is."""
+        """The record of a valid token; None for any other. A token is invalid from the moment that it is revoked."""
         said = _TOKEN.fullmatch(token)
         if not said:
             return None
@@ -90,16 +88,15 @@ class AccessTokens:
 
     def revoke(self, owner: str, token_id: str) -> None:
         """End it now. Raises TokenNotFound."""
+        missing = TokenNotFound("You have no access token with this id.", id=token_id[:40])
+        if not ID.fullmatch(token_id):
+            raise missing
         try:
-            if not ID.fullmatch(token_id):
-                raise TokenNotFound("You have no access token with this id.", id=token_id[:40])
             self._client.delete_item(
                 TableName=self._table, Key=_key(owner, token_id), ConditionExpression="attribute_exists(id)"
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            raise TokenNotFound("You have no access token with this id.", id=token_id) from None
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise missing from None
 
 
 def _record(owner: str, item: Mapping[str, Any]) -> AccessToken:

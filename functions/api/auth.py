@@ -25,7 +25,6 @@ __all__ = [
     "OwnFile",
     "Owner",
     "OwnerOnly",
-    "PersonOnly",
     "authenticate",
     "authenticate_share_holder",
     "capability_caller",
@@ -192,13 +191,13 @@ OwnerOnly = Annotated[Caller, Depends(owner_only)]
 
 
 def giving(asking: OwnerOnly) -> Caller:
-    """The owner, who makes what others can use: administrators find him by it."""
+    """The owner, who makes something that others can use. His name is noted, so that administrators can find him."""
     connections.owners.note(asking.owner)
     return asking
 
 
 def person_only(asking: OwnerOnly) -> Caller:
-    """The owner without a token that he made: one that was stolen makes no others. Raises errors.SignInNeeded."""
+    """The owner, but not by a token of POST /tokens: a stolen one must not make others. Raises errors.SignInNeeded."""
     if asking.token is not None:
         raise errors.SignInNeeded("Access tokens are made and revoked by a person who signed in.")
     return asking
@@ -226,7 +225,6 @@ def own_file(asking: CurrentCaller, file_id: Annotated[str, Path(alias="id")]) -
 
 Owner = Annotated[Caller, Depends(owner)]
 Giving = Annotated[Caller, Depends(giving)]
-PersonOnly = Annotated[Caller, Depends(person_only)]
 AdminOnly = Annotated[Caller, Depends(admin_only)]
 MeantOwner = Annotated[str, Depends(meant_owner)]
 OwnFile = Annotated[File, Depends(own_file)]

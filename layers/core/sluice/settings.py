@@ -121,17 +121,28 @@ CAPABILITY_KEY_SECRET = Setting(
     "CAPABILITY_KEY_SECRET", str, "The Secrets Manager secret (name or ARN) with the key that signs capabilities."
 )
 OIDC_ISSUER = Setting(
-    "OIDC_ISSUER", issuer_url, "The OpenID Connect issuer that people sign in with; empty means nobody signs in.", ""
+    "OIDC_ISSUER",
+    issuer_url,
+    "The OpenID Connect issuer at which people sign in; empty means that nobody signs in.",
+    "",
 )
-OIDC_CLIENT_ID = Setting("OIDC_CLIENT_ID", str, "What the issuer calls the page and the command.", "")
+OIDC_CLIENT_ID = Setting("OIDC_CLIENT_ID", str, "The client id of the page and the command at the issuer.", "")
 OIDC_AUDIENCE = Setting(
-    "OIDC_AUDIENCE", str, "Whom tokens have to be made for; empty means OIDC_CLIENT_ID. A URL is asked for.", ""
+    "OIDC_AUDIENCE",
+    str,
+    "The audience that tokens must have; empty means OIDC_CLIENT_ID. If it is a URL, clients ask for it.",
+    "",
 )
-OIDC_SCOPE = Setting("OIDC_SCOPE", scopes, "What is asked for at sign-in.", "openid offline_access")
-OIDC_OWNER_CLAIM = Setting("OIDC_OWNER_CLAIM", str, "The claim that says whose files they are.", "sub")
+OIDC_SCOPE = Setting("OIDC_SCOPE", scopes, "The scopes that clients ask for at sign-in.", "openid offline_access")
+OIDC_OWNER_CLAIM = Setting("OIDC_OWNER_CLAIM", str, "The claim that names the owner of the files.", "sub")
 OIDC_GROUPS_CLAIM = Setting("OIDC_GROUPS_CLAIM", str, "The claim that lists the groups of a person.", "groups")
 OIDC_USER_GROUP = Setting("OIDC_USER_GROUP", str, "The group that may sign in; empty means everybody.", "")
-OIDC_ADMIN_GROUP = Setting("OIDC_ADMIN_GROUP", str, "The group that sees drops and shares of all; empty: nobody.", "")
+OIDC_ADMIN_GROUP = Setting(
+    "OIDC_ADMIN_GROUP",
+    str,
+    "The group that sees the drops and shares of all owners; empty means nobody.",
+    "",
+)
 STREAM_URL = Setting(
     "STREAM_URL", base_url, "Where the stream function answers; the links to contents and events begin so."
 )
