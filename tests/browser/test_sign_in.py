@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.browser.conftest import npm
-from tests.browser.steps import accessible, choose, row, wait_for
+from tests.browser.steps import PART_BYTES, accessible, choose, held, row, wait_for
 from tests.integration.conftest import ROOT, Stack, standing
 
 ISSUER = Path(__file__).parent / "issuer"
@@ -171,6 +171,23 @@ def test_signing_out_is_out_of_the_issuer_as_well(page: Page, organisation: Orga
     assert page.evaluate("Object.values(sessionStorage).join() + Object.values(localStorage).join()") == ""
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_placeholder("Enter any login")).to_be_visible()
+
+
+def test_signing_out_in_one_tab_is_out_of_all(
+    page: Page, organisation: Organisation, sample: Callable[[str, int], Path]
+) -> None:
+    """One that still sends keeps what it has, and asks the person: it does not renew its token by itself."""
+    sign_in(page, organisation)
+    bodies = asked_for_tokens(page, organisation.issuer)
+    with held(page, organisation.stack, 1, 2):
+        choose(page, sample("large.bin", 2 * PART_BYTES))
+        expect(row(page, "large.bin")).to_be_visible()
+        other = page.context.new_page()
+        other.goto(organisation.stack.api)
+        inside(other)
+        other.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="Sign in again")).to_be_visible()
+    assert bodies == []
 
 
 def test_a_token_is_renewed_before_it_ends(

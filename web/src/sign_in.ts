@@ -79,6 +79,11 @@ export class Session {
     return name ?? email ?? preferred_username ?? null;
   }
 
+  /** Without a word to the issuer, which was told by another tab. */
+  forget(): Promise<void> {
+    return this.manager.removeUser();
+  }
+
   /** Out of the issuer as well, where it has a way out. What does not work is no reason to stay signed in here. */
   async leave(): Promise<void> {
     const user = await this.manager.getUser();

@@ -36,8 +36,18 @@ const inside = signal<Inside | null>(null);
 /** While the token of who is inside does not work: what waits for another one, and whether the person is asked for it. */
 const expired = signal<{ renewed: Promise<void>; renew: () => void; asked: boolean } | null>(null);
 
-async function meetAccount(): Promise<Session | null> {
-  if (account.peek()) return account.peek();
+let asking: Promise<Session | null> | null = null;
+
+/** How people sign in here. The server is asked once, and again only where it did not answer. */
+function meetAccount(): Promise<Session | null> {
+  asking ??= findAccount().catch((error: unknown) => {
+    asking = null;
+    throw error;
+  });
+  return asking;
+}
+
+async function findAccount(): Promise<Session | null> {
   const offer = await signInOffered();
   if (offer) account.value = new (await import("../sign_in")).Session(offer);
   return account.peek();
@@ -62,15 +72,29 @@ async function enter(token: string): Promise<void> {
   inside.value = { Owner, api, first };
 }
 
-/** What is on the page stays, and what is asked waits, until somebody has signed in again. */
+/** What is on the page stays, and what is asked waits, until there is another token. */
 function expire(): Promise<void> {
   const known = expired.peek();
   if (known) return known.renewed;
+  const renewed = wait(false);
+  void renewQuietly();
+  return renewed;
+}
+
+/** The person has signed out in another tab: this one does not sign in again by itself. */
+function signedOutElsewhere(): void {
+  void meetAccount().then(
+    (session) => session?.forget(),
+    () => undefined, // then this tab has no session
+  );
+  if (!expired.peek()) void wait(true);
+}
+
+function wait(asked: boolean): Promise<void> {
   forget();
   let renew: () => void = () => undefined;
   const renewed = new Promise<void>((resolve) => (renew = resolve));
-  expired.value = { renewed, renew, asked: false };
-  void renewQuietly();
+  expired.value = { renewed, renew, asked };
   return renewed;
 }
 
@@ -119,7 +143,7 @@ export function Door({ known, back }: DoorProps) {
   const { Owner, api, first } = inside.value;
   return (
     <>
-      <Owner api={api} first={first} person={person.value} onLeave={leave} onExpired={() => void expire()} />
+      <Owner api={api} first={first} person={person.value} onLeave={leave} onExpired={signedOutElsewhere} />
       {expired.value?.asked && <Again />}
     </>
   );
