@@ -23,7 +23,7 @@ from local.template import ACCOUNT, REGION
 from sluice.files import Files, new_id
 from tests.integration import journey, proxy
 from tests.integration.conftest import ROOT, Stack, standing
-from tests.integration.journey import PATIENCE_SECONDS
+from tests.integration.journey import MIB, PATIENCE_SECONDS
 from tests.integration.test_shares import shared, small
 from tests.unit.functions.publisher.schemas import schema
 
@@ -202,8 +202,9 @@ def test_a_file_that_is_ready_is_told(here: World, api: httpx.Client) -> None:
 
 def test_a_file_that_failed_is_told(here: World, api: httpx.Client) -> None:
     """With what was promised and what came."""
-    file = journey.create(api, 11)
-    journey.put_parts(file["parts"], b"other bytes")
+    other = journey.random_bytes(9 * MIB)  # two parts: nobody completes them before the digest is declared
+    file = journey.create(api, len(other))
+    journey.put_parts(file["parts"], other)
     api.post(f"/files/{file['id']}/complete", json={"digests": {"md5": "0" * 32}})
     (detail,) = here.heard.kinds(file["id"], Kind.FILE_FAILED)
     assert detail["file"]["mismatch"]["expected"] == "0" * 32
