@@ -35,6 +35,10 @@ LOG_END_S = 1
 # Seconds in which an environment that has answered usually asks for more. So long it counts as about to be free.
 SOON_S = 0.1
 
+# Seconds that an invocation waits for one of those that are at work before another is started for it. Lambda starts one
+# at once, on other machines; here a start takes seconds of a processor, and most answers come sooner than this.
+PATIENCE_S = 0.05
+
 # Bytes of a log that are read at a time.
 LOG_READ_SIZE = 64 * 1024
 
@@ -245,12 +249,14 @@ class Pool:
             self._all.discard(environment)
         place: asyncio.Future[Environment] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
-        self._grow()
         try:
             async with asyncio.timeout(WAIT_S):
+                if self._all:
+                    await asyncio.wait({place}, timeout=PATIENCE_S)
+                self._grow()
                 return await place
         except (TimeoutError, asyncio.CancelledError) as error:
-            if place.done() and not place.cancelled():  # it came at the very moment that the wait was over
+            if not place.cancel() and not place.cancelled():  # it came at the very moment that the wait was over
                 self._release(place.result())
             if isinstance(error, TimeoutError):
                 raise Throttled(f"all {self._limit} environments were busy for {WAIT_S} s") from None
@@ -264,6 +270,9 @@ class Pool:
                 return place
         return None
 
+    def _awaited(self) -> bool:
+        return any(not place.done() for place in self._waiting)
+
     def _grow(self) -> None:
         answered = sum(response is None or response.finished.is_set() for response in self._answering.values())
         while self._starting + answered < len(self._waiting) and len(self._all) < self._limit:
@@ -275,6 +284,9 @@ class Pool:
     async def _start(self, environment: Environment) -> None:
         try:
             async with self._starts:
+                if not self._awaited():  # others became free meanwhile
+                    self._all.discard(environment)
+                    return
                 await environment.start()
         except Exception as error:  # noqa: BLE001  whatever it is: who waits is told, and the place is free again
             self._all.discard(environment)
