@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+from botocore.loaders import JSONFileLoader
 from moto import backends
 from moto.core import responses, utils
 from moto.core.model import StructureShape
@@ -16,11 +17,22 @@ ATTRIBUTE_VALUE = "AttributeValue"
 @cache
 def make_faster() -> None:
     """Whatever server of moto's is started in this process."""
+    _read_models_once()
     _list_services_once()
     _list_operations_once()
     _write_the_member_that_is_there()
     _measure_an_item_once()
     _project_names_as_they_are()
+
+
+def _read_models_once() -> None:
+    """Each session of botocore reads what it knows of services anew. moto has many: three read the 3 MB of EC2."""
+    read = cache(JSONFileLoader().load_file)
+
+    def load_file(self: JSONFileLoader, file_path: str) -> Any:  # noqa: ARG001
+        return read(file_path)
+
+    JSONFileLoader.load_file = load_file  # type: ignore[method-assign]
 
 
 def _list_services_once() -> None:

@@ -16,7 +16,7 @@ import yaml
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
+from samtranslator.yaml_helper import intrinsics_multi_constructor
 
 from local import parameters as checked
 from local.code import carry
@@ -145,9 +145,16 @@ def blaming(path: Path) -> Iterator[None]:
         raise TemplateError(f"{path} holds something that cannot be used: {_what_happened(error)}") from error
 
 
+class _Loader(yaml.CSafeLoader):
+    """PyYAML's safe one in C, ten times as fast as that of SAM's own `yaml_parse`."""
+
+
+_Loader.add_multi_constructor("!", intrinsics_multi_constructor)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml_parse(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
     except OSError as error:
         raise TemplateError(f"cannot read {path}: {error.strerror}. Name a template with --template") from error
     except UnicodeDecodeError as error:
