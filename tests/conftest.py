@@ -2,8 +2,13 @@
 
 import os
 import re
+import ssl
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import httpx._transports.default as transports
 import pytest
 from hypothesis import settings
 
@@ -26,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
+    _read_certificates_once()
     for name, value in [*os.environ.items()]:
         if OF_THE_SHELL.match(name) or (name in CERTIFICATES and not Path(value).exists()):
             del os.environ[name]
@@ -36,3 +42,20 @@ def pytest_configure() -> None:
     # How long an example takes says how busy the machine is, not whether the fact holds.
     settings.register_profile("busy machine", deadline=None)
     settings.load_profile("busy machine")
+
+
+def _read_certificates_once() -> None:
+    """Each client of httpx reads all of the authorities' certificates, also one that asks one thing by HTTP.
+
+    That takes 20 ms, more than most of what the thousands of clients here ask for.
+    """
+    create: Callable[..., ssl.SSLContext] = vars(transports)["create_ssl_context"]
+
+    @cache
+    def created(_: tuple[str | None, ...], **options: Any) -> ssl.SSLContext:
+        return create(**options)
+
+    def context(**options: Any) -> ssl.SSLContext:
+        return created(tuple(map(os.environ.get, CERTIFICATES)), **options)
+
+    vars(transports)["create_ssl_context"] = context

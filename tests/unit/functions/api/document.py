@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import cache
 from typing import Any
 
 from tests.unit.functions.modules import imported
@@ -12,6 +13,7 @@ def document() -> Any:
         return api.app.openapi()
 
 
+@cache
 def text() -> str:
     return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
 
