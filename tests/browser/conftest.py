@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.browser.steps import PATIENCE_SECONDS, Traffic, sign_in
+from tests.browser.organisation import organised, with_a_token_of
+from tests.browser.steps import BY_ACCOUNT, PATIENCE_SECONDS, PERSON, Traffic, sign_in
 from tests.integration.conftest import ROOT, Stack, standing
 
 # Set where all of it has to be there (continuous integration): what is missing is then a failure.
@@ -75,10 +76,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, pages: Pages) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, pages: Pages, browser: Browser) -> Iterator[Stack]:
     """The whole stack of template.yaml, for pages of its own and of `pages.url`."""
-    with standing(tmp_path_factory.mktemp("stack"), parameters={"AllowedOrigins": pages.url}) as up:
-        yield up
+    folder, parameters = tmp_path_factory.mktemp("stack"), {"AllowedOrigins": pages.url}
+    if BY_ACCOUNT:
+        with organised(folder, parameters=parameters) as organisation:
+            yield with_a_token_of(organisation, browser, PERSON)
+    else:
+        with standing(folder, parameters=parameters) as up:
+            yield up
 
 
 @pytest.fixture(scope="session")
@@ -96,12 +102,6 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     yield context
     context.close()
-
-
-def npm(folder: Path, *arguments: str) -> None:
-    """Run npm in `folder`. When it fails, the failure shows what it said."""
-    ran = subprocess.run(["npm", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, f"npm {' '.join(arguments)} failed:\n{ran.stdout}{ran.stderr}"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -122,8 +122,10 @@ def traffic(page: Page) -> Traffic:
 
 
 @pytest.fixture
-def signed_in(page: Page, stack: Stack) -> Page:
+def signed_in(page: Page, stack: Stack, traffic: Traffic) -> Page:
     sign_in(page, stack)
+    if BY_ACCOUNT:
+        traffic.forget()  # what the issuer's page asks for is not ours
     return page
 
 

@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from tests.browser.drivers import Tab, missing, open_tab
-from tests.browser.steps import PART_BYTES, PATIENT, bearer, sha256, stored
+from tests.browser.steps import PART_BYTES, PATIENT, bearer, by_token, sha256, stored
 from tests.integration.conftest import Stack
+
+pytestmark = by_token
 
 REQUIRED = "SLUICE_REQUIRE_BROWSERS"  # set where both have to be there
 ROW = """const names = [...document.querySelectorAll("[data-row] *")].filter(one => one.textContent === arguments[0]);

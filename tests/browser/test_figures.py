@@ -8,8 +8,10 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.steps import choose, sign_in
+from tests.browser.steps import by_token, choose, sign_in
 from tests.integration.conftest import Stack, thorough
+
+pytestmark = by_token
 
 KIB = 1024
 MOST_BYTES_BEFORE_SIGN_IN = 60 * KIB  # compressed, with the icon

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.browser.steps import accessible, looks, on_a_phone, said, tab_to
+from tests.browser.steps import accessible, get_in, looks, on_a_phone, said, tab_to
 from tests.integration import journey
 from tests.integration.conftest import Stack, thorough
 
@@ -34,8 +34,7 @@ def view(page: Page, stack: Stack) -> View:
 
 def enter(page: Page, stack: Stack, name: str) -> None:
     page.goto(f"{stack.api}/#view={name}")
-    page.locator("#token").fill(stack.token)
-    page.keyboard.press("Enter")
+    get_in(page, stack)
     expect(page.locator(f"#{name}")).to_be_visible()
 
 

@@ -26,6 +26,7 @@ from tests.browser.steps import (
     accessible,
     bearer,
     choose,
+    get_in,
     held,
     looks,
     row,
@@ -811,8 +812,7 @@ def test_list_in_german(browser: Browser, stack: Stack, store: Store) -> None:
     try:
         page = context.new_page()
         page.goto(stack.api)
-        page.locator("#token").fill(stack.token)
-        page.keyboard.press("Enter")
+        get_in(page, stack)
         expect(row(page, "bericht.txt")).to_contain_text("Geprüft")
         expect(page.get_by_role("searchbox", name="Nach Namen suchen")).to_be_visible()
     finally:

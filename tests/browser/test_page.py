@@ -6,7 +6,19 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import PATIENT, Traffic, accessible, bearer, choose, row, sha256, stored, tab_to, taken
+from tests.browser.steps import (
+    PATIENT,
+    Traffic,
+    accessible,
+    bearer,
+    by_token,
+    choose,
+    row,
+    sha256,
+    stored,
+    tab_to,
+    taken,
+)
 from tests.integration.conftest import Stack, thorough
 
 
@@ -45,6 +57,7 @@ def test_file_is_sent_verified_and_taken_back(
     assert traffic.complaints == []
 
 
+@by_token
 @thorough
 def test_keyboard_alone_is_enough(page: Page, stack: Stack, sample: Callable[[str, int], Path]) -> None:
     """From the token to the deletion nothing needs a pointer, and the focus is always somewhere."""

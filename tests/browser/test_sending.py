@@ -23,6 +23,7 @@ from tests.browser.steps import (
     accessible,
     answer,
     bearer,
+    by_token,
     choose,
     count_locks,
     flip_a_bit,
@@ -738,6 +739,7 @@ def test_whole_page_takes_drops_of_files_and_folders(
 
 
 @thorough
+@by_token
 def test_file_that_is_dropped_where_none_is_taken_is_not_opened(
     page: Page, stack: Stack, context: BrowserContext, sample: Sample
 ) -> None:
@@ -846,6 +848,7 @@ def test_resumed_file_knows_no_time_that_is_left_before_it_has_sent_something(
 
 
 @thorough
+@by_token
 def test_leaving_is_asked_about_while_something_would_be_lost(
     traffic: Traffic, signed_in: Page, stack: Stack, sample: Sample
 ) -> None:

@@ -14,6 +14,7 @@ from tests.browser.steps import (
     Traffic,
     accessible,
     bearer,
+    by_token,
     choose,
     held,
     looks,
@@ -24,6 +25,8 @@ from tests.browser.steps import (
     wait_for,
 )
 from tests.integration.conftest import Stack, thorough
+
+pytestmark = by_token
 
 UNAUTHORIZED = {"code": "unauthorized", "detail": "no"}
 

@@ -4,66 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
-from tests.browser.conftest import npm
+from tests.browser.organisation import Organisation, at_the_issuer, inside, organised, sign_in, token_of
 from tests.browser.steps import PART_BYTES, accessible, choose, held, row, wait_for
-from tests.integration.conftest import ROOT, Stack, standing
+from tests.integration.conftest import ROOT
 
-ISSUER = Path(__file__).parent / "issuer"
-AUDIENCE = "https://sluice.example/"  # as the issuer knows it
-USUAL_SECONDS = 600
 RENEWED_SECONDS = 63  # that a token counts; the page renews it a minute before its end
-
-
-@dataclass(frozen=True)
-class Organisation:
-    """An issuer, and the stack whose page is its client."""
-
-    issuer: str
-    stack: Stack
-
-
-@contextmanager
-def organised(folder: Path, seconds: int = USUAL_SECONDS) -> Iterator[Organisation]:
-    log = folder / "issuer.log"
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(
-            ["node", "issuer.js", str(seconds)],
-            cwd=ISSUER,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdin
-        assert process.stdout
-        issuer = process.stdout.readline().strip()
-        parameters = {
-            "OidcIssuer": issuer,
-            "OidcClientId": "the-page",
-            "OidcAudience": AUDIENCE,
-            "OidcAdminGroup": "keepers",
-        }
-        try:
-            with standing(folder, parameters=parameters) as stack:
-                print(f"{stack.api}/", file=process.stdin, flush=True)
-                assert process.stdout.readline().strip() == "ready", log.read_text()
-                yield Organisation(issuer, stack)
-        finally:
-            process.terminate()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _installed() -> None:
-    npm(ISSUER, "ci", "--no-audit", "--no-fund")
 
 
 @pytest.fixture(scope="module")
@@ -72,31 +22,8 @@ def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organisat
         yield one
 
 
-def sign_in(page: Page, organisation: Organisation, name: str = "alice") -> None:
-    """As a person does it for the first time."""
-    page.goto(organisation.stack.api)
-    page.get_by_role("button", name="Sign in").click()
-    at_the_issuer(page, name)
-    inside(page)
-
-
-def at_the_issuer(page: Page, name: str) -> None:
-    page.get_by_placeholder("Enter any login").fill(name)
-    page.get_by_placeholder("and password").fill("any")
-    page.get_by_role("button", name="Sign-in").click()
-    page.get_by_role("button", name="Continue").click()
-
-
-def inside(page: Page) -> None:
-    expect(page.get_by_role("heading", name="Files", exact=True)).to_be_visible()
-
-
 def verified(page: Page, name: str) -> None:
     expect(row(page, name)).to_have_attribute("data-verified", "true")
-
-
-def token_of(page: Page) -> str:
-    return str(page.evaluate("sessionStorage['sluice-token']"))
 
 
 def asked_for_tokens(page: Page, issuer: str) -> list[str]:

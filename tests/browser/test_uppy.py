@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import BrowserContext, FilePayload, Page, Request, Route
 
 from local import aws
-from tests.browser.conftest import Pages, npm
+from tests.browser.conftest import Pages
+from tests.browser.npm import install, npm
 from tests.integration import journey
 from tests.integration.conftest import Stack
 from tests.integration.journey import MIB
@@ -93,7 +94,7 @@ class Site:
 @pytest.fixture(scope="session")
 def bundles(pages: Pages) -> None:
     """Both versions as their npm packages have them, each bundled into a page."""
-    npm(UPPY, "ci", "--ignore-scripts")
+    install(UPPY)
     npm(UPPY, "run", "build", "--", f"--outdir={pages.root}")
     for version in VERSIONS:
         (pages.root / f"{version}.html").write_text(PAGE.format(version=version))
