@@ -33,7 +33,11 @@ def declared(tmp_path: Path, resources: str, events: str = "") -> dict[str, Appl
     for name, resource in template.resources.items():
         resolver.refs[name] = resource["Properties"].get("StageName", name)
         resolver.attributes[name, "Arn"] = f"arn:{name}"
-    return doors.declared(template, resolver, {"F": POOL}, Harshness())
+    addresses = {name: f"http://{name.lower()}" for kind in doors.KINDS for name in template.of_type(kind)}
+    for name, address in addresses.items():
+        resolver.attributes[name, "ApiEndpoint"] = address
+        resolver.attributes[name, "FunctionUrl"] = f"{address}/"
+    return doors.declared(template, resolver, {"F": POOL}, Harshness(), addresses)
 
 
 def door(app: Application, method: str, path: str) -> Door:
