@@ -713,11 +713,20 @@ def test_behind_cloudfront_links_and_origins_are_those_of_its_hosts() -> None:
     (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
     for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
         assert resolver(origins) == ["https://files.example.com"]
-    zone = load(ROOT / "template.yaml", {**WITH_CLOUDFRONT, "HostedZoneId": "Z1"}).resources["CloudFrontRecords"]
-    records = {
-        (*references(one["Name"]), one["Type"], *references(one["AliasTarget"]))
-        for one in zone["Properties"]["RecordSets"]
-    }
+
+
+@pytest.mark.parametrize(
+    "given", [{"DomainName": "files.example.com", "CertificateArn": "arn:aws:acm:a"}, WITH_CLOUDFRONT]
+)
+def test_records_lead_to_whoever_answers(given: dict[str, str]) -> None:
+    """The API's is one resource with and without CloudFront, which CloudFormation changes in place."""
+    left = decided(load(ROOT / "template.yaml", {**given, "HostedZoneId": "Z1"}))["Resources"]
+    said = [left["DomainRecord"]["Properties"], *left.get("CloudFrontRecords", EMPTY)["Properties"]["RecordSets"]]
+    records = {(*references(one["Name"]), one["Type"], *references(one["AliasTarget"]["DNSName"])) for one in said}
+    if given != WITH_CLOUDFRONT:
+        assert records == {("DomainName", "A", "Domain")}
+        return
+    assert {one["AliasTarget"]["HostedZoneId"] for one in said} == {"Z2FDTNDATAQYW2"}
     assert records == {
         (name, kind, distribution)
         for name, distribution in (("DomainName", "ApiDistribution"), ("StreamDomainName", "StreamDistribution"))
@@ -725,6 +734,7 @@ def test_behind_cloudfront_links_and_origins_are_those_of_its_hosts() -> None:
     }
 
 
+EMPTY: dict[str, Any] = {"Properties": {"RecordSets": []}}
 FIREWALL = yaml_parse((ROOT / "edge/firewall.yaml").read_text())["Resources"]
 # What judges bodies, paths and queries, where Sluice has files, names and folders of any content.
 OF_USERS = re.compile("_(BODY|URIPATH|QUERYSTRING|QUERYARGUMENTS)$")
