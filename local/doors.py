@@ -21,7 +21,7 @@ from local.routes import ANY, CATCH_ALL, Route
 from local.template import Resolver, Template, TemplateError
 
 HTTP_API, REST_API, FUNCTION_URL = "AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi", "AWS::Lambda::Url"
-PERMISSION = "AWS::Lambda::Permission"
+PERMISSION, CLOUDFRONT = "AWS::Lambda::Permission", "cloudfront.amazonaws.com"
 
 # Requests a second, and the most at once, where a stage says nothing of one of them: the account's.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
@@ -59,9 +59,10 @@ def declared(
         doors[name] = _rest_api(name, resolver(resource["Properties"]), template, resolver, pools, harshness=harshness)
     for name, resource in template.of_type(FUNCTION_URL).items():
         properties = resolver(resource["Properties"])
+        is_public = properties["AuthType"] == "NONE"
         streaming = properties.get("InvokeMode") == "RESPONSE_STREAM"
         function = named(properties["TargetFunctionArn"], template, resolver)
-        callers = None if properties["AuthType"] == "NONE" else _callers(function, template, resolver)
+        callers = None if is_public else _callers(function, template, resolver)
         cors = Cors.of(properties.get("Cors", {}))
         doors[name] = FunctionUrl(name, pools[function], cors, streaming, harshness, callers)
     return {**doors, **distributions.declared(template, resolver, doors, addresses)}
@@ -75,11 +76,9 @@ def _callers(function: str, template: Template, resolver: Resolver) -> frozenset
     let_in: dict[str, set[str]] = {"lambda:InvokeFunctionUrl": set(), "lambda:InvokeFunction": set()}
     for resource in template.of_type(PERMISSION).values():
         said = resolver(resource["Properties"])
-        if (
-            said["Principal"] == "cloudfront.amazonaws.com"
-            and named(said["FunctionName"], template, resolver) == function
-        ):
-            let_in[said["Action"]].add(said["SourceArn"])
+        is_of_cloudfront = (said["Principal"], said.get("FunctionUrlAuthType", "AWS_IAM")) == (CLOUDFRONT, "AWS_IAM")
+        if is_of_cloudfront and named(said["FunctionName"], template, resolver) == function:
+            let_in.get(said["Action"], set()).add(said["SourceArn"])
     return frozenset(set.intersection(*let_in.values()))
 
 
