@@ -138,6 +138,7 @@ validate: $(DEV) $(SAM_ENV) ## Lint template.yaml, and what the SAM transform ma
 	$(BIN)/cfn-lint --regions eu-west-1 --ignore-checks W2001 -- .aws-sam/combinations/*.json
 	$(BIN)/cfn-lint --regions eu-west-1 -- $(RUNTIME)/examples/*/template.yaml
 	$(BIN)/cfn-lint --regions eu-west-1 -- events/rules/*.yaml
+	$(BIN)/cfn-lint --regions us-east-1 -- edge/firewall.yaml
 
 # Offline, so that it says the same everywhere. An exception and its reason is in scan/, or in the Metadata of its resource.
 .PHONY: scan
@@ -148,7 +149,8 @@ scan: $(DEV) $(SCAN_ENV) ## Look for insecure settings in workflows, Python and 
 	$(BIN)/python -m tests.infra.transformed > .aws-sam/transformed.json
 	.venv-scan/bin/cfn-lint --config-file scan/cfn-lint.yaml -- .aws-sam/transformed.json
 	.venv-scan/bin/cfn-lint --config-file scan/cfn-lint-examples.yaml -- $(RUNTIME)/examples/*/template.yaml
-	.venv-scan/bin/checkov --config-file scan/checkov.yaml --file .aws-sam/transformed.json
+	.venv-scan/bin/cfn-lint --config-file scan/cfn-lint.yaml --regions us-east-1 -- edge/firewall.yaml
+	.venv-scan/bin/checkov --config-file scan/checkov.yaml --file .aws-sam/transformed.json edge/firewall.yaml
 	.venv-scan/bin/checkov --config-file scan/checkov-examples.yaml --file $(RUNTIME)/examples/*/template.yaml
 
 .PHONY: build

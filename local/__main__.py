@@ -184,7 +184,7 @@ async def run(settings: Settings) -> None:
         pools = _pools(declared, guard, allowed)
         for pool in pools.values():
             closing.push_async_callback(pool.close)
-        apps = doors.declared(plan, resolver, pools, settings.harshness)
+        apps = doors.declared(plan, resolver, pools, settings.harshness, addresses)
         await asyncio.gather(*map(_warm, pools.values()))
 
         connections = descriptors.for_connections(len(apps))

@@ -69,6 +69,9 @@ def check(values: Mapping[str, str], declared: Declared) -> dict[str, str]:
     unknown = [name for name in values if name not in declared]
     if unknown:
         raise Refused(f"no parameter of the template: {', '.join(unknown)}. There are: {', '.join(declared)}")
+    if values.get("CloudFront") == "on" and ":acm:us-east-1:" not in values.get("CertificateArn", ":acm:us-east-1:"):
+        # CloudFront itself says so when everything else has been made.
+        raise Refused(f"CertificateArn={values['CertificateArn']}: CloudFront takes a certificate of us-east-1 alone")
     return {name: _checked(name, value, declared[name]) for name, value in values.items()}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local import distributions
 from local.asgi import Application
 from local.cors import Cors
 from local.door import Door, Unrouted, Unstaged
@@ -20,13 +21,14 @@ from local.routes import ANY, CATCH_ALL, Route
 from local.template import Resolver, Template, TemplateError
 
 HTTP_API, REST_API, FUNCTION_URL = "AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi", "AWS::Lambda::Url"
+PERMISSION, CLOUDFRONT = "AWS::Lambda::Permission", "cloudfront.amazonaws.com"
 
 # Requests a second, and the most at once, where a stage says nothing of one of them: the account's.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 ACCOUNT_RATE, ACCOUNT_BURST = 10_000, 5_000
 
 # The types of the resources that a door is made for.
-KINDS = (HTTP_API, REST_API, FUNCTION_URL)
+KINDS = (HTTP_API, REST_API, FUNCTION_URL, distributions.DISTRIBUTION)
 
 # The stage that SAM has a REST API's deployment make, beside the one that a template asks for.
 SAMS_OWN_STAGE = "Stage"
@@ -43,9 +45,13 @@ class Integration:
 
 
 def declared(
-    template: Template, resolver: Resolver, pools: Mapping[str, Pool], harshness: Harshness
+    template: Template,
+    resolver: Resolver,
+    pools: Mapping[str, Pool],
+    harshness: Harshness,
+    addresses: Mapping[str, str],
 ) -> dict[str, Application]:
-    """The doors of a template by logical id."""
+    """The doors of a template by logical id; `addresses` say where each is."""
     doors: dict[str, Application] = {}
     for name, resource in template.of_type(HTTP_API).items():
         doors[name] = _http_api(name, resolver(resource["Properties"]), template, resolver, pools)
@@ -53,18 +59,33 @@ def declared(
         doors[name] = _rest_api(name, resolver(resource["Properties"]), template, resolver, pools, harshness=harshness)
     for name, resource in template.of_type(FUNCTION_URL).items():
         properties = resolver(resource["Properties"])
-        if properties["AuthType"] != "NONE":
-            raise TemplateError(f"{name} has the AuthType {properties['AuthType']}: only NONE is played here")
+        is_public = properties["AuthType"] == "NONE"
         streaming = properties.get("InvokeMode") == "RESPONSE_STREAM"
         function = named(properties["TargetFunctionArn"], template, resolver)
-        doors[name] = FunctionUrl(name, pools[function], Cors.of(properties.get("Cors", {})), streaming, harshness)
-    return doors
+        callers = None if is_public else _callers(function, template, resolver)
+        cors = Cors.of(properties.get("Cors", {}))
+        doors[name] = FunctionUrl(name, pools[function], cors, streaming, harshness, callers)
+    return {**doors, **distributions.declared(template, resolver, doors, addresses)}
+
+
+def _callers(function: str, template: Template, resolver: Resolver) -> frozenset[str]:
+    """The distributions that a function's policy lets in by its URL, which takes both actions.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+    """
+    let_in: dict[str, set[str]] = {"lambda:InvokeFunctionUrl": set(), "lambda:InvokeFunction": set()}
+    for resource in template.of_type(PERMISSION).values():
+        said = resolver(resource["Properties"])
+        is_of_cloudfront = (said["Principal"], said.get("FunctionUrlAuthType", "AWS_IAM")) == (CLOUDFRONT, "AWS_IAM")
+        if is_of_cloudfront and named(said["FunctionName"], template, resolver) == function:
+            let_in.get(said["Action"], set()).add(said["SourceArn"])
+    return frozenset(set.intersection(*let_in.values()))
 
 
 def path(name: str, template: Template, resolver: Resolver) -> str:
     """What follows the address of a door in the URL that people use: the path of an API's stage, if it has one."""
     kind = template.resources[name]["Type"]
-    stages = [] if kind == FUNCTION_URL else _stages(name, template, resolver)
+    stages = [] if kind in (FUNCTION_URL, distributions.DISTRIBUTION) else _stages(name, template, resolver)
     return stages[0].prefix if stages and Stage() not in stages else ""
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from local.asgi import Send
+from local.asgi import Receive, Send
+from local.distributions import SIGNED_BY
 from local.door import BODILESS, EVENT_LIMIT, FAILURES, Broken, Door, TooLarge, error_answer, start
 from local.environments import Throttled, reason
 from local.harshness import Harshness
@@ -32,14 +34,32 @@ PRELUDE_LIMIT = 64 * 1024
 
 @dataclass(frozen=True)
 class FunctionUrl(Door):
-    """A Function URL, whose answers stream when `streaming` (InvokeMode RESPONSE_STREAM)."""
+    """A Function URL, whose answers stream when `streaming` (InvokeMode RESPONSE_STREAM).
+
+    `callers` are the distributions whose signed requests it takes (AuthType AWS_IAM); None is everybody (NONE). It lets
+    nobody else in, whatever keys a request is signed with.
+    """
 
     streaming: bool = False
     harshness: Harshness = field(default_factory=Harshness)
+    callers: frozenset[str] | None = None
 
     preflight_status = 200
     default_type = "application/json"
     id_header = b"x-amzn-requestid"
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if self.callers is not None and scope.get(SIGNED_BY) not in self.callers:
+            body = b'{"Message":"Forbidden"}'
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"x-amzn-errortype", b"AccessDeniedException"),
+            ]
+            await send(start(Answer(403, headers)))
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+            return
+        await super().__call__(scope, receive, send)
 
     def event(self, request: Request) -> bytes:
         return event(request, api_id=self.name.lower(), decoded_path=False)

@@ -54,6 +54,7 @@ def main(built: Path, dist: Path) -> None:
         for layer, name in LAYERS.items():
             archive(built / architecture / layer, dist / f"sluice-{name}-layer-{version}-{architecture}.zip")
     archive(ROOT / "functions/api/dist", dist / f"sluice-page-{version}.zip")
+    (dist / f"sluice-firewall-{version}.yaml").write_bytes((ROOT / "edge/firewall.yaml").read_bytes())
     for listed in built.glob("*.cdx.json"):
         name = listed.name.removesuffix(".cdx.json")
         (dist / f"{name}-{version}.cdx.json").write_bytes(components(listed.read_bytes(), name, version, moment))

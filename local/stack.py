@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import streams, webhooks
+from local import distributions, streams, webhooks
 from local.asynchronous import event_rules, mailbox, mailboxes, subscriptions
 from local.aws import Services
 from local.functions import named
@@ -72,6 +72,7 @@ PLAYED = {
     *("AWS::ApiGateway::Deployment", "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"),
     *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
     "AWS::ApiGatewayV2::Stage",
+    *("AWS::CloudFront::Distribution", "AWS::CloudFront::OriginAccessControl"),
     *("AWS::Events::ApiDestination", "AWS::Events::Connection"),
     *("AWS::Events::Rule", "AWS::Scheduler::Schedule"),
     *("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
@@ -151,6 +152,8 @@ def create(template: Template, aws: Services, *, doors: Mapping[str, str], secre
         _make_by_cloudformation(template, resolver, aws)
         for name, resource in template.of_type("AWS::SecretsManager::Secret").items():
             resolver.refs[name] = _make_secret(name, resolver(resource["Properties"]), aws, secrets.get(name))
+            made = aws.secrets.get_secret_value(SecretId=resolver.refs[name])
+            resolver.secrets[resolver.refs[name]] = made["SecretString"]
         for box in mailboxes(template, resolver):
             aws.sqs.create_queue(QueueName=box.name)
         for stream in streams.declared(template, resolver):
@@ -218,6 +221,7 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
         resolver.refs[name] = name.lower()
         resolver.attributes[name, "ApiEndpoint"] = doors[name]
         resolver.addresses[f"https://{name.lower()}.execute-api.{REGION}.amazonaws.com"] = doors[name]
+    distributions.make_known(template, resolver, doors)
     for name in [*template.of_type("AWS::ApiGatewayV2::Integration"), *template.of_type("AWS::ApiGateway::Deployment")]:
         resolver.refs[name] = name.lower()
     for kind in ("AWS::ApiGateway::Stage", "AWS::ApiGatewayV2::Stage"):

@@ -56,6 +56,8 @@ logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
 _NO_VALUE = object()
 _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-secretsmanager.html
+_SECRET = re.compile(r"\{\{resolve:secretsmanager:(arn:[^{}]+):SecretString:([^:{}]+)\}\}")
 
 Resource = dict[str, Any]
 
@@ -219,12 +221,16 @@ def _as_text(value: Any) -> object:
 
 
 class Resolver:
-    """Resolves intrinsic functions by what exists so far: `refs`, `attributes`, and `addresses` of AWS played here."""
+    """Resolves intrinsic functions by what exists so far.
+
+    That are `refs`, `attributes`, `addresses` of AWS played here, and the values of `secrets` by ARN.
+    """
 
     def __init__(self, template: Template) -> None:
         self.refs: dict[str, Any] = {**PSEUDO_PARAMETERS, **template.parameters, "AWS::NoValue": _NO_VALUE}
         self.attributes: dict[tuple[str, str], str] = {}
         self.addresses: dict[str, str] = {}
+        self.secrets: dict[str, str] = {}
         self._conditions = template.document.get("Conditions", {})
         self._mappings = template.document.get("Mappings", {})
         self._extended = template.extended
@@ -351,7 +357,10 @@ class Resolver:
                 return str(variables[name])
             return str(self._attribute(*name.split(".", 1)) if "." in name else self._ref(name))
 
-        return self._here(_VARIABLE.sub(value, text))
+        return self._here(_SECRET.sub(self._secret, _VARIABLE.sub(value, text)))
+
+    def _secret(self, match: re.Match[str]) -> str:
+        return str(json.loads(self.secrets[match[1]])[match[2]])
 
     def _here(self, text: str) -> str:
         """An address that a template puts together from an API's id, as the door on this machine."""

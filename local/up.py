@@ -33,8 +33,21 @@ LEASE_SECONDS = 10
 PAGES = "http://127.0.0.1:5173,http://localhost:5173"
 
 
-def arguments(api_port: int, stream_port: int, tokens: dict[str, str], data: str | None = None) -> list[str]:
-    """What `python -m local` is told for Sluice."""
+# The names of both hosts with --cloudfront: the template wants two, and here they mean the distributions' ports.
+CLOUDFRONT = {
+    "CloudFront": "on",
+    "DomainName": "files.example.com",
+    "StreamDomainName": "stream.example.com",
+    "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/local",
+}
+
+
+def arguments(
+    api_port: int, stream_port: int, tokens: dict[str, str], data: str | None = None, *, cloudfront: bool = False
+) -> list[str]:
+    """What `python -m local` is told for Sluice. With `cloudfront` its hosts are those of CloudFront."""
+    api, stream = ("ApiDistribution", "StreamDistribution") if cloudfront else ("HttpApi", "StreamFunctionUrl")
+    before = [word for name, value in CLOUDFRONT.items() for word in ("--parameter", f"{name}={value}")]
     keeping: list[str] = []
     if data:
         keeping = ["--data", data, "--redelivery", str(LEASE_SECONDS), "--env", f"LEASE_SECONDS={LEASE_SECONDS}"]
@@ -42,8 +55,9 @@ def arguments(api_port: int, stream_port: int, tokens: dict[str, str], data: str
     return [
         *("--template", str(TEMPLATE)),
         *("--parameter", f"AllowedOrigins={PAGES}"),
-        *("--door", f"api=HttpApi:{api_port}"),
-        *("--door", f"stream=StreamFunctionUrl:{stream_port}"),
+        *("--door", f"api={api}:{api_port}"),
+        *("--door", f"stream={stream}:{stream_port}"),
+        *(before if cloudfront else []),
         *("--secret", f"AccessToken={json.dumps(kept)}"),
         *("--show", f"token={next(iter(tokens.values()))}"),
         *keeping,
@@ -79,6 +93,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--api-port", type=int, default=0, help="port of the HTTP API (any free one)")
     parser.add_argument("--stream-port", type=int, default=0, help="port of the Function URL (any free one)")
     parser.add_argument("--data", metavar="DIR", help="the folder that keeps all data over a restart (none)")
+    parser.add_argument("--cloudfront", action="store_true", help="put CloudFront in front of both")
     known, others = parser.parse_known_args(given)
     if not os.environ.get("SLUICE_TOKEN"):
         others.append("--initial")  # a token that is made up is for a folder that has none
@@ -87,7 +102,8 @@ def main(given: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     # In this process, so that no list of processes shows the token.
-    return run([*arguments(known.api_port, known.stream_port, tokens, known.data), *others])
+    told = arguments(known.api_port, known.stream_port, tokens, known.data, cloudfront=known.cloudfront)
+    return run([*told, *others])
 
 
 if __name__ == "__main__":

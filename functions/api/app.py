@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from mangum import Mangum
 
 from functions.api import openapi
+from functions.api.cloudfront import ThroughCloudFront
 from functions.api.routes import (
     archives,
     capabilities,
@@ -22,9 +23,10 @@ from functions.api.routes import (
     small_files,
     tokens,
 )
-from sluice import problems
+from sluice import problems, settings
 from sluice.answers import Answer
 from sluice.audit_log import Audited, AuditLog
+from sluice.cloudfront import BehindCloudFront
 
 logger = Logger()
 
@@ -39,6 +41,10 @@ app.include_router(sign_in.public)
 openapi.install(app, links.stream_url)
 # The page asks for a token itself, and a monitor has none: nobody's action is in what is open.
 app.add_middleware(Audited, log=AuditLog.connect(), unheard={"/", "/assets/{name}", "/auth", "/healthz"})
+# The last that is added is the first that is asked.
+if settings.CLOUDFRONT_SECRET.read():
+    app.add_middleware(BehindCloudFront)
+    app.add_middleware(ThroughCloudFront, secret=settings.CLOUDFRONT_SECRET, url=settings.PUBLIC_URL.read())
 
 _mangum = Mangum(app, lifespan="off")
 

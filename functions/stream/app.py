@@ -3,9 +3,10 @@
 from fastapi import FastAPI
 
 from functions.stream.routes import archives, contents, events, exports, feed, health
-from sluice import problems
+from sluice import problems, settings
 from sluice.answers import Answer
 from sluice.audit_log import Audited, AuditLog
+from sluice.cloudfront import BehindCloudFront
 
 # No redirects to a path without a slash at its end: they have no body, and a Function URL may not end such an answer.
 app = FastAPI(
@@ -21,3 +22,5 @@ events.install(app)
 for group in (health, contents, events, archives, feed, exports):
     app.include_router(group.router)
 app.add_middleware(Audited, log=AuditLog.connect(), unheard={"/healthz"})
+if settings.CLOUDFRONT.read():
+    app.add_middleware(BehindCloudFront)

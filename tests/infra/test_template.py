@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from functions.api.cloudfront import HEADER
+from functions.api.cloudfront import values as secrets_that_count
 from functions.api.uploads import COMPLETE_SECONDS
 from functions.hasher.notifications import SCAN_RESULT
+from local.distributions import ALL_VIEWER_EXCEPT_HOST, CACHING_DISABLED
 from local.streams import matches
 from local.template import Resolver, Template, load
 from sluice import limits, settings
@@ -33,6 +36,8 @@ HTTP_API_SECONDS = 30
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
 STREAM_KEEPS_SECONDS = 24 * 3600
+# FastAPI's, between two comments of an event stream that has nothing to say.
+PING_SECONDS = 15
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -93,6 +98,12 @@ def test_handler_is_importable(name: str) -> None:
         for variable, value in given.items()
         if isinstance(value, dict) and SOURCE["Parameters"].get(value.get("Ref"), {}).get("Default", "") != ""
     }
+    # Of CloudFront, without which the function imports as well.
+    variables |= {
+        variable: value["Fn::If"][2]
+        for variable, value in given.items()
+        if isinstance(value, dict) and isinstance(value.get("Fn::If", [None] * 3)[2], str)
+    }
     path = os.pathsep.join(str(ROOT / folder) for folder in (".", "layers/core", "layers/streaming_runtime"))
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -123,9 +134,9 @@ def test_settings_are_declared(name: str) -> None:
     turned = {settings.HASH_DIGESTS.name} if "Options.read" in text or "settings.HASH_DIGESTS" in text else set()
     turned |= {settings.MALWARE_SCAN.name} if "Options.read" in text or "settings.MALWARE_SCAN" in text else set()
     rules = ["STREAM_LIMIT_BYTES", "STREAMS_PER_LINK", "MAX_FILE_BYTES", "CONTENT_TYPES"]
-    rules += ["OWNER_BYTES", "OWNER_UPLOADS"]
+    rules += ["OWNER_BYTES", "OWNER_UPLOADS", "CLOUDFRONT", "CLOUDFRONT_SECRET"]
     rules += [setting.name for setting in settings.ALL if setting.name.startswith("OIDC_")]
-    turned |= {name for name in rules if f"settings.{name}" in text}
+    turned |= {name for name in rules if re.search(rf"settings\.{name}\b", text)}
     # Objects.connect reads it, and it counts for what signs for people.
     turned |= {settings.TRANSFER_ACCELERATION.name} if re.search(r"\.sign_(get|put|part|post)\(", text) else set()
     # owners.has_access reads both.
@@ -572,19 +583,191 @@ def test_pages_can_read_the_id_of_their_request() -> None:
     assert "x-amzn-requestid" in only("AWS::Lambda::Url")["Cors"]["ExposeHeaders"]
 
 
-def test_function_url_streams_and_is_open() -> None:
-    """The Function URL streams, and has both of the permissions that an open one needs."""
-    url = only("AWS::Lambda::Url")
+DISTRIBUTION = "AWS::CloudFront::Distribution"
+WITH_CLOUDFRONT = {
+    "CloudFront": "on",
+    "DomainName": "files.example.com",
+    "StreamDomainName": "stream.example.com",
+    "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/a",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "auth_type", "caller"),
+    [
+        ({}, "NONE", {"Principal": "*"}),
+        (
+            WITH_CLOUDFRONT,
+            "AWS_IAM",
+            {
+                "Principal": "cloudfront.amazonaws.com",
+                "SourceArn": {
+                    "Fn::Sub": "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${StreamDistribution}"
+                },
+            },
+        ),
+    ],
+)
+def test_function_url_streams_to_everybody_or_to_cloudfront(
+    given: dict[str, str], auth_type: str, caller: dict[str, Any]
+) -> None:
+    """It has both of the permissions that a Function URL needs, and no others: none is public behind CloudFront."""
+    left = decided(load(ROOT / "template.yaml", given))["Resources"]
+    (url,) = (one["Properties"] for one in left.values() if one["Type"] == "AWS::Lambda::Url")
     (function,) = references(url["TargetFunctionArn"])
-    assert (url["InvokeMode"], url["AuthType"]) == ("RESPONSE_STREAM", "NONE")
+    assert (url["InvokeMode"], url["AuthType"]) == ("RESPONSE_STREAM", auth_type)
     permissions = [
-        {key: value for key, value in permission.items() if key != "FunctionName"}
-        for permission in of_type("AWS::Lambda::Permission").values()
-        if function in references(permission["FunctionName"])
+        {key: value for key, value in one["Properties"].items() if key != "FunctionName"}
+        for one in left.values()
+        if one["Type"] == "AWS::Lambda::Permission" and function in references(one["Properties"]["FunctionName"])
     ]
-    assert {"Action": "lambda:InvokeFunctionUrl", "Principal": "*", "FunctionUrlAuthType": "NONE"} in permissions
-    assert {"Action": "lambda:InvokeFunction", "Principal": "*", "InvokedViaFunctionUrl": True} in permissions
+    assert {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": auth_type, **caller} in permissions
+    assert {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True, **caller} in permissions
     assert len(permissions) == 2
+
+
+def test_cloudfront_is_off_unless_it_is_wanted_and_has_names() -> None:
+    """Without the parameter, or without a name for each host, there is nothing of it, and the API takes the name."""
+    behind = {name for name, one in RESOURCES.items() if one.get("Condition") == "CloudFrontIsOn"}
+    assert behind == {
+        *("ApiDistribution", "StreamDistribution", "StreamAccessControl", "CloudFrontSecret"),
+        *("StreamDistributionPermission", "StreamDistributionUrlPermission"),
+    }
+    assert SOURCE["Parameters"]["CloudFront"]["Default"] == settings.CLOUDFRONT.default == "off"
+    regional = {"Domain", "DomainMapping"}
+    for missing in WITH_CLOUDFRONT:
+        made = load(ROOT / "template.yaml", {**WITH_CLOUDFRONT, missing: DEFAULTS[missing]}).resources.keys()
+        assert made & behind == set()
+    assert load(ROOT / "template.yaml", {**WITH_CLOUDFRONT, "CloudFront": "off"}).resources.keys() >= regional
+    made = load(ROOT / "template.yaml", WITH_CLOUDFRONT).resources.keys()
+    assert (made & behind, made & regional) == (behind, set())
+
+
+# What CloudFront keeps by itself, and what a distribution may be told about:
+# https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HTTPStatusCodes.html
+KEPT_ERRORS = {400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504}
+
+
+@pytest.mark.parametrize("name", of_type(DISTRIBUTION))
+def test_cloudfront_keeps_nothing(name: str) -> None:
+    """No answer, no error and no other form of either; it passes on all that the viewer says but for the host."""
+    config = of_type(DISTRIBUTION)[name]["DistributionConfig"]
+    behavior = config["DefaultCacheBehavior"]
+    assert "CacheBehaviors" not in config
+    assert (behavior["CachePolicyId"], behavior["Compress"]) == (CACHING_DISABLED, False)
+    assert behavior["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST
+    kept = {error["ErrorCode"]: error["ErrorCachingMinTTL"] for error in config["CustomErrorResponses"]}
+    assert kept == dict.fromkeys(KEPT_ERRORS, 0)
+
+
+@pytest.mark.parametrize("name", of_type(DISTRIBUTION))
+def test_cloudfront_speaks_tls_alone_and_waits_for_streams(name: str) -> None:
+    """To viewers and to its origin; and between two bytes for longer than a stream is silent, or the API takes."""
+    config = of_type(DISTRIBUTION)[name]["DistributionConfig"]
+    assert config["DefaultCacheBehavior"]["ViewerProtocolPolicy"] == "https-only"
+    assert config["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
+    origin = config["Origins"][0]["CustomOriginConfig"]
+    assert (origin["OriginProtocolPolicy"], origin["OriginSSLProtocols"]) == ("https-only", ["TLSv1.2"])
+    assert origin["OriginReadTimeout"] > 2 * PING_SECONDS
+    assert origin["OriginReadTimeout"] > FUNCTIONS["ApiFunction"]["Timeout"]
+    assert list(references(config["WebACLId"])) == ["WebAclArn", "AWS::NoValue"]
+
+
+def test_each_host_has_its_own_distribution() -> None:
+    """The API's sends the secret that the API function compares; the stream's signs, and takes no bodies."""
+    api, stream = (
+        of_type(DISTRIBUTION)[name]["DistributionConfig"] for name in ("ApiDistribution", "StreamDistribution")
+    )
+    for config, origin, alias in (
+        (api, "HttpApi", "DomainName"),
+        (stream, "StreamFunctionUrl", "StreamDomainName"),
+    ):
+        assert list(references(config["Origins"][0]["DomainName"])) == [origin]
+        assert config["Aliases"] == [{"Ref": alias}]
+    (header,) = api["Origins"][0]["OriginCustomHeaders"]
+    assert header["HeaderName"] == HEADER
+    assert header["HeaderValue"] == {"Fn::Sub": "{{resolve:secretsmanager:${CloudFrontSecret}:SecretString:current}}"}
+    generated = of_type("AWS::SecretsManager::Secret")["CloudFrontSecret"]["GenerateSecretString"]
+    assert generated["GenerateStringKey"] == "current"
+    assert secrets_that_count(json.dumps({**json.loads(generated["SecretStringTemplate"]), "current": "made up"})) == (
+        "made up",
+    )
+    # CloudFormation reads it anew when something else of the resource changes.
+    assert "CloudFrontSecretRound" in references(api["Comment"])
+    assert set(api["DefaultCacheBehavior"]["AllowedMethods"]) >= {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+    assert stream["Origins"][0]["OriginAccessControlId"] == {"Ref": "StreamAccessControl"}
+    assert set(stream["DefaultCacheBehavior"]["AllowedMethods"]) == {"GET", "HEAD", "OPTIONS"}
+    control = only("AWS::CloudFront::OriginAccessControl")["OriginAccessControlConfig"]
+    assert (control["OriginAccessControlOriginType"], control["SigningBehavior"]) == ("lambda", "always")
+
+
+def test_behind_cloudfront_links_and_origins_are_those_of_its_hosts() -> None:
+    """The names are known before anything is made, so that nothing waits in a circle."""
+    template = load(ROOT / "template.yaml", WITH_CLOUDFRONT)
+    resolver = Resolver(template)
+    given = {**FUNCTIONS["ApiFunction"]["Environment"]["Variables"]}
+    assert resolver(given["STREAM_URL"]) == "https://stream.example.com"
+    assert (
+        resolver(given["PUBLIC_URL"]) == resolver(SOURCE["Outputs"]["ApiUrl"]["Value"]) == "https://files.example.com"
+    )
+    (bucket,) = only("AWS::S3::Bucket")["CorsConfiguration"]["CorsRules"]
+    for origins in (only("AWS::Lambda::Url")["Cors"]["AllowOrigins"], bucket["AllowedOrigins"]):
+        assert resolver(origins) == ["https://files.example.com"]
+
+
+@pytest.mark.parametrize(
+    "given", [{"DomainName": "files.example.com", "CertificateArn": "arn:aws:acm:a"}, WITH_CLOUDFRONT]
+)
+def test_records_lead_to_whoever_answers(given: dict[str, str]) -> None:
+    """The API's is one resource with and without CloudFront, which CloudFormation changes in place."""
+    left = decided(load(ROOT / "template.yaml", {**given, "HostedZoneId": "Z1"}))["Resources"]
+    said = [left["DomainRecord"]["Properties"], *left.get("CloudFrontRecords", EMPTY)["Properties"]["RecordSets"]]
+    records = {(*references(one["Name"]), one["Type"], *references(one["AliasTarget"]["DNSName"])) for one in said}
+    if given != WITH_CLOUDFRONT:
+        assert records == {("DomainName", "A", "Domain")}
+        return
+    assert {one["AliasTarget"]["HostedZoneId"] for one in said} == {"Z2FDTNDATAQYW2"}
+    assert records == {
+        (name, kind, distribution)
+        for name, distribution in (("DomainName", "ApiDistribution"), ("StreamDomainName", "StreamDistribution"))
+        for kind in ("A", "AAAA")
+    }
+
+
+EMPTY: dict[str, Any] = {"Properties": {"RecordSets": []}}
+FIREWALL = yaml_parse((ROOT / "edge/firewall.yaml").read_text())["Resources"]
+# What judges bodies, paths and queries, where Sluice has files, names and folders of any content.
+OF_USERS = re.compile("_(BODY|URIPATH|QUERYSTRING|QUERYARGUMENTS)$")
+
+
+def test_the_firewall_blocks_no_file_for_its_content_or_name() -> None:
+    """Of the rules about these each that is named only counts; the three managed groups and a rate are there."""
+    rules = {rule["Name"]: rule["Statement"] for rule in FIREWALL["Firewall"]["Properties"]["Rules"]}
+    assert rules.keys() == {"addresses", "rate", "inputs", "common"}
+    counted = {
+        override["Name"]: override["ActionToUse"]
+        for rule in rules.values()
+        for override in rule.get("ManagedRuleGroupStatement", {}).get("RuleActionOverrides", [])
+    }
+    assert all(action == {"Count": {}} for action in counted.values())
+    assert {name for name in counted if not OF_USERS.search(name)} == {"NoUserAgent_HEADER"}
+    assert {"SizeRestrictions_BODY", "RestrictedExtensions_URIPATH", "SizeRestrictions_QUERYSTRING"} < counted.keys()
+    rate = rules["rate"]["RateBasedStatement"]
+    assert (rate["AggregateKeyType"], rate["Limit"]) == ("IP", {"Ref": "RequestsPerAddress"})
+
+
+def test_the_firewalls_log_has_nothing_secret() -> None:
+    """No token and no capability: not the header, the query or the path that they are in, and no samples."""
+    log = FIREWALL["FirewallLog"]["Properties"]
+    assert {json.dumps(field) for field in log["RedactedFields"]} == {
+        *('{"SingleHeader": {"Name": "authorization"}}', '{"QueryString": {}}', '{"UriPath": {}}')
+    }
+    assert FIREWALL["FirewallLogGroup"]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("aws-waf-logs-")
+    firewall = FIREWALL["Firewall"]["Properties"]
+    shown = [firewall["VisibilityConfig"], *(rule["VisibilityConfig"] for rule in firewall["Rules"])]
+    assert not any(one["SampledRequestsEnabled"] for one in shown)
+    answered = json.loads(firewall["CustomResponseBodies"]["TooManyRequests"]["Content"])
+    assert (answered["status"], answered["code"]) == (429, "too_many_requests")
 
 
 def test_parameters_are_documented() -> None:
@@ -857,7 +1040,7 @@ def test_every_resource_is_used() -> None:
     """What we declare is referred to from elsewhere, or is of a kind that works by itself."""
     by_itself = {
         *("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Permission"),
-        *("AWS::ApiGatewayV2::ApiMapping", "AWS::Route53::RecordSet"),
+        *("AWS::ApiGatewayV2::ApiMapping", "AWS::Route53::RecordSet", "AWS::Route53::RecordSetGroup"),
         *("AWS::Budgets::Budget", "AWS::CloudWatch::Dashboard"),
         *("AWS::Events::Rule", "AWS::GuardDuty::MalwareProtectionPlan"),
         *("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),

@@ -51,6 +51,8 @@ class Stack:
     other_token: str
     region: str
     log: Path
+    direct_api: str = ""  # behind CloudFront
+    direct_stream: str = ""
 
 
 @contextmanager
@@ -104,11 +106,13 @@ def standing(
     *,
     parameters: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
+    cloudfront: bool = False,
     **environ: str,
 ) -> Iterator[Stack]:
     """The whole stack of template.yaml, with two owners; `env` are variables of its functions."""
     tokens = {"default": secrets.token_urlsafe(), "other": secrets.token_urlsafe()}
     arguments = [*options("--parameter", parameters or {}), *options("--env", env or {})]
+    arguments += ["--cloudfront"] if cloudfront else []
     with running(folder / "log", *arguments, module="local.up", SLUICE_TOKEN=json.dumps(tokens), **environ) as up:
         yield Stack(
             api=up.ready["api"],
@@ -118,6 +122,8 @@ def standing(
             other_token=tokens["other"],
             region=REGION,
             log=up.log,
+            direct_api=up.ready.get("HttpApi", ""),
+            direct_stream=up.ready.get("StreamFunctionUrl", ""),
         )
 
 

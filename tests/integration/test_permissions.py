@@ -32,6 +32,7 @@ from samtranslator.yaml_helper import yaml_parse
 from starlette.types import Receive, Scope, Send
 
 import sluice
+from functions.api.cloudfront import HEADER
 from functions.api.schemas import CreateFile
 from sluice.capabilities import Caller
 from sluice.downloads import DOWNLOADS, Download
@@ -54,6 +55,7 @@ NAMES = {
     "FilesBucketName": BUCKET,
     "AccessToken": "the-tokens",
     "CapabilityKey": "the-key",
+    "CloudFrontSecret": "the-secret-of-cloudfront",
     "CompletedQueue": QUEUE,
     "AuditLogGroup": "the-audit-record",
     **{name: str(SOURCE["Parameters"][name]["Default"]) for name in ("HashDigests", "MaxFileBytes", "ContentTypes")},
@@ -67,8 +69,13 @@ NAMES = {
     "EventBusName": "default",
     "EventsDeadLetters": DEAD_LETTERS,
 }
+SUBSTITUTES = {"AWS::StackName": "the-stack", "DomainName": "api.example", "StreamDomainName": "stream.example"}
 LOGICAL = {name: logical for logical, name in NAMES.items()}
-SECRETS = {"the-tokens": '{"default": "the-token"}', "the-key": "k" * 64}
+SECRETS = {
+    "the-tokens": '{"default": "the-token"}',
+    "the-key": "k" * 64,
+    "the-secret-of-cloudfront": '{"current": "c"}',
+}
 SMALL, REDIRECTED, PARTED = content(1000), content(STREAM_LIMIT + 1), content(9 * MIB)
 
 # Allowed although no call needs it. Whoever may list the bucket is told that an object is not there (404), others only
@@ -234,7 +241,7 @@ class Deployed:
 
     def api(self, method: str, path: str, status: int, body: Mapping[str, Any] | None = None) -> Any:
         with self.running("ApiFunction") as module:
-            client = TestClient(module.app, headers={"Authorization": "Bearer the-token"})
+            client = asking(module, "the-token")
             answer = client.request(method, path, json=body)
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
@@ -272,7 +279,7 @@ class Deployed:
     def kept(self, data: bytes) -> Any:
         """A small file in one request."""
         with self.running("ApiFunction") as module:
-            client = TestClient(module.app, headers={"Authorization": "Bearer the-token"})
+            client = asking(module, "the-token")
             answer = client.put("/files/small.bin", content=data)
         assert answer.status_code == 201, answer.text
         return answer.json()
@@ -294,12 +301,17 @@ class Deployed:
         return self.here.near_objects.head(self.record(file).key).version
 
 
+def asking(module: ModuleType, token: str) -> TestClient:
+    """The API through CloudFront, with this token or capability."""
+    return TestClient(module.app, headers={"Authorization": f"Bearer {token}", HEADER: "c"})
+
+
 def use_access_tokens(deployed: Deployed) -> None:
     """Made, shown and revoked, and used by a machine."""
     made = deployed.api("POST", "/tokens", 201, {"name": "backup", "expires_in": 60})
     deployed.api("GET", "/tokens", 200)
     with deployed.running("ApiFunction") as module:
-        machine = TestClient(module.app, headers={"Authorization": f"Bearer {made['token']}"})
+        machine = asking(module, made["token"])
         assert machine.get("/me").json()["token"] == made["id"]
     deployed.api("DELETE", f"/tokens/{made['id']}", 204)
 
@@ -309,12 +321,14 @@ def valued(value: Any) -> str:
     match value:
         case {"Ref": logical}:
             return NAMES[logical]
+        case {"Fn::If": ["CloudFrontIsOn", then, _]}:
+            return valued(then)
         case {"Fn::Sub": str(text)}:
-            return text.replace(ref("AWS::StackName"), "the-stack")
+            for name, here in SUBSTITUTES.items():
+                text = text.replace(ref(name), here)
+            return text
         case {"Fn::GetAtt": [logical, "Value"]}:
             return NAMES[logical]
-        case {"Fn::GetAtt": ["StreamFunctionUrl", "FunctionUrl"]}:
-            return "https://stream.example/"
         case _:
             return str(value)
 
@@ -395,9 +409,8 @@ def upload_all_ways(deployed: Deployed) -> None:
 
     assert deployed.kept(SMALL)["status"] == "ready"
     drop = deployed.api("POST", "/drops", 201, {"max_files": 1, "expires_in": 60})
-    through = {"Authorization": f"Bearer {drop['capability']}"}
     with deployed.running("ApiFunction") as module:
-        visitor = TestClient(module.app, headers=through)
+        visitor = asking(module, drop["capability"])
         answers = [visitor.post("/files", json={"filename": "a", "size": 1}).status_code for _ in range(2)]
     assert answers == [201, 403]
     assert len(deployed.api("GET", "/drops", 200)["items"]) == 1
@@ -527,7 +540,7 @@ def share_in_all_ways(deployed: Deployed) -> None:
     assert len(deployed.api("GET", "/shares", 200)["items"]) == 2
     assert len(deployed.api("GET", f"/shares?file={file['id']}", 200)["items"]) == 2
     with deployed.running("ApiFunction") as module:
-        holder = TestClient(module.app, headers={"Authorization": f"Bearer {share['capability']}"})
+        holder = asking(module, share["capability"])
         path = f"/shares/{share['id']}/open"
         assert holder.post(path, json={"password": "wrong"}).status_code == 403
         links = [holder.post(path, json={"password": "secret"}).json()["files"][0]["links"]["content"] for _ in "ab"]
@@ -573,7 +586,7 @@ def archive_in_all_ways(deployed: Deployed) -> None:
 
     share = deployed.api("POST", "/shares", 201, {"files": [small["id"]], "expires_in": 600})
     with deployed.running("ApiFunction") as module:
-        holder = TestClient(module.app, headers={"Authorization": f"Bearer {share['capability']}"})
+        holder = asking(module, share["capability"])
         link = holder.post(f"/shares/{share['id']}/open").json()["links"]["archive"]
         assert holder.post("/archives", json={"share": share["id"]}).json()["status"] == "ready"
     assert deployed.stream(link, 200).content[:4] == b"PK\x03\x04"

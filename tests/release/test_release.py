@@ -63,6 +63,7 @@ def test_a_release_is_all_of_this() -> None:
         ),
         *(f"sluice-{VERSION}-{arch}.zip" for arch in ("x86_64", "arm64")),
         f"sluice-page-{VERSION}.zip",
+        f"sluice-firewall-{VERSION}.yaml",
         *(f"sluice-{part}-{VERSION}.cdx.json" for part in ("intake", "layers", "page")),
         "SHA256SUMS",
     }

@@ -1,7 +1,7 @@
 """A file as the contract shows it: with links that carry their own permission."""
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 
@@ -40,7 +40,8 @@ def list_links(owner: str, cursor: str, wanted: Filter) -> dict[str, str]:
     def link(path: str, use: Use, **query: str | None) -> str:
         capability = capabilities.issue(key, Holder(owner), ALL_FILES, use, capability_seconds)
         given = {name: value for name, value in query.items() if value is not None}
-        return f"{stream_url}/{path}?{urlencode({'capability': capability, **given})}"
+        # A space as %20, not as `+`, which stands for itself in what CloudFront signs.
+        return f"{stream_url}/{path}?{urlencode({'capability': capability, **given}, quote_via=quote)}"
 
     filters = {name: getattr(wanted, name) for name in ("status", "folder", "drop", "q")}
     return {

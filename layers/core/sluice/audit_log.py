@@ -172,7 +172,7 @@ class _Exchange:
             "service": os.environ.get("POWERTOOLS_SERVICE_NAME"),
             "action": self._action,
             "status": self._status,
-            # That of the connection, as the front door saw it: X-Forwarded-For is the client's word.
+            # That of the connection, as the front door saw it; behind CloudFront the viewer's (cloudfront.py).
             "source_ip": client[0] if client else None,
             "lambda_request_id": getattr(context, "aws_request_id", None),
             "trace_id": os.environ.get("_X_AMZN_TRACE_ID", "").partition(";")[0].removeprefix("Root=") or None,

@@ -165,6 +165,10 @@ class TokenNotFound(Problem):
     code, status, title = "token_not_found", 404, "There is no such access token"
 
 
+class NotThroughCloudFront(Problem):
+    code, status, title = "not_through_cloudfront", 403, "This address answers to CloudFront alone"
+
+
 class InvalidCapability(Problem):
     code, status, title = "invalid_capability", 403, "The link does not allow this"
 

@@ -146,6 +146,14 @@ OIDC_ADMIN_GROUP = Setting(
 STREAM_URL = Setting(
     "STREAM_URL", base_url, "Where the stream function answers; the links to contents and events begin so."
 )
+CLOUDFRONT = Setting("CLOUDFRONT", switch, "Whether only CloudFront can reach the function: `on` or `off`.", "off")
+CLOUDFRONT_SECRET = Setting(
+    "CLOUDFRONT_SECRET",
+    str,
+    "The Secrets Manager secret (name or ARN) with what CloudFront sends, as a JSON object; empty means no CloudFront.",
+    "",
+)
+PUBLIC_URL = Setting("PUBLIC_URL", base_url, "Where CloudFront answers for the API; read with CLOUDFRONT_SECRET only.")
 CAPABILITY_SECONDS = Setting(
     "CAPABILITY_SECONDS", positive, "How long a link that the API hands out may be used, in seconds.", str(6 * 3600)
 )
@@ -243,6 +251,9 @@ ALL: tuple[Setting[Any], ...] = (
     OIDC_USER_GROUP,
     OIDC_ADMIN_GROUP,
     STREAM_URL,
+    CLOUDFRONT,
+    CLOUDFRONT_SECRET,
+    PUBLIC_URL,
     CAPABILITY_SECONDS,
     MAX_FILE_BYTES,
     CONTENT_TYPES,

@@ -48,6 +48,7 @@ def test_origins_and_arch_are_parameters_too() -> None:
         ("OwnerBytes=-1", "", r"OwnerBytes=-1: it is a whole number \(MinValue: 0\)"),
         ("HasherMemory=511", "", r"a whole number \(MinValue: 512 MaxValue: 10240\)"),
         ("HasherMemory=1e3", "", "a whole number"),
+        ("CloudFront=on CertificateArn=arn:aws:acm:eu-west-1:1:certificate/a", "", "a certificate of us-east-1 alone"),
     ],
 )
 def test_what_cannot_be_deployed_is_told(params: str, origins: str, told: str) -> None:

@@ -9,6 +9,7 @@ from local import doors
 from local.asgi import Application
 from local.door import Door
 from local.environments import Pool
+from local.function_url import FunctionUrl
 from local.harshness import Harshness
 from local.http_api import HttpApi
 from local.rest_api import RestApi
@@ -33,7 +34,11 @@ def declared(tmp_path: Path, resources: str, events: str = "") -> dict[str, Appl
     for name, resource in template.resources.items():
         resolver.refs[name] = resource["Properties"].get("StageName", name)
         resolver.attributes[name, "Arn"] = f"arn:{name}"
-    return doors.declared(template, resolver, {"F": POOL}, Harshness())
+    addresses = {name: f"http://{name.lower()}" for kind in doors.KINDS for name in template.of_type(kind)}
+    for name, address in addresses.items():
+        resolver.attributes[name, "ApiEndpoint"] = address
+        resolver.attributes[name, "FunctionUrl"] = f"{address}/"
+    return doors.declared(template, resolver, {"F": POOL}, Harshness(), addresses)
 
 
 def door(app: Application, method: str, path: str) -> Door:
@@ -61,6 +66,37 @@ def test_routes_of_sams_apis(tmp_path: Path) -> None:
         assert isinstance(rest, RestApi)
         assert (rest.route.key, rest.streaming, rest.timeout) == (f"{method} /c", streaming, 29)
     assert door(found["ServerlessRestApi"], "GET", "/c").pool is not POOL
+
+
+SIGNED = """
+  Url:
+    Type: AWS::Lambda::Url
+    Properties: {AuthType: AWS_IAM, TargetFunctionArn: !GetAtt F.Arn}
+"""
+PERMISSION = """
+  %s:
+    Type: AWS::Lambda::Permission
+    Properties: {Action: "lambda:%s", FunctionName: !Ref F, Principal: %s, SourceArn: "arn:front"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("actions", "principal", "callers"),
+    [
+        (("InvokeFunctionUrl", "InvokeFunction"), "cloudfront.amazonaws.com", {"arn:front"}),
+        (("InvokeFunctionUrl",), "cloudfront.amazonaws.com", set()),
+        (("InvokeFunction",), "cloudfront.amazonaws.com", set()),
+        (("InvokeFunctionUrl", "InvokeFunction"), "apigateway.amazonaws.com", set()),
+    ],
+)
+def test_a_signed_url_lets_in_whom_both_permissions_name(
+    tmp_path: Path, actions: tuple[str, ...], principal: str, callers: set[str]
+) -> None:
+    """As Lambda asks for both since October 2025; without them it is open to nobody."""
+    said = "".join(PERMISSION % (f"P{action}", action, principal) for action in actions)
+    url = declared(tmp_path, SIGNED + said)["Url"]
+    assert isinstance(url, FunctionUrl)
+    assert url.callers == frozenset(callers)
 
 
 AUTHORIZED = """
