@@ -227,7 +227,7 @@ test-contract: $(BROWSER_ENV) ## Ask the stack what docs/openapi.json allows and
 	.venv-browser/bin/python -m pytest tests/contract -v -rs $(ARGS)
 
 .PHONY: test-browser
-test-browser: $(BROWSER_ENV) $(PAGE_IF_NPM) ## Use the page, and real Uppy, in Chromium, Firefox and WebKit (says what is missing)
+test-browser: $(BROWSER_ENV) $(PAGE_IF_NPM) ## Use the page, and real Uppy, in Chromium, Firefox and WebKit (SIGN_IN=account: in Chromium, signed in at an issuer)
 	.venv-browser/bin/python -m pytest $(PAIR) tests/browser -rs -o faulthandler_timeout=600 $(ARGS)
 
 .PHONY: test-clients
