@@ -34,9 +34,9 @@ FUNCTION = Function(
 
 
 @asynccontextmanager
-async def pool(function: Function = FUNCTION, limit: int = 4) -> AsyncIterator[Pool]:
+async def pool(function: Function = FUNCTION, limit: int = 4, starts: int = 4) -> AsyncIterator[Pool]:
     guard = Guard()
-    made = Pool(function, guard, asyncio.Semaphore(4), limit)
+    made = Pool(function, guard, asyncio.Semaphore(starts), limit)
     try:
         yield made
     finally:
@@ -72,6 +72,19 @@ def test_invocations_at_once_get_an_environment_each(tmp_path: Path) -> None:
             gate.touch()
             assert await asyncio.gather(*working) == [b"firstsecond"] * 2
             assert int(first) != os.getpid()
+
+    asyncio.run(scenario())
+
+
+def test_what_is_answered_soon_starts_few() -> None:
+    """Many at once get an answer each, and those that came up are done before more are started."""
+
+    async def scenario() -> None:
+        async with pool(limit=30, starts=1) as made:
+            await ask(made, "/pid")
+            answers = await asyncio.gather(*(ask(made, "/pid") for _ in range(30)))
+            assert len(answers) == 30
+            assert len(made._all) < 15
 
     asyncio.run(scenario())
 
