@@ -84,6 +84,7 @@ def test_what_is_answered_soon_starts_few() -> None:
             await ask(made, "/pid")
             answers = await asyncio.gather(*(ask(made, "/pid") for _ in range(30)))
             assert len(answers) == 30
+            await asyncio.gather(*made._tasks)  # a start that nobody waits for is given up when it is its turn
             assert len(made._all) < 15
 
     asyncio.run(scenario())
