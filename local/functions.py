@@ -73,9 +73,12 @@ def declared(
 
 
 def named(reference: str, template: Template, resolver: Resolver) -> str:
-    """The logical id of the function that a name or an ARN of AWS means."""
+    """The logical id of the function that a name or an ARN of AWS means, also by one of its aliases."""
+    aliases = [resolver(one["Properties"]["Name"]) for one in template.of_type("AWS::Lambda::Alias").values()]
+    ends = ["", *(f":{alias}" for alias in aliases)]
     for name in template.of_type("AWS::Lambda::Function"):
-        if reference in (resolver.refs[name], resolver.attributes[name, "Arn"]):
+        called = (resolver.refs[name], resolver.attributes[name, "Arn"])
+        if reference in [f"{one}{end}" for one in called for end in ends]:
             return name
     raise TemplateError(f"{reference} is no function of this template")
 

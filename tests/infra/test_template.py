@@ -685,7 +685,7 @@ def test_api_answers_before_the_door_gives_up() -> None:
     """The function behind the HTTP API times out first; its one route goes to it in payload format 2.0."""
     route, integration = only("AWS::ApiGatewayV2::Route"), only("AWS::ApiGatewayV2::Integration")
     assert (route["RouteKey"], list(references(route["Target"]))) == ("$default", ["HttpApiIntegration"])
-    assert list(references(integration["IntegrationUri"])) == ["ApiFunctionAliaslive"]
+    assert list(references(integration["IntegrationUri"])) == ["ApiFunction"]
     assert integration["PayloadFormatVersion"] == "2.0"
     assert only("AWS::ApiGatewayV2::Stage")["AutoDeploy"] is True
     assert FUNCTIONS["ApiFunction"]["Timeout"] < HTTP_API_SECONDS

@@ -102,6 +102,19 @@ def test_a_published_version_can_start_from_a_snapshot(tmp_path: Path, apply: st
     assert names & published.keys() == (set() if started == "snap-start" else names)
 
 
+def test_a_function_is_found_by_its_alias(tmp_path: Path) -> None:
+    """By the name or the ARN with the alias behind it; another one is none of the template's."""
+    (tmp_path / "template.yaml").write_text(PUBLISHED)
+    template = load(tmp_path / "template.yaml", {})
+    resolver = Resolver(template)
+    for name in template.of_type("AWS::Lambda::Function"):
+        resolver.refs[name], resolver.attributes[name, "Arn"] = f"the-{name}", f"arn:{name}"
+    for reference in ("the-Published", "arn:Published", "arn:Published:live"):
+        assert functions.named(reference, template, resolver) == "Published"
+    with pytest.raises(TemplateError, match="arn:Published:other is no function"):
+        functions.named("arn:Published:other", template, resolver)
+
+
 def test_a_variable_can_be_set_for_a_run() -> None:
     """Over what the template and this machine say."""
     variables = {"EXTRA": "3", "STREAM_URL": "http://other/", "TZ": ":Europe/Berlin"}
