@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import archives, command, hashing, presign, runtime, small_files, stream
+from bench import archives, command, hashing, presign, runtime, small_files, starts, stream
 from bench.environment import BenchError
 
 BENCHES = {
@@ -16,6 +16,7 @@ BENCHES = {
     "exports": stream.exports,
     "command": command.bench,
     "archives": archives.bench,
+    "starts": starts.bench,
 }
 
 HELP = """\
@@ -32,6 +33,7 @@ Tables (Markdown) go to stdout, progress to stderr. Linux, and two CPUs at least
   exports   100,000 records as JSON Lines, CSV and for sha256sum, against a plain generator. Ten minutes.
   command   `sluice put -r` against `aws s3 cp --recursive` and `rclone copy` onto the same local S3. Ten minutes.
   archives  an archive of 1,000 files that is streamed, against zipstream-ng and stream-zip. Seven minutes.
+  starts    the start of the API and of the stream function, and what a snapshot leaves out of it. A minute.
 
 A carrier or a rival that is missing is left out, and the output says what to do about it.
 """

@@ -24,7 +24,15 @@ DEFAULT_MEMORY_MB = 128
 LAYERS_AT = "/opt/"
 WRITABLE = "/tmp"  # nosec B108  # noqa: S108  the one folder that a function may write to, also its home
 
-_HEEDED = {"Environment", "Handler", "LoggingConfig", "MemorySize", "Runtime", "Timeout"}
+_HEEDED = {"Environment", "Handler", "LoggingConfig", "MemorySize", "Runtime", "SnapStart", "Timeout"}
+
+# Of whatever has versions: each start has one of everything.
+ONLY_VERSION = "1"
+LATEST = "$LATEST"
+
+# What environments from a snapshot do not have, as they would share it: https://docs.aws.amazon.com/lambda/latest/dg/
+# configuration-envvars.html
+NOT_IN_A_SNAPSHOT = ("AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME")
 
 
 @dataclass(frozen=True)
@@ -65,9 +73,12 @@ def declared(
 
 
 def named(reference: str, template: Template, resolver: Resolver) -> str:
-    """The logical id of the function that a name or an ARN of AWS means."""
+    """The logical id of the function that a name or an ARN of AWS means, also by one of its aliases."""
+    aliases = [resolver(one["Properties"]["Name"]) for one in template.of_type("AWS::Lambda::Alias").values()]
+    ends = ["", *(f":{alias}" for alias in aliases)]
     for name in template.of_type("AWS::Lambda::Function"):
-        if reference in (resolver.refs[name], resolver.attributes[name, "Arn"]):
+        called = (resolver.refs[name], resolver.attributes[name, "Arn"])
+        if reference in [f"{one}{end}" for one in called for end in ends]:
             return name
     raise TemplateError(f"{reference} is no function of this template")
 
@@ -102,10 +113,16 @@ def _function(
         command=_command(name, python, handler, variables.get("AWS_LAMBDA_EXEC_WRAPPER"), layers),
         environment={
             **_of_this_machine(root, layers, endpoint),
-            **_of_lambda(resolver.refs[name], root, properties),
+            **_of_lambda(resolver.refs[name], root, properties, _version(name, template)),
             **variables,
         },
     )
+
+
+def _version(name: str, template: Template) -> str:
+    """What Lambda calls the version of a function that is asked by its alias, or else by its name."""
+    published = template.of_type("AWS::Lambda::Version").values()
+    return ONLY_VERSION if any(one["Properties"]["FunctionName"] == {"Ref": name} for one in published) else LATEST
 
 
 def _layer(reference: Any, runtime: str, template: Template, resolver: Resolver) -> Layer:
@@ -166,20 +183,21 @@ def _of_this_machine(root: Path, layers: list[Layer], endpoint: str) -> dict[str
     }
 
 
-def _of_lambda(physical: str, root: Path, properties: Mapping[str, Any]) -> dict[str, str]:
+def _of_lambda(physical: str, root: Path, properties: Mapping[str, Any], version: str) -> dict[str, str]:
     """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 
     All but AWS_LAMBDA_RUNTIME_API, of which each environment has its own.
     """
     logging = properties.get("LoggingConfig", {})
-    return {
+    restored = version != LATEST and properties.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"
+    variables = {
         **CREDENTIALS,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{properties['Runtime']}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(properties.get("MemorySize", DEFAULT_MEMORY_MB)),
         "AWS_LAMBDA_FUNCTION_NAME": physical,
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start" if restored else "on-demand",
         "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
         "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup", f"/aws/lambda/{physical}"),
         "AWS_LAMBDA_LOG_STREAM_NAME": "local",
@@ -189,3 +207,4 @@ def _of_lambda(physical: str, root: Path, properties: Mapping[str, Any]) -> dict
         "TZ": ":UTC",
         "_HANDLER": properties["Handler"],
     }
+    return {name: value for name, value in variables.items() if not (restored and name in NOT_IN_A_SNAPSHOT)}

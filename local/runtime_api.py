@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import socket
+import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator
@@ -152,7 +153,7 @@ class RuntimeApi:
         # Set while a `/next` is open: only then is the environment free, and not as soon as it has answered.
         self.idle = asyncio.Event()
         self.init_error: FunctionError | None = None
-        self.restored = False
+        self.restored_at: float | None = None  # by time.monotonic: when the snapshot would have been taken
         self.restore_error: FunctionError | None = None
         self.violations: list[str] = []
         self._max_concurrency = max_concurrency
@@ -163,6 +164,10 @@ class RuntimeApi:
         self._retired = False
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    @property
+    def restored(self) -> bool:
+        return self.restored_at is not None
 
     async def start(self) -> str:
         """Listen on a free loopback port; the value for AWS_LAMBDA_RUNTIME_API. Raises OSError when that cannot be."""
@@ -418,7 +423,7 @@ class RuntimeApi:
         """SnapStart: here the snapshot is taken, and this answer is read in an environment restored from it."""
         if self.ready.is_set():
             raise Violation(HTTPStatus.FORBIDDEN, "a snapshot after the first /next")
-        self.restored = True
+        self.restored_at = time.monotonic()
         await http.reply(HTTPStatus.OK)
 
     async def _init_error(self, http: Connection, headers: dict[str, str]) -> None:

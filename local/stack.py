@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import distributions, streams, webhooks
 from local.asynchronous import event_rules, mailbox, mailboxes, subscriptions
 from local.aws import Services
-from local.functions import named
+from local.functions import ONLY_VERSION, named
 from local.template import ACCOUNT, REGION, STACK, Resolver, Resource, Template, TemplateError
 
 # What moto 5.2's CloudFormation makes, with the properties that it heeds.
@@ -78,6 +78,7 @@ PLAYED = {
     *("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"),
     *("AWS::Lambda::Alias", "AWS::Lambda::LayerVersion", "AWS::Lambda::Url", "AWS::Lambda::Version"),
     "AWS::SSM::Parameter",  # what its value is, and no store that a function could ask
+    "AWS::AppConfig::HostedConfigurationVersion",  # its number, and no configuration that a function could ask for
 }
 
 # What is made by calls of the services' own.
@@ -95,6 +96,9 @@ REFUSED = {
 ELSEWHERE = "nothing plays that here; leave it out with a condition of the template (local/stack.py has what is played)"
 
 WITHOUT_EFFECT = {
+    *("AWS::AppConfig::Application", "AWS::AppConfig::ConfigurationProfile"),  # where a configuration is counted
+    # They shift requests from a version to the next: here each start has one version of everything.
+    *("AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"),
     *("AWS::ApplicationInsights::Application", "AWS::CloudWatch::Dashboard", "AWS::ResourceGroups::Group"),
     *("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"),
     "AWS::Budgets::Budget",
@@ -198,12 +202,14 @@ def _name_what_is_played(template: Template, resolver: Resolver, doors: Mapping[
     for name, resource in template.of_type("AWS::Lambda::Function").items():
         resolver.refs[name] = resolver(resource["Properties"].get("FunctionName", f"{STACK}-{name}"))
         resolver.attributes[name, "Arn"] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{resolver.refs[name]}"
+    for name in template.of_type("AWS::AppConfig::HostedConfigurationVersion"):
+        resolver.refs[name] = resolver.attributes[name, "VersionNumber"] = ONLY_VERSION
     # There is one version of everything here, and each alias is it.
     for kind in ("AWS::Lambda::Version", "AWS::Lambda::Alias"):
         for name, resource in template.of_type(kind).items():
             function = named(resolver(resource["Properties"]["FunctionName"]), template, resolver)
             resolver.refs[name] = resolver.attributes[function, "Arn"]
-            resolver.attributes[name, "Version"] = "1"
+            resolver.attributes[name, "Version"] = ONLY_VERSION
     for name in template.of_type("AWS::Lambda::LayerVersion"):
         resolver.refs[name] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{name}:1"
     for kind in (

@@ -36,6 +36,8 @@ SWITCHES = {
     "MonthlyBudget": ("0", "10"),
     "BudgetEmail": ("", "a@b.example"),
     "MalwareScan": ("off", "on"),
+    "Deployment": ("AllAtOnce", "Canary10Percent10Minutes"),
+    "SnapStart": ("off", "on"),
 }
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
@@ -62,7 +64,7 @@ def decided(template: Template) -> dict[str, Any]:
                 return [item for item in map(settled, value) if item != NO_VALUE]
         return value
 
-    left = {key: value for key, value in template.document.items() if key not in ("Conditions", "Rules")}
+    left = {key: value for key, value in template.document.items() if key not in ("Conditions", "Mappings", "Rules")}
     # As defaults, so that cfn-lint resolves references to them.
     given = {name: ",".join(one) if isinstance(one, list) else one for name, one in template.parameters.items()}
     left["Parameters"] = {name: {**spec, "Default": given[name]} for name, spec in left["Parameters"].items()}

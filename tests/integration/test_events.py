@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 
+from local.template import REGION
 from tests.sam.cases import CASES, ENV_VARS, EVENTS, ROOT, Case, Invoke, Seeded, processes, seeded
 
 
@@ -41,6 +44,20 @@ def test_event_as_it_lies_there(case: Case, invoke: Invoke) -> None:
     case.unknown(invoke(case.function, (EVENTS / f"{case.event}.json").read_text()))
 
 
+def test_environments_from_a_snapshot_write_an_audit_record_each(stack: Seeded, invoke: Invoke) -> None:
+    """Lambda tells them no log stream: each makes up its own, and none writes into that of another."""
+    for case in CASES:
+        if case.event in ("api-list", "stream-events"):
+            invoke(case.function, stack.event(case.event))
+    group = stack.functions["ApiFunction"].environment["AUDIT_LOG_GROUP"]
+    keys: Any = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "aws_session_token": "local"}
+    logs = boto3.client("logs", endpoint_url=stack.services.url, region_name=REGION, **keys)
+    streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    names = [one["logStreamName"] for one in streams]
+    assert [name for name in names if not re.fullmatch("[0-9a-f]{32}", name)] == []
+    assert len(names) >= len(("ApiFunction", "StreamFunction"))
+
+
 def default(name: str) -> int:
     """The port that `make up` takes."""
     (port,) = re.findall(rf"^{name} \?= (\d+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -59,4 +76,4 @@ def test_env_vars_are_those_of_the_local_stack(stack: Seeded) -> None:
     for name, function in (("QUEUE_URL", "ApiFunction"), ("DEAD_LETTERS_URL", "PublisherFunction")):
         queue, url = urlsplit(named.pop(name)), urlsplit(stack.functions[function].environment[name])
         assert (queue.netloc, queue.path) == (here.netloc, url.path)
-    assert named == {name: made[name] for name in ("AUDIT_LOG_GROUP", "BUCKET_NAME", "TABLE_NAME")}
+    assert named == {name: made[name] for name in ("AUDIT_LOG_GROUP", "BUCKET_NAME", "SETTINGS_VERSION", "TABLE_NAME")}

@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import boto3
 from anyio import CancelScope
@@ -27,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice import audit, settings
 from sluice.files import ID
+from sluice.snapshot import after_restore
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -45,13 +47,18 @@ class AuditLog:
 
     def __init__(self, group: str) -> None:
         self._group = group
-        # That of the environment in the function's own log group has the same name.
-        self._stream = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "local")
+        self._stream = ""
+        self._name_stream()
         self._paused_until = 0.0
+        after_restore(self._name_stream)
 
     @classmethod
     def connect(cls) -> "AuditLog":
         return cls(settings.AUDIT_LOG_GROUP.read())
+
+    def _name_stream(self) -> None:
+        """As the environment's stream in the function's own log group, or where it is not told one, as no other."""
+        self._stream = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") or uuid4().hex
 
     @cached_property
     def _client(self) -> "CloudWatchLogsClient":

@@ -17,13 +17,14 @@ from sluice.files import new_id
 from tests.unit.core.records import client
 
 LINE = {"audit": "answered", "action": "GET /files"}
-PUT = {"logGroupName": "the-group", "logStreamName": "local", "logEvents": ANY}
-STREAM = {"logGroupName": "the-group", "logStreamName": "local"}
+PUT = {"logGroupName": "the-group", "logStreamName": "the-stream", "logEvents": ANY}
+STREAM = {"logGroupName": "the-group", "logStreamName": "the-stream"}
 
 
 @pytest.fixture
-def log() -> AuditLog:
+def log(monkeypatch: pytest.MonkeyPatch) -> AuditLog:
     """One whose group answers as the stub says."""
+    monkeypatch.setenv("AWS_LAMBDA_LOG_STREAM_NAME", "the-stream")
     log = AuditLog("the-group")
     vars(log)["_client"] = client("logs")
     return log

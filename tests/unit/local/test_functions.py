@@ -15,14 +15,19 @@ from local.template import Resolver, TemplateError, load
 TINY = Path(__file__).parent / "tiny"
 
 
-def declared(path: Path = TINY / "template.yaml", variables: Mapping[str, str] | None = None) -> dict[str, Function]:
-    template = load(path, {})
+def declared(
+    path: Path = TINY / "template.yaml",
+    variables: Mapping[str, str] | None = None,
+    given: Mapping[str, str] | None = None,
+) -> dict[str, Function]:
+    template = load(path, given or {})
     resolver = Resolver(template)
     for name in template.resources:
         resolver.refs.setdefault(name, f"the-{name}")
         resolver.attributes[name, "Arn"] = f"arn:{name}"
         resolver.attributes[name, "FunctionUrl"] = f"http://{name}/"
         resolver.attributes[name, "Value"] = name
+        resolver.attributes[name, "VersionNumber"] = "1"
     return functions.declared(template, resolver, "http://127.0.0.1:9", variables)
 
 
@@ -67,6 +72,47 @@ def test_environment_is_the_templates_and_lambdas() -> None:
         "_HANDLER": "app.handler",
     }
     assert expected.items() <= environment.items()
+
+
+PUBLISHED = """
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Apply: {Type: String, Default: PublishedVersions}}
+Resources:
+  Latest: {Type: AWS::Serverless::Function, Properties: &function {
+    Runtime: python3.13, Handler: app.handler, CodeUri: code, SnapStart: {ApplyOn: PublishedVersions}}}
+  Published: {Type: AWS::Serverless::Function, Properties: {
+    <<: *function, AutoPublishAlias: live, SnapStart: {ApplyOn: !Ref Apply}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("apply", "started"), [("PublishedVersions", "snap-start"), ("None", "on-demand")], ids=["snapshot", "none"]
+)
+def test_a_published_version_can_start_from_a_snapshot(tmp_path: Path, apply: str, started: str) -> None:
+    """It has a number then, and no names of logs that it would share; what has no alias starts as without SnapStart."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "template.yaml").write_text(PUBLISHED)
+    made = declared(tmp_path / "template.yaml", given={"Apply": apply})
+    latest, published = made["Latest"].environment, made["Published"].environment
+    assert latest["AWS_LAMBDA_FUNCTION_VERSION"] == "$LATEST"
+    assert latest["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand"
+    assert published["AWS_LAMBDA_FUNCTION_VERSION"] == "1"
+    assert published["AWS_LAMBDA_INITIALIZATION_TYPE"] == started
+    names = {"AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME"}
+    assert names & published.keys() == (set() if started == "snap-start" else names)
+
+
+def test_a_function_is_found_by_its_alias(tmp_path: Path) -> None:
+    """By the name or the ARN with the alias behind it; another one is none of the template's."""
+    (tmp_path / "template.yaml").write_text(PUBLISHED)
+    template = load(tmp_path / "template.yaml", {})
+    resolver = Resolver(template)
+    for name in template.of_type("AWS::Lambda::Function"):
+        resolver.refs[name], resolver.attributes[name, "Arn"] = f"the-{name}", f"arn:{name}"
+    for reference in ("the-Published", "arn:Published", "arn:Published:live"):
+        assert functions.named(reference, template, resolver) == "Published"
+    with pytest.raises(TemplateError, match="arn:Published:other is no function"):
+        functions.named("arn:Published:other", template, resolver)
 
 
 def test_a_variable_can_be_set_for_a_run() -> None:
