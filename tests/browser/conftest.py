@@ -125,7 +125,7 @@ def traffic(page: Page) -> Traffic:
 def signed_in(page: Page, stack: Stack, traffic: Traffic) -> Page:
     sign_in(page, stack)
     if BY_ACCOUNT:
-        traffic.forget()  # what the issuer's page asks for is not ours
+        traffic.forget_others(stack)  # what the issuer's page asks for is not ours
     return page
 
 

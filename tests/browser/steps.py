@@ -57,8 +57,9 @@ class Traffic:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._complained)
 
-    def forget(self) -> None:
-        self.urls.clear()
+    def forget_others(self, stack: Stack) -> None:
+        """All but what the stack was asked for."""
+        self.urls = [url for url in self.urls if url.startswith((stack.api, stack.stream, stack.aws))]
         self.complaints.clear()
 
     def origins(self) -> set[str]:
