@@ -156,7 +156,8 @@ _Loader.add_multi_constructor("!", intrinsics_multi_constructor)
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
+        text = path.read_text(encoding="utf-8")
+        document = yaml.load(text, _Loader)  # noqa: S506  # nosec B506 - a safe one
     except OSError as error:
         raise TemplateError(f"cannot read {path}: {error.strerror}. Name a template with --template") from error
     except UnicodeDecodeError as error:
