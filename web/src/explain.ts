@@ -24,7 +24,7 @@ const CODES: Record<string, MessageName> = {
   access_denied: "problem.access_denied",
   sign_in_needed: "problem.sign_in_needed",
   admin_only: "problem.admin_only",
-  token_not_found: "problem.page_stale",
+  token_not_found: "tokens.gone",
   sign_in_unavailable: "problem.sign_in_unavailable",
   invalid_capability: "problem.page_stale",
   expired_capability: "problem.page_stale",
