@@ -26,6 +26,7 @@ const CODES: Record<string, MessageName> = {
   admin_only: "problem.admin_only",
   token_not_found: "tokens.gone",
   sign_in_unavailable: "problem.sign_in_unavailable",
+  not_through_cloudfront: "problem.page_stale",
   invalid_capability: "problem.page_stale",
   expired_capability: "problem.page_stale",
   owner_only: "problem.unauthorized",
