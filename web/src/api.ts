@@ -10,8 +10,10 @@ import type {
   CreatedDrop,
   CreatedFile,
   CreatedShare,
+  CreatedToken,
   CreateFile,
   CreateShare,
+  CreateToken,
   DropList,
   DropRules,
   FileInfo,
@@ -25,10 +27,11 @@ import type {
   PartToSign,
   ShareList,
   SignIn,
+  TokenList,
 } from "./contract";
 import { patiently, Unreachable, type Waiting } from "./patience";
 
-export const MOST_LISTED = 100; // files, drops or shares in one answer
+export const MOST_LISTED = 100; // files, drops, shares or tokens in one answer
 const ATTEMPTS = 3;
 const UPLOAD_ATTEMPTS = 7; // half a minute: who waits for an upload has more patience than who pressed a button
 
@@ -180,6 +183,19 @@ export class Api {
 
   endShare(id: string): Promise<void> {
     return this.ask(`shares/${id}`, { method: "DELETE" });
+  }
+
+  tokens(cursor: string | null = null): Promise<TokenList> {
+    return this.ask(`tokens?${page(cursor)}`);
+  }
+
+  /** With the token itself, which no other answer has. */
+  createToken(wanted: CreateToken): Promise<CreatedToken> {
+    return this.ask("tokens", { method: "POST", body: wanted });
+  }
+
+  endToken(id: string): Promise<void> {
+    return this.ask(`tokens/${id}`, { method: "DELETE" });
   }
 
   /** What is in a share; at most 1,000 files at a time. */

@@ -1,7 +1,7 @@
-/** When a link ends, as people choose it. */
+/** When a link or a token ends, as people choose it. */
 
 const DAY_SECONDS = 86_400;
-export const MOST_DAYS = 366; // docs/api.md: of drops and shares
+export const MOST_DAYS = 366; // docs/api.md: of drops, shares and tokens
 
 export const CHOICES = ["day", "week", "month", "date"] as const;
 export type Choice = (typeof CHOICES)[number];

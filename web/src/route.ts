@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-export type View = "files" | "drops" | "shares";
+export type View = "files" | "drops" | "shares" | "tokens";
 
 export interface Route {
   view: View;
@@ -16,7 +16,7 @@ export interface Route {
   file: string | null;
 }
 
-const VIEWS: readonly string[] = ["files", "drops", "shares"] satisfies View[];
+const VIEWS: readonly string[] = ["files", "drops", "shares", "tokens"] satisfies View[];
 
 export function parse(fragment: string): Route {
   const given = new URLSearchParams(fragment.replace(/^#/, ""));

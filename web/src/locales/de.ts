@@ -4,6 +4,7 @@ const de: Messages = {
   "app.files": "Dateien",
   "app.drops": "Ablagen",
   "app.shares": "Freigaben",
+  "app.tokens": "Schlüssel",
   "app.sign_out": "Abmelden",
   "app.language": "Sprache",
   "app.no_language":
@@ -466,6 +467,31 @@ const de: Messages = {
   "shares.end_detail": "Ihr Link gilt sofort nicht mehr, für niemanden. Deine Dateien bleiben.",
   "shares.ended": "{name} ist beendet",
   "shares.gone": "Diese Freigabe ist beendet.",
+  "tokens.title": "Zugangsschlüssel",
+  "tokens.new": "Neuer Schlüssel",
+  "tokens.what":
+    "Skripte, andere Rechner und der Befehl sluice benutzen ihn an deiner Stelle. Er erreicht alle deine Dateien und kann keine anderen Schlüssel anlegen.",
+  "tokens.name": "Name",
+  "tokens.name_help": "Was ihn benutzt, etwa „Sicherung jede Nacht“.",
+  "tokens.make": "Schlüssel anlegen",
+  "tokens.once": "Kopiere ihn jetzt: Er wird nicht noch einmal gezeigt. Wer ihn hat, erreicht deine Dateien.",
+  "tokens.copy": "Schlüssel kopieren",
+  "tokens.copy_yourself": "Der Schlüssel ist markiert: kopiere ihn",
+  "tokens.use": "Für den Befehl: Führe dies aus, und füge den Schlüssel ein, wenn danach gefragt wird:",
+  "tokens.command": "Befehl",
+  "tokens.use_otherwise":
+    "Skripte nehmen den Schlüssel aus der Variablen SLUICE_TOKEN und die Adresse {address} aus SLUICE_API.",
+  "tokens.none":
+    "Du hast keinen Zugangsschlüssel. Leg einen an: für ein Skript, für einen anderen Rechner oder für den Befehl sluice.",
+  "tokens.refused":
+    "Der Zugangsschlüssel, mit dem du angemeldet bist, kann keine Schlüssel anlegen, auflisten oder sperren: Aus einem gestohlenen sollen nicht mehr werden. Melde dich mit deinem Konto an oder mit dem Schlüssel, den du von deiner Administration hast.",
+  "tokens.created": "Angelegt am {moment}",
+  "tokens.end": "Schlüssel sperren",
+  "tokens.end_title": "„{name}“ sperren?",
+  "tokens.end_detail":
+    "Was ihn benutzt, wird ab sofort abgewiesen. Deine Dateien bleiben, auch Ablagen und Freigaben, die damit angelegt wurden.",
+  "tokens.ended": "{name} ist gesperrt",
+  "tokens.gone": "Dieser Zugangsschlüssel ist gesperrt oder abgelaufen.",
   "held.title": "Freigaben, in denen sie ist",
   "held.none": "In keiner Freigabe.",
   "held.none_yet": "In keiner deiner neuesten Freigaben.",

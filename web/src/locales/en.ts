@@ -11,6 +11,7 @@ export const en = {
   "app.files": "Files",
   "app.drops": "Drops",
   "app.shares": "Shares",
+  "app.tokens": "Tokens",
   "app.sign_out": "Sign out",
   "app.language": "Language",
   "app.no_language":
@@ -444,6 +445,30 @@ export const en = {
   "shares.end_detail": "Its link stops working at once, for everybody. Your files stay.",
   "shares.ended": "{name} has ended",
   "shares.gone": "This share has ended.",
+  "tokens.title": "Access tokens",
+  "tokens.new": "New token",
+  "tokens.what":
+    "Scripts, other machines and the sluice command use it in your place. It reaches all of your files, and cannot create other tokens.",
+  "tokens.name": "Name",
+  "tokens.name_help": "What uses it, such as “nightly backup”.",
+  "tokens.make": "Create token",
+  "tokens.once": "Copy it now: it is not shown again. Anybody who has it reaches your files.",
+  "tokens.copy": "Copy token",
+  "tokens.copy_yourself": "The token is selected: copy it",
+  "tokens.use": "For the command, run this, and paste the token when you are asked for it:",
+  "tokens.command": "Command",
+  "tokens.use_otherwise":
+    "Scripts take the token from the variable SLUICE_TOKEN, and the address {address} from SLUICE_API.",
+  "tokens.none": "You have no access token. Create one for a script, for another machine, or for the sluice command.",
+  "tokens.refused":
+    "The access token that you signed in with cannot create, list or end tokens: a stolen one must not make more. Sign in with your account, or with the token that your administrator gave you.",
+  "tokens.created": "Created {moment}",
+  "tokens.end": "End token",
+  "tokens.end_title": "End “{name}”?",
+  "tokens.end_detail":
+    "Whatever uses it is refused from now on. Your files stay, and so do the drops and shares that it made.",
+  "tokens.ended": "{name} has ended",
+  "tokens.gone": "This token has ended.",
   "held.title": "Shares that hold it",
   "held.none": "In no share.",
   "held.none_yet": "In none of your newest shares.",

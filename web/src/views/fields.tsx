@@ -1,4 +1,4 @@
-/** Fields that the forms for drops and for shares have in common. */
+/** Fields that the forms for drops, shares and tokens have in common. */
 
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
@@ -132,8 +132,13 @@ export function values(form: FormData) {
     title: text(form, "title") || null,
     message: text(form, "message") || null,
     owner_name: owner || null,
-    expires_in: secondsUntil(text(form, "ends") as Choice, text(form, "date"), new Date()),
+    expires_in: expiresIn(form),
   };
+}
+
+/** In seconds, as the fields of `End` say it. */
+export function expiresIn(form: FormData): number {
+  return secondsUntil(text(form, "ends") as Choice, text(form, "date"), new Date());
 }
 
 export function text(form: FormData, name: string): string {

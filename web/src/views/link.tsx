@@ -1,13 +1,13 @@
 /** What an owner gives to others: a link, to copy or to be read by a phone; and how each is handed on. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { copy } from "../clipboard";
 import { t } from "../i18n";
 import "../style/links.css";
-import { Dialog } from "./dialog";
 import { Qr } from "./qr";
 import { say } from "./status";
+import { TextDialog } from "./text_dialog";
 
 interface Props {
   title: string;
@@ -18,45 +18,23 @@ interface Props {
 }
 
 export function LinkDialog({ title, url, password = null, onClose }: Props) {
-  const field = useRef<HTMLInputElement>(null);
-  const id = useId();
-  const copied = useSignal<boolean | null>(null);
-  const copyIt = async () => {
-    copied.value = await copy(url);
-    if (!copied.value) field.current?.select();
-    say(t(copied.value ? "link.copied" : "link.copy_yourself"));
-  };
   return (
-    <Dialog title={title} onClose={onClose}>
-      <div class="handed">
-        <Qr text={url} />
-        <div class="field">
-          <label for={id}>{t("link.label")}</label>
-          <input
-            id={id}
-            ref={field}
-            class="mono"
-            readOnly
-            value={url}
-            onFocus={(event) => event.currentTarget.select()}
-          />
-          <p class="muted">{t("link.whoever")}</p>
-        </div>
-        {password !== null && (
-          <p class="notice">
-            {t("link.password")} <code>{password}</code>
-          </p>
-        )}
-        <div class="actions">
-          <button type="button" class="quiet" onClick={onClose}>
-            {t("link.done")}
-          </button>
-          <button type="button" autofocus onClick={() => void copyIt()}>
-            {copied.value === null ? t("link.copy") : t(copied.value ? "link.copied" : "link.copy_yourself")}
-          </button>
-        </div>
-      </div>
-    </Dialog>
+    <TextDialog
+      title={title}
+      label={t("link.label")}
+      text={url}
+      help={t("link.whoever")}
+      copy={t("link.copy")}
+      byHand={t("link.copy_yourself")}
+      above={<Qr text={url} />}
+      onClose={onClose}
+    >
+      {password !== null && (
+        <p class="notice">
+          {t("link.password")} <code>{password}</code>
+        </p>
+      )}
+    </TextDialog>
   );
 }
 

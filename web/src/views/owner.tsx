@@ -1,4 +1,4 @@
-/** An owner's page: files, drops and shares, and what this tab sends. */
+/** An owner's page: files, drops, shares and access tokens, and what this tab sends. */
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
@@ -24,9 +24,10 @@ import { Sending } from "./sending";
 import { ShareForm, type Subject } from "./share_form";
 import { Shares } from "./shares";
 import { Status } from "./status";
+import { Tokens } from "./tokens";
 import "../style/owner.css";
 
-const VIEWS: View[] = ["files", "drops", "shares"];
+const VIEWS: View[] = ["files", "drops", "shares", "tokens"];
 const EXPIRY_MS = 30_000; // between two looks for uploads whose time is over, which is days
 
 interface Props {
@@ -124,6 +125,7 @@ export function Owner({ api, first, person, onLeave, onExpired }: Props) {
         )}
         {view === "drops" && <Drops api={api} />}
         {view === "shares" && <Shares api={api} />}
+        {view === "tokens" && <Tokens api={api} />}
       </main>
       {shared.value && <ShareForm api={api} subject={shared.value} onClose={() => (shared.value = null)} />}
       <Status />
