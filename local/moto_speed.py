@@ -1,6 +1,7 @@
 """What moto works out anew for each request and each attribute, worked out once: over half of what a read costs."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from botocore.loaders import JSONFileLoader
@@ -26,11 +27,15 @@ def make_faster() -> None:
 
 
 def _read_models_once() -> None:
-    """Each session of botocore reads what it knows of services anew. moto has many: three read the 3 MB of EC2."""
-    read = cache(JSONFileLoader().load_file)
+    """What botocore knows of EC2 is 3 MB, and moto reads it for three sessions to learn the names of regions.
 
-    def load_file(self: JSONFileLoader, file_path: str) -> Any:  # noqa: ARG001
-        return read(file_path)
+    Of no other service: botocore changes S3's in place for its clients, and moto goes by it as it was.
+    """
+    read = JSONFileLoader.load_file
+    read_once = cache(JSONFileLoader().load_file)
+
+    def load_file(self: JSONFileLoader, file_path: str) -> Any:
+        return read_once(file_path) if "ec2" in Path(file_path).parts else read(self, file_path)
 
     JSONFileLoader.load_file = load_file  # type: ignore[method-assign]
 

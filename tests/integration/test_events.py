@@ -12,6 +12,9 @@ import pytest
 from local.template import REGION
 from tests.sam.cases import CASES, ENV_VARS, EVENTS, ROOT, Case, Invoke, Seeded, processes, seeded
 
+# What each function has in every local stack, word for word.
+SAME = ("AUDIT_LOG_GROUP", "BUCKET_NAME", "CLOUDFRONT_SECRET", "SETTINGS_VERSION", "TABLE_NAME")
+
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Seeded]:
@@ -76,4 +79,4 @@ def test_env_vars_are_those_of_the_local_stack(stack: Seeded) -> None:
     for name, function in (("QUEUE_URL", "ApiFunction"), ("DEAD_LETTERS_URL", "PublisherFunction")):
         queue, url = urlsplit(named.pop(name)), urlsplit(stack.functions[function].environment[name])
         assert (queue.netloc, queue.path) == (here.netloc, url.path)
-    assert named == {name: made[name] for name in ("AUDIT_LOG_GROUP", "BUCKET_NAME", "SETTINGS_VERSION", "TABLE_NAME")}
+    assert named == {name: made[name] for name in SAME}

@@ -82,8 +82,7 @@ def test_stream_whose_body_came_with_its_prelude_is_held_back(stream: str, tmp_p
     ):
         answer.read()
     gate.touch()  # the function of the client that has left ends
-    until_free(stream)
-    assert ask(f"{stream}/glued?gate={gate}").content == b"firstsecond"
+    assert when_free(f"{stream}/glued?gate={gate}").content == b"firstsecond"
 
 
 def test_streamed_answer_has_a_limit(stream: str) -> None:
@@ -103,7 +102,7 @@ def test_streamed_answer_has_a_limit(stream: str) -> None:
 
 def test_reserved_concurrency_is_a_limit(stream: str, tmp_path: Path) -> None:
     """While the one invocation that a function may run is under way, its URL answers 429."""
-    until_free(stream)
+    when_free(f"{stream}/pid")
     gate = tmp_path / "gate"
 
     def answered_in_the_end() -> None:
@@ -118,13 +117,15 @@ def test_reserved_concurrency_is_a_limit(stream: str, tmp_path: Path) -> None:
     assert refused.json()["Reason"] == "ConcurrentInvocationLimitExceeded"
     gate.touch()
     slow.join(PATIENCE_SECONDS)
-    until_free(stream)
+    when_free(f"{stream}/pid")
 
 
-def until_free(stream: str) -> None:
+def when_free(url: str) -> httpx.Response:
+    """The first answer that is not `too many`: an environment that has answered counts until it asks for more."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while ask(f"{stream}/pid").status_code == 429:
+    while (answer := ask(url)).status_code == 429:
         assert time.monotonic() < deadline
+    return answer
 
 
 def test_function_that_may_not_run(harsh: Running) -> None:
