@@ -128,6 +128,7 @@ def test_the_servers_words_reach_the_person(stack: Stack, tmp_path: Path) -> Non
     assert b"[invalid_filename]" in put.stderr
 
 
+@thorough
 def test_doors_without_room_are_waited_for(tmp_path: Path) -> None:
     """The gateway's 429 and Lambda's own have no problem in them: files go up and come back all the same."""
     folder, back = tmp_path / "many", tmp_path / "back"

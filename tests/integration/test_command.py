@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration import journey
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 from tests.integration.test_client import ROOT, sluice
 
 
@@ -72,6 +72,7 @@ def test_a_stream_of_unknown_size_becomes_a_verified_file(stack: Stack, tmp_path
     assert file["digests"]["sha-256"] == hashlib.sha256(content).hexdigest()
 
 
+@thorough
 def test_a_little_file_that_is_put_twice_is_stored_once(stack: Stack, tmp_path: Path) -> None:
     """Even where this machine has forgotten that it did; --again makes another file of it."""
     (tmp_path / "a").write_bytes(os.urandom(100))
@@ -90,6 +91,7 @@ def test_a_little_file_that_is_put_twice_is_stored_once(stack: Stack, tmp_path: 
     assert put() != first
 
 
+@thorough
 def test_a_file_is_renamed(stack: Stack, tmp_path: Path) -> None:
     """And found under its new name and folder."""
     (tmp_path / "a").write_bytes(b"a")
@@ -101,6 +103,7 @@ def test_a_file_is_renamed(stack: Stack, tmp_path: Path) -> None:
     assert b"b.txt" in sluice(stack, tmp_path, "ls", "--name", "B.TXT", "--folder", folder).stdout
 
 
+@thorough
 def test_a_large_download_is_gone_on_with(stack: Stack, tmp_path: Path) -> None:
     """From S3 by ranges, after what an earlier run left; and anew, where that is of something else."""
     content = journey.random_bytes(20_000_000)

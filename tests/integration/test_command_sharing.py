@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration import journey
-from tests.integration.conftest import Stack
+from tests.integration.conftest import Stack, thorough
 from tests.integration.test_client import ROOT, sluice
 
 
@@ -63,6 +63,7 @@ def test_a_share_reaches_somebody_without_an_account(stack: Stack, tmp_path: Pat
     assert (ended.returncode, "[share_not_found]" in ended.stderr) == (1, True)
 
 
+@thorough
 def test_a_drop_is_listed_until_it_is_ended(stack: Stack, tmp_path: Path) -> None:
     """Its link is told once."""
     made = sluice(stack, tmp_path, "drop", "--max-files", "2", "--title", "T", "--json")

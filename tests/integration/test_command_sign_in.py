@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration import journey
-from tests.integration.conftest import ROOT, Stack, standing
+from tests.integration.conftest import ROOT, Stack, standing, thorough
 from tests.integration.issuer import CLIENT_ID, Issuer, issuing
 from tests.integration.test_client import sluice
 
@@ -100,6 +100,7 @@ def test_a_token_that_ended_is_renewed(stack: Stack, issuer: Issuer, home: Path)
     assert path.stat().st_mode & 0o077 == 0
 
 
+@thorough
 def test_two_commands_renew_once(stack: Stack, issuer: Issuer, home: Path) -> None:
     """An issuer that changes refresh tokens takes one that comes twice for stolen."""
     log_in(stack, issuer, home)
@@ -156,6 +157,7 @@ def test_access_tokens_are_made_listed_and_revoked(stack: Stack, issuer: Issuer,
     assert sluice(stack, home, "ls", **machine).returncode == 1
 
 
+@thorough
 def test_an_administrator_ends_what_others_gave_out(stack: Stack, issuer: Issuer, home: Path) -> None:
     """By the name of the owner, which `owners` lists."""
     log_in(stack, issuer, home)

@@ -16,7 +16,7 @@ from sluice import VERSION
 from sluice_client.cli.doctor import CHECKS
 from sluice_client.contract import Sluice
 from sluice_client.doctor import FOLDER, Examination
-from tests.integration.conftest import Stack, standing
+from tests.integration.conftest import Stack, standing, thorough
 from tests.integration.issuer import issuing
 from tests.integration.proxy import Answer, Exchange, Fault, Proxy, served
 from tests.integration.test_client import sluice
@@ -266,6 +266,7 @@ def test_a_page_that_is_not_let_in_is_found(swift: Stack, examine: Examine) -> N
     assert "AllowedOrigins" in found["your page"]["advice"]
 
 
+@thorough
 def test_a_stream_that_fails_and_looks_whole_is_found(tmp_path: Path, examine: Examine) -> None:
     """As one says of real Function URLs."""
     with standing(tmp_path, LOCAL_STREAM_HIDES_FAILURES="1", LOCAL_STREAM_BYTES_PER_S=SWIFT) as stack:
@@ -275,6 +276,7 @@ def test_a_stream_that_fails_and_looks_whole_is_found(tmp_path: Path, examine: E
     assert "as if it were whole" in found["cut stream"]["said"]
 
 
+@thorough
 def test_streams_that_are_held_back_and_verdicts_that_do_not_come_are_found(tmp_path: Path, examine: Examine) -> None:
     """Lambda is said to hold streams whose head came with their first bytes; and S3's events may lead nowhere."""
     never = {"STREAMING_RUNTIME_PRELUDE": "never"}

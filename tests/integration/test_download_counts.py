@@ -22,6 +22,7 @@ from sluice.errors import Problem, ShareNotFound, ShareUsedUp
 from sluice.files import File, Status, new_id
 from sluice.reader import Unreadable
 from sluice.shares import PAGE_FILES, Share, Shares
+from tests.integration.conftest import thorough
 from tests.integration.world import World, content, run, world
 from tests.unit.functions.modules import CAPABILITY_KEY, imported
 
@@ -161,7 +162,7 @@ def test_what_has_ended_is_not_taken(shares: Shares, counts: DownloadCounts) -> 
         counts.begin(over, "a", "file", whole=False)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=thorough) for seed in (1, 2))])
 def test_counts_are_those_of_the_rules(shares: Shares, counts: DownloadCounts, seed: int) -> None:
     """Whatever follows what: never more than were allowed, and what is shown is what the links have."""
     chance = random.Random(seed)

@@ -202,6 +202,7 @@ def test_a_change_is_heard_within_a_second(api: httpx.Client) -> None:
     assert min(took) < 1
 
 
+@thorough
 def test_many_devices_hear_the_same(api: httpx.Client) -> None:
     """Each by a stream of its own."""
     link = feed_of(api)

@@ -38,6 +38,7 @@ def travel(stack: Stack, size: int) -> str:
         return last.name
 
 
+@thorough
 def test_clients_at_once_all_verify(stack: Stack) -> None:
     """Uploading, watching and downloading 8 MiB and a byte each at the same time, they get their bytes back."""
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -70,7 +71,7 @@ def test_everything_listens_on_loopback_alone(stack: Stack) -> None:
         assert bound[urlsplit(url).port or 0] == "0100007F"
 
 
-@pytest.mark.parametrize("size", ["20000000", "1000"])
+@pytest.mark.parametrize("size", [pytest.param("20000000", marks=thorough), "1000"])
 def test_readme_shows_an_upload_with_curl_alone(stack: Stack, tmp_path: Path, size: str) -> None:
     """The README's curl lines, run as they stand, upload, watch and take back a file; and a small one as well."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

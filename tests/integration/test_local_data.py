@@ -502,7 +502,8 @@ def test_a_change_is_kept_with_its_item(services: Callable[[Services | None], Se
     assert told == ["1", "2"]
 
 
-@pytest.mark.parametrize("end", [pytest.param(signal.SIGINT, marks=thorough), signal.SIGKILL])
+@thorough
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_stack_goes_on_where_it_was(tmp_path: Path, end: signal.Signals) -> None:
     """Files, half-sent uploads, links, tokens: after Ctrl-C and after SIGKILL a client sees no difference."""
     kept = ["--data", str(tmp_path / "my data")]

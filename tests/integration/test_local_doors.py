@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.integration.conftest import Running
+from tests.integration.conftest import Running, thorough
 
 PATIENCE_SECONDS = 60
 PAGE = "http://page.example"
@@ -238,14 +238,14 @@ def test_streamed_head_of_the_answer(stream: str) -> None:
         assert ask(f"{stream}/status?code={status}").status_code == status
 
 
-@pytest.mark.parametrize("path", ["raise", "no-end", "mute"])
+@pytest.mark.parametrize("path", ["raise", "no-end", pytest.param("mute", marks=thorough)])
 def test_failure_before_the_first_byte(stream: str, path: str) -> None:
     """A failure while nothing is sent yet is a 502."""
     answer = ask(f"{stream}/{path}")
     assert (answer.status_code, answer.text) == (502, "Internal Server Error")
 
 
-@pytest.mark.parametrize("path", ["exit", "fail", "sleep"])
+@pytest.mark.parametrize("path", ["exit", "fail", pytest.param("sleep", marks=thorough)])
 def test_failure_in_the_middle_breaks_the_connection(stream: str, path: str) -> None:
     """A crash, an exception and a timeout after the first byte leave the client with an answer that is not whole."""
     with httpx.stream("GET", f"{stream}/{path}", timeout=PATIENCE_SECONDS, trust_env=False) as answer:

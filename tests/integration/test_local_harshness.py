@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from local import aws
-from tests.integration.conftest import TINY, Running, running
+from tests.integration.conftest import TINY, Running, running, thorough
 from tests.integration.test_local_doors import PATIENCE_SECONDS, ask
 from tests.integration.test_local_queue import take
 
@@ -57,6 +57,7 @@ def test_answer_without_a_body_lingers(stream: str, status: int) -> None:
         assert time.monotonic() - began > LINGER_SECONDS / 2  # the head may have come a little late
 
 
+@thorough
 def test_stream_that_fails_may_look_whole(tmp_path: Path) -> None:
     """As one says of real Function URLs: whoever has to know compares a length or a digest. A limit still cuts it."""
     switch = {"LOCAL_STREAM_HIDES_FAILURES": "1", "LOCAL_STREAM_BYTES_PER_S": "0"}

@@ -48,6 +48,7 @@ async def statuses(requests: list[Any]) -> Counter[int]:
     return Counter(answer.status_code for answer in await asyncio.gather(*requests))
 
 
+@thorough
 def test_too_many_requests_at_once_are_refused(up: Up) -> None:
     """Each is answered: by the function, or as AWS answers when it cannot run one. Afterwards all is as before."""
 

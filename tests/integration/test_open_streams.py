@@ -15,7 +15,7 @@ from sluice.errors import TooManyStreams
 from sluice.open_streams import LEASE_SECONDS, MICROSECONDS, SLOTS, Lease, OpenStreams
 from tests.integration import journey
 from tests.integration import proxy as network
-from tests.integration.conftest import Stack, standing
+from tests.integration.conftest import Stack, standing, thorough
 from tests.integration.journey import MIB, PATIENCE_SECONDS
 from tests.integration.test_api import problem
 from tests.integration.test_worst import capability_of
@@ -182,6 +182,7 @@ def test_a_link_to_the_feed_has_two_streams(owner: httpx.Client) -> None:
         assert streaming(open_ones, other).status_code == 200
 
 
+@thorough
 def test_progress_of_a_file_has_two_streams_whose_ends_make_room(owner: httpx.Client) -> None:
     """A stream that ends in order gives its slot back at once."""
     file = journey.create(owner, 9 * MIB)

@@ -74,6 +74,7 @@ def test_any_files_make_parts_that_s3_takes(sizes: list[int]) -> None:
     check(layout, plan(layout, len(sizes)))
 
 
+@pytest.mark.thorough
 @given(st.integers(9 * MIB, 11 * MIB), st.integers(10_000, 30_000))
 @settings(max_examples=10)
 def test_more_parts_than_an_upload_has_make_two_levels(size: int, count: int) -> None:
