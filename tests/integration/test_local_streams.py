@@ -94,5 +94,7 @@ def test_what_fails_is_given_up_and_holds_nothing_up(
     lost = [record["dynamodb"]["Keys"]["id"]["S"] for record in dead["Records"]]
     assert names[2] in lost
     assert batch["batchSize"] == len(lost)
-    seen = changes(services, queues["Seen"], 5 - len(lost))
-    assert {record["dynamodb"]["Keys"]["id"]["S"] for record in seen} >= {*names} - {*lost}
+    left = {*names} - {*lost}
+    while left:  # those before it may come twice, as the function has failed with them
+        (seen,) = changes(services, queues["Seen"], 1)
+        left.discard(seen["dynamodb"]["Keys"]["id"]["S"])
