@@ -224,7 +224,7 @@ def _as_text(value: Any) -> object:
 class Resolver:
     """Resolves intrinsic functions by what exists so far.
 
-    That are `refs`, `attributes`, `addresses` of AWS played here, and the values of `secrets` by ARN.
+    It knows `refs`, `attributes`, the `addresses` at which AWS is played here, and the values of `secrets` by ARN.
     """
 
     def __init__(self, template: Template) -> None:

@@ -33,7 +33,7 @@ LEASE_SECONDS = 10
 PAGES = "http://127.0.0.1:5173,http://localhost:5173"
 
 
-# The names of both hosts with --cloudfront: the template wants two, and here they mean the distributions' ports.
+# What the template wants with --cloudfront. Here both names mean the ports of the distributions.
 CLOUDFRONT = {
     "CloudFront": "on",
     "DomainName": "files.example.com",
@@ -47,7 +47,7 @@ def arguments(
 ) -> list[str]:
     """What `python -m local` is told for Sluice. With `cloudfront` its hosts are those of CloudFront."""
     api, stream = ("ApiDistribution", "StreamDistribution") if cloudfront else ("HttpApi", "StreamFunctionUrl")
-    before = [word for name, value in CLOUDFRONT.items() for word in ("--parameter", f"{name}={value}")]
+    named = [word for name, value in CLOUDFRONT.items() for word in ("--parameter", f"{name}={value}")]
     keeping: list[str] = []
     if data:
         keeping = ["--data", data, "--redelivery", str(LEASE_SECONDS), "--env", f"LEASE_SECONDS={LEASE_SECONDS}"]
@@ -57,7 +57,7 @@ def arguments(
         *("--parameter", f"AllowedOrigins={PAGES}"),
         *("--door", f"api={api}:{api_port}"),
         *("--door", f"stream={stream}:{stream_port}"),
-        *(before if cloudfront else []),
+        *(named if cloudfront else []),
         *("--secret", f"AccessToken={json.dumps(kept)}"),
         *("--show", f"token={next(iter(tokens.values()))}"),
         *keeping,

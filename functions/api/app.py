@@ -1,6 +1,5 @@
 """The control plane: creates, signs, completes, aborts and lists. No bytes but those of small files pass through it."""
 
-import random
 from typing import Any
 from urllib.parse import quote
 
@@ -28,11 +27,8 @@ from sluice import problems, settings
 from sluice.answers import Answer
 from sluice.audit_log import Audited, AuditLog
 from sluice.cloudfront import BehindCloudFront
-from sluice.snapshot import after_restore
 
 logger = Logger()
-# Or all environments from one snapshot would draw the same: slots of a link, pauses before the next try.
-after_restore(random.seed)
 
 app = FastAPI(
     title="Sluice", version="1", summary=openapi.SUMMARY, docs_url=None, redoc_url=None, default_response_class=Answer

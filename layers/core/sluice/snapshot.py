@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 """
 
 import os
+import random
 from collections.abc import Callable
 
 
@@ -17,3 +18,7 @@ def after_restore(hook: Callable[[], object]) -> None:
         from snapshot_restore_py import register_after_restore  # noqa: PLC0415
 
         register_after_restore(hook)
+
+
+# Or all environments from one snapshot would draw the same: slots of a link, pauses before the next try.
+after_restore(random.seed)
